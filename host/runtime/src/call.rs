@@ -1,0 +1,113 @@
+//! One invocation as the host sees it: who asked, by which request, until when; and the ways it
+//! can fail. Refuses to know HTTP status codes (that is [`crate::Problem`]).
+
+use crate::manifest::ComponentId;
+use crate::principal::Principal;
+use http::HeaderValue;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// W3C Trace Context of a request: `traceparent` and `tracestate` as they travel.
+#[derive(Debug, Clone, Default)]
+pub struct TraceContext {
+    pub traceparent: Option<HeaderValue>,
+    pub tracestate: Option<HeaderValue>,
+}
+
+/// The context of one call; shared by everything that happens on its behalf.
+#[derive(Debug)]
+pub struct Call {
+    pub request_id: Arc<str>,
+    pub trace: TraceContext,
+    pub principal: Arc<Principal>,
+    /// `nexus-principal`, encoded once where the principal was proven.
+    pub principal_header: HeaderValue,
+    /// The component that made this call in-process, if one did.
+    pub caller: Option<ComponentId>,
+    /// In-process hops so far; bounds call loops between components.
+    pub depth: u8,
+    /// Outbound requests made on behalf of this call.
+    outbound: AtomicU32,
+}
+
+/// More hops than any honest chain of services needs.
+pub(crate) const DEPTH_MAX: u8 = 16;
+
+impl Call {
+    pub fn new(request_id: impl Into<Arc<str>>, principal: Arc<Principal>) -> Self {
+        let principal_header = principal.to_header();
+        Self::with_header(request_id, principal, principal_header)
+    }
+
+    /// As [`Call::new`], with the header already encoded (the front door caches it per token).
+    pub fn with_header(
+        request_id: impl Into<Arc<str>>,
+        principal: Arc<Principal>,
+        principal_header: HeaderValue,
+    ) -> Self {
+        Self {
+            request_id: request_id.into(),
+            trace: TraceContext::default(),
+            principal,
+            principal_header,
+            caller: None,
+            depth: 0,
+            outbound: AtomicU32::new(0),
+        }
+    }
+
+    /// The context of an in-process call that `component` makes on behalf of this one: same
+    /// principal, request and trace, one hop deeper.
+    pub fn onward(&self, component: ComponentId) -> Self {
+        Self {
+            request_id: self.request_id.clone(),
+            trace: self.trace.clone(),
+            principal: self.principal.clone(),
+            principal_header: self.principal_header.clone(),
+            caller: Some(component),
+            depth: self.depth.saturating_add(1),
+            outbound: AtomicU32::new(0),
+        }
+    }
+
+    /// Counts one outbound request; false when `max` were already made.
+    pub fn count_outbound(&self, max: u32) -> bool {
+        self.outbound.fetch_add(1, Ordering::Relaxed) < max
+    }
+}
+
+/// Why a call has no response of the component's own.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CallError {
+    #[error("no component named {0} is active")]
+    NoSuchComponent(ComponentId),
+    #[error("{component} is not active: {reason}")]
+    NotActive { component: ComponentId, reason: Arc<str> },
+    #[error("{component} has {inflight} calls in flight and {queued} waiting")]
+    Saturated { component: ComponentId, inflight: u32, queued: u32 },
+    #[error("the host has no free instance slot")]
+    NoCapacity,
+    #[error("no response began within {limit:?}")]
+    FirstByteTimeout { limit: Duration },
+    #[error("the call took longer than {limit:?}")]
+    WallTimeout { limit: Duration },
+    #[error("the call used more than {limit:?} of CPU time")]
+    CpuExceeded { limit: Duration },
+    #[error("the instance asked for more than {limit_mib} MiB of memory")]
+    MemoryExceeded { limit_mib: u32 },
+    #[error("the request body is larger than {limit} bytes")]
+    BodyTooLarge { limit: u64 },
+    #[error("the component trapped: {0}")]
+    Trapped(Arc<str>),
+    #[error("the instance was discarded because of another call")]
+    InstanceLost,
+    #[error("the component answered with an HTTP error code: {0}")]
+    Refused(Arc<str>),
+    #[error("the instance could not be created: {0}")]
+    Instantiation(Arc<str>),
+    #[error("{0} in-process hops are more than any chain of services needs")]
+    TooDeep(u8),
+    #[error("the host is shutting down")]
+    ShuttingDown,
+}

@@ -1,0 +1,35 @@
+//! The engine room: turns component bytes and a manifest into something that can be called, and
+//! keeps every call inside its limits. Knows no capability and no trigger by name: those arrive
+//! through the traits [`Capability`] and [`Trigger`] and are listed in `host/nexus`.
+
+mod body;
+mod call;
+mod capability;
+mod engine;
+mod instance;
+mod limits;
+mod logs;
+mod manifest;
+mod pool;
+mod principal;
+mod problem;
+mod revision;
+mod runtime;
+mod trigger;
+mod worker;
+
+pub use body::{Request, Response, full};
+pub use call::{Call, CallError, TraceContext};
+pub use capability::{Capability, Denied, Has, Opening, View};
+pub use engine::{EngineSettings, Pools};
+pub use instance::{ClockOffset, Instance, caller};
+pub use limits::Limits;
+pub use manifest::{
+    ComponentId, ComponentManifest, Cron, HttpRoute, Isolation, Manifest, ManifestError,
+    Subscription, VariableDeclaration,
+};
+pub use principal::{DEFAULT_TENANT, Principal, PrincipalKind};
+pub use problem::Problem;
+pub use revision::{Revision, RevisionError};
+pub use runtime::{Active, ComponentSnapshot, EngineSnapshot, Runtime, RuntimeBuilder, WeakRuntime};
+pub use trigger::{Shutdown, ShutdownSender, Trigger};

@@ -1,0 +1,317 @@
+//! The instances of one component on one shard, and the calls waiting for them.
+
+use crate::body::{Guarded, Request, Response};
+use crate::call::{Call, CallError};
+use crate::revision::Revision;
+use crate::worker::{self, Job, Running};
+use futures::channel::oneshot;
+use http_body::Body as _;
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::Instant;
+use wasmtime_wasi_http::handler::ExpirationError;
+
+/// Instances of a shared component on one shard: enough that a few stuck ones do not stop it,
+/// few enough that one component cannot take the host's pool.
+const SHARED_MAX: u32 = 8;
+/// Instances of a component that needs a fresh one per call.
+const FRESH_MAX: u32 = 64;
+
+/// One component on one shard.
+pub(crate) struct Pool {
+    pub(crate) revision: Arc<Revision>,
+    desk: Mutex<Desk>,
+}
+
+#[derive(Default)]
+struct Desk {
+    waiting: VecDeque<Job>,
+    /// Workers that would take a call now; the last to sit down is the warmest.
+    seated: Vec<(u64, Waker)>,
+    workers: u32,
+    next_seat: u64,
+}
+
+/// A worker's place at the desk; given up when dropped, so that no call waits for a ghost.
+pub(crate) struct Seat {
+    pool: Arc<Pool>,
+    id: u64,
+    taken: bool,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let pool = self.pool.clone();
+        pool.leave(self);
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(revision: Arc<Revision>) -> Arc<Self> {
+        Arc::new(Self { revision, desk: Mutex::default() })
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls the component; a call that lost its instance to another one's fault is tried once
+    /// more when it can be repeated safely.
+    pub(crate) async fn call(
+        self: &Arc<Self>,
+        request: Request,
+        call: Call,
+    ) -> Result<Response, CallError> {
+        let counters = &self.revision.counters;
+        counters.calls.fetch_add(1, Relaxed);
+        let result = self.call_twice(request, call).await;
+        if let Err(error) = &result {
+            self.revision.count_failure(error);
+        }
+        result
+    }
+
+    async fn call_twice(
+        self: &Arc<Self>,
+        request: Request,
+        call: Call,
+    ) -> Result<Response, CallError> {
+        let repeatable = request.method().is_safe() && request.body().size_hint().exact() == Some(0);
+        let again = repeatable.then(|| {
+            let mut again = http::Request::new(crate::body::full(""));
+            *again.method_mut() = request.method().clone();
+            *again.uri_mut() = request.uri().clone();
+            *again.headers_mut() = request.headers().clone();
+            again
+        });
+        let begun = Instant::now();
+        let call = Arc::new(call);
+        match (self.attempt(request, &call, begun).await, again) {
+            (Err(Lost { spared: true, .. }), Some(again)) => {
+                self.attempt(again, &call, begun).await.map_err(|lost| lost.error)
+            }
+            (result, _) => result.map_err(|lost| lost.error),
+        }
+    }
+
+    async fn attempt(
+        self: &Arc<Self>,
+        request: Request,
+        call: &Arc<Call>,
+        begun: Instant,
+    ) -> Result<Response, Lost> {
+        let limits = &self.revision.limits;
+        let patience = limits.first_byte.min(limits.wall);
+        let deadline = tokio::time::Instant::from_std(begun + patience);
+        let permit = self.admit(deadline).await?;
+        let running = Arc::new(Running::new(call.clone(), begun + limits.wall, permit));
+        let (answer, answered) = oneshot::channel();
+        self.submit(Job { running: running.clone(), request, answer });
+        let answered = tokio::time::timeout_at(deadline, answered).await;
+        match answered {
+            Ok(Ok(Ok(response))) => Ok(Guarded::wrap(response, running, limits)),
+            Ok(Ok(Err(error))) => Err(self.answered_error(&error, &running)),
+            Ok(Err(oneshot::Canceled)) => Err(self.lost(&running).await),
+            Err(_elapsed) => {
+                running.expire();
+                Err(CallError::FirstByteTimeout { limit: limits.first_byte }.into())
+            }
+        }
+    }
+
+    /// A place among the calls in flight, waited for in a bounded queue.
+    async fn admit(
+        &self,
+        deadline: tokio::time::Instant,
+    ) -> Result<tokio::sync::OwnedSemaphorePermit, CallError> {
+        let revision = &self.revision;
+        if let Ok(permit) = revision.permits.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
+        let waiting = Waiting::enter(revision);
+        if waiting.number > revision.limits.queue_max {
+            return Err(CallError::Saturated {
+                component: revision.manifest.id.clone(),
+                inflight: revision.inflight(),
+                queued: waiting.number - 1,
+            });
+        }
+        match tokio::time::timeout_at(deadline, revision.permits.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_closed)) => Err(CallError::ShuttingDown),
+            Err(_elapsed) => Err(CallError::Saturated {
+                component: revision.manifest.id.clone(),
+                inflight: revision.inflight(),
+                queued: revision.counters.queued.load(Relaxed),
+            }),
+        }
+    }
+
+    /// Gives a call to a worker that waits, to a new one, or to the first that has room.
+    fn submit(self: &Arc<Self>, job: Job) {
+        let mut desk = self.desk();
+        if let Some((_, waker)) = desk.seated.pop() {
+            desk.waiting.push_back(job);
+            drop(desk);
+            waker.wake();
+            return;
+        }
+        let most = if self.revision.is_shared() { SHARED_MAX } else { FRESH_MAX };
+        if desk.workers < most {
+            desk.workers += 1;
+            drop(desk);
+            tokio::spawn(worker::run(self.clone(), Some(job)));
+        } else {
+            desk.waiting.push_back(job);
+        }
+    }
+
+    pub(crate) fn seat(self: &Arc<Self>) -> Seat {
+        let mut desk = self.desk();
+        desk.next_seat += 1;
+        Seat { pool: self.clone(), id: desk.next_seat, taken: false }
+    }
+
+    /// The next call whose caller still waits; otherwise the worker sits down to be woken.
+    pub(crate) fn take(&self, seat: &mut Seat, cx: &Context<'_>) -> Option<Job> {
+        let mut desk = self.desk();
+        while let Some(job) = desk.waiting.pop_front() {
+            if !job.running.is_expired() {
+                if seat.taken {
+                    desk.seated.retain(|(id, _)| *id != seat.id);
+                    seat.taken = false;
+                }
+                return Some(job);
+            }
+        }
+        match desk.seated.iter_mut().find(|(id, _)| *id == seat.id) {
+            Some((_, waker)) => waker.clone_from(cx.waker()),
+            None => desk.seated.push((seat.id, cx.waker().clone())),
+        }
+        seat.taken = true;
+        None
+    }
+
+    /// The worker takes no calls for now. A call that was meant for it goes to another.
+    pub(crate) fn leave(self: &Arc<Self>, seat: &mut Seat) {
+        if seat.taken {
+            self.desk().seated.retain(|(id, _)| *id != seat.id);
+            seat.taken = false;
+            self.staff();
+        }
+    }
+
+    /// Makes sure that waiting calls have somebody who will come for them.
+    fn staff(self: &Arc<Self>) {
+        let mut desk = self.desk();
+        if desk.waiting.is_empty() {
+            return;
+        }
+        if let Some((_, waker)) = desk.seated.pop() {
+            drop(desk);
+            waker.wake();
+            return;
+        }
+        let most = if self.revision.is_shared() { SHARED_MAX } else { FRESH_MAX };
+        if desk.workers < most {
+            desk.workers += 1;
+            let job = desk.waiting.pop_front();
+            drop(desk);
+            tokio::spawn(worker::run(self.clone(), job));
+        }
+    }
+
+    pub(crate) fn worker_gone(self: &Arc<Self>) {
+        self.desk().workers -= 1;
+        self.staff();
+    }
+
+    /// No instance could be made: its call fails, and the waiting ones too unless somebody else
+    /// is there to serve them.
+    pub(crate) fn creation_failed(self: &Arc<Self>, first: Option<Job>, error: CallError) {
+        let mut desk = self.desk();
+        desk.workers -= 1;
+        let mut stranded: Vec<Job> = Vec::new();
+        match first {
+            Some(job) if desk.workers > 0 && matches!(error, CallError::NoCapacity) => {
+                desk.waiting.push_front(job);
+            }
+            Some(job) => stranded.push(job),
+            None => {}
+        }
+        if desk.workers == 0 {
+            stranded.extend(desk.waiting.drain(..));
+        }
+        drop(desk);
+        for job in stranded {
+            let _caller_gone = job.answer.send(Err(NoInstance(error.clone()).into()));
+        }
+    }
+
+    fn answered_error(&self, error: &wasmtime::Error, running: &Running) -> Lost {
+        if let Some(NoInstance(error)) = error.downcast_ref() {
+            return error.clone().into();
+        }
+        if error.is::<ExpirationError>() || running.is_expired() {
+            let limit = self.revision.limits.first_byte;
+            return CallError::FirstByteTimeout { limit }.into();
+        }
+        if error.is::<wasmtime::Trap>() {
+            return CallError::Trapped(format!("{error:#}").into()).into();
+        }
+        CallError::Refused(format!("{error:#}").into()).into()
+    }
+
+    async fn lost(&self, running: &Running) -> Lost {
+        match running.ending().await {
+            Some(ending) => {
+                let spared = ending.spares(running);
+                let error = if ending.is_anothers(running) {
+                    CallError::InstanceLost
+                } else {
+                    ending.error
+                };
+                Lost { error, spared }
+            }
+            None => CallError::InstanceLost.into(),
+        }
+    }
+}
+
+/// A failed attempt.
+struct Lost {
+    error: CallError,
+    /// Another call is (or may be) to blame: worth one more try.
+    spared: bool,
+}
+
+impl From<CallError> for Lost {
+    fn from(error: CallError) -> Self {
+        Self { error, spared: false }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NoInstance(CallError);
+
+/// A call's place in the queue for permits.
+struct Waiting<'a> {
+    revision: &'a Revision,
+    number: u32,
+}
+
+impl<'a> Waiting<'a> {
+    fn enter(revision: &'a Revision) -> Self {
+        let number = revision.counters.queued.fetch_add(1, Relaxed) + 1;
+        Self { revision, number }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.revision.counters.queued.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,213 @@
+//! One component at one version: compiled, linked, admitted, with its counters.
+//! Refuses to know routes and rollout.
+
+use crate::capability::{AnyCapability, Denied};
+use crate::engine::Machine;
+use crate::instance::{ClockOffset, Instance};
+use crate::limits::{Limits, MemoryPool, Meter};
+use crate::logs::LogGate;
+use crate::manifest::{ComponentManifest, Isolation};
+use crate::runtime::WeakRuntime;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use tokio::sync::Semaphore;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Store};
+use wasmtime_wasi_http::handler::ProxyPre;
+use wasmtime_wasi_http::{p2, p3};
+
+/// Why a component is not active.
+#[derive(Debug, thiserror::Error)]
+pub enum RevisionError {
+    #[error("cannot load {path}: {reason}")]
+    Unloadable { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    #[error("imports {import}, which no capability of this host provides")]
+    UnknownImport { import: String },
+    #[error("cannot be linked: {0}")]
+    Unlinkable(String),
+    #[error("exports neither wasi:http/handler@0.3 nor wasi:http/incoming-handler@0.2")]
+    NoHttpExport,
+}
+
+/// A component ready to be called.
+pub struct Revision {
+    pub manifest: Arc<ComponentManifest>,
+    /// SHA-256 of the component's bytes, hex.
+    pub digest: String,
+    engine: Engine,
+    pub(crate) pre: ProxyPre<Instance>,
+    capabilities: Arc<[Arc<dyn AnyCapability>]>,
+    pub(crate) runtime: WeakRuntime,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) memory: Arc<MemoryPool>,
+    pub(crate) gate: Arc<LogGate>,
+    clock: Arc<ClockOffset>,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) counters: Counters,
+}
+
+/// Plain atomics: counted on the hot path, read when somebody looks.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) calls: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    pub(crate) traps: AtomicU64,
+    pub(crate) timeouts: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) queued: AtomicU32,
+    pub(crate) instances: AtomicU32,
+    pub(crate) instances_created: AtomicU64,
+    pub(crate) cpu_nanos: AtomicU64,
+}
+
+/// What every revision of a host is made with.
+pub(crate) struct Workshop {
+    pub(crate) machine: Machine,
+    pub(crate) linker: Linker<Instance>,
+    pub(crate) capabilities: Arc<[Arc<dyn AnyCapability>]>,
+    pub(crate) clock: Arc<ClockOffset>,
+}
+
+/// Bytes a guest may hand over in one host call; larger payloads are streams.
+const HOSTCALL_BYTES_MAX: usize = 32 << 20;
+/// Live component-model handles of one instance.
+const HANDLES_MAX: usize = 20_000;
+/// Rows of the table behind streams, futures and tasks of one instance.
+const CONCURRENT_ROWS_MAX: usize = 50_000;
+
+impl Workshop {
+    pub(crate) fn new(
+        machine: Machine,
+        capabilities: Vec<Arc<dyn AnyCapability>>,
+        clock: Arc<ClockOffset>,
+    ) -> wasmtime::Result<Self> {
+        let mut linker = Linker::new(&machine.engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        p2::bindings::http::types::add_to_linker::<_, wasmtime_wasi_http::WasiHttp>(
+            &mut linker,
+            &p2::bindings::http::types::LinkOptions::default(),
+            wasmtime_wasi_http::WasiHttpView::http,
+        )?;
+        p3::bindings::http::types::add_to_linker::<_, wasmtime_wasi_http::WasiHttp>(
+            &mut linker,
+            wasmtime_wasi_http::WasiHttpView::http,
+        )?;
+        for capability in &capabilities {
+            capability.link(&mut linker)?;
+        }
+        Ok(Self { machine, linker, capabilities: capabilities.into(), clock })
+    }
+
+    /// Compiles (or loads), checks grants against imports, links.
+    pub(crate) fn prepare(
+        &self,
+        manifest: &Arc<ComponentManifest>,
+        runtime: &WeakRuntime,
+    ) -> Result<Revision, RevisionError> {
+        let (component, digest) = self.machine.load(&manifest.source).map_err(|error| {
+            RevisionError::Unloadable { path: manifest.source.clone(), reason: format!("{error:#}") }
+        })?;
+        self.admit(manifest, &component)?;
+        let pre = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|error| RevisionError::Unlinkable(format!("{error:#}")))?;
+        let pre = match p3::bindings::ServicePre::new(pre.clone()) {
+            Ok(service) => ProxyPre::P3(service),
+            Err(_) => ProxyPre::P2(
+                p2::bindings::ProxyPre::new(pre).map_err(|_| RevisionError::NoHttpExport)?,
+            ),
+        };
+        Ok(Revision {
+            manifest: manifest.clone(),
+            digest,
+            engine: self.machine.engine.clone(),
+            pre,
+            capabilities: self.capabilities.clone(),
+            runtime: runtime.clone(),
+            limits: Arc::new(manifest.limits.clone()),
+            memory: Arc::default(),
+            gate: Arc::new(LogGate::new()),
+            clock: self.clock.clone(),
+            permits: Arc::new(Semaphore::new(manifest.limits.inflight_max as usize)),
+            counters: Counters::default(),
+        })
+    }
+
+    /// A grant that is missing is found here, not at the first request.
+    fn admit(
+        &self,
+        manifest: &ComponentManifest,
+        component: &Component,
+    ) -> Result<(), RevisionError> {
+        let imports = component.component_type();
+        for (import, _) in imports.imports(&self.machine.engine) {
+            let provider = self
+                .capabilities
+                .iter()
+                .find(|c| c.interfaces().iter().any(|prefix| import.starts_with(prefix)));
+            match provider {
+                Some(capability) => capability.admit(manifest)?,
+                None if import.starts_with("wasi:") => {}
+                None if is_types_only(import) => {}
+                None => return Err(RevisionError::UnknownImport { import: import.to_string() }),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `spin:postgres/…-types`-like interfaces hold no functions and need no provider.
+fn is_types_only(import: &str) -> bool {
+    import.split('@').next().is_some_and(|name| name.ends_with("types"))
+}
+
+impl Revision {
+    /// The guest exports `wasi:http/handler@0.3` and its manifest does not forbid sharing.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self.pre, ProxyPre::P3(_)) && self.manifest.isolation == Isolation::Shared
+    }
+
+    pub(crate) fn store(&self) -> Store<Instance> {
+        let meter = Meter::new(self.limits.clone(), self.memory.clone());
+        let instance = Instance::new(
+            &self.manifest,
+            &self.capabilities,
+            &self.runtime,
+            meter,
+            &self.gate,
+            &self.clock,
+        );
+        let mut store = Store::new(&self.engine, instance);
+        store.limiter(|instance| &mut instance.meter);
+        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.set_max_component_handles(HANDLES_MAX);
+        if let Some(table) = store.concurrent_resource_table() {
+            table.set_max_capacity(CONCURRENT_ROWS_MAX);
+        }
+        store
+    }
+
+    pub(crate) fn inflight(&self) -> u32 {
+        let free = u32::try_from(self.permits.available_permits()).unwrap_or(u32::MAX);
+        self.limits.inflight_max.saturating_sub(free)
+    }
+
+    pub(crate) fn count_failure(&self, error: &crate::call::CallError) {
+        use crate::call::CallError as E;
+        let counters = &self.counters;
+        let kind = match error {
+            E::Trapped(_) | E::MemoryExceeded { .. } | E::InstanceLost => &counters.traps,
+            E::FirstByteTimeout { .. } | E::WallTimeout { .. } | E::CpuExceeded { .. } => {
+                &counters.timeouts
+            }
+            E::Saturated { .. } | E::NoCapacity => &counters.refused,
+            _ => &counters.failures,
+        };
+        kind.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,515 @@
+//! One instance at work: a store inside one long `run_concurrent`, taking calls from its pool,
+//! watched from outside for time, CPU and memory. A store that trapped, timed out or was
+//! cancelled is dropped, never used again.
+
+use crate::body::{Request, Response};
+use crate::call::{Call, CallError};
+use crate::engine::TICK;
+use crate::instance::Instance;
+use crate::pool::Pool;
+use crate::revision::Revision;
+use futures::channel::oneshot;
+use futures::stream::{FuturesUnordered, Stream as _};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+use wasmtime::component::Accessor;
+use wasmtime::{AsContextMut as _, Store, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi_http::WasiHttpView as _;
+use wasmtime_wasi_http::handler::{Prepared, Proxy};
+
+/// An instance without calls is kept this long: a cold start costs more than its memory.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
+pub(crate) type Answer = oneshot::Sender<wasmtime::Result<Response>>;
+
+/// A call on its way to an instance.
+pub(crate) struct Job {
+    pub(crate) running: Arc<Running>,
+    pub(crate) request: Request,
+    pub(crate) answer: Answer,
+}
+
+/// One accepted call, shared by its caller, its instance and its response body.
+pub(crate) struct Running {
+    pub(crate) call: Arc<Call>,
+    pub(crate) wall_deadline: Instant,
+    /// Held until the last of the sharers is done: that is what "in flight" means.
+    _permit: OwnedSemaphorePermit,
+    expired: AtomicBool,
+    expiry: Notify,
+    finished: AtomicBool,
+    cpu_nanos: AtomicU64,
+    worker: OnceLock<Arc<Watch>>,
+}
+
+impl Running {
+    pub(crate) fn new(call: Arc<Call>, wall_deadline: Instant, permit: OwnedSemaphorePermit) -> Self {
+        Self {
+            call,
+            wall_deadline,
+            _permit: permit,
+            expired: AtomicBool::new(false),
+            expiry: Notify::new(),
+            finished: AtomicBool::new(false),
+            cpu_nanos: AtomicU64::new(0),
+            worker: OnceLock::new(),
+        }
+    }
+
+    /// The caller has given up: the instance stops taking calls and is dropped as soon as its
+    /// other calls are done.
+    pub(crate) fn expire(&self) {
+        self.expired.store(true, Relaxed);
+        self.expiry.notify_one();
+        if let Some(watch) = self.worker.get() {
+            watch.retire();
+        }
+    }
+
+    pub(crate) fn is_expired(&self) -> bool {
+        self.expired.load(Relaxed)
+    }
+
+    /// The response's body flows: its instance is waited for.
+    pub(crate) fn stream_begins(&self) {
+        if let Some(watch) = self.worker.get() {
+            watch.waited_for.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(crate) fn stream_ends(&self) {
+        if let Some(watch) = self.worker.get() {
+            watch.waited_for.fetch_sub(1, Relaxed);
+            if watch.retired.load(Relaxed) {
+                watch.retire();
+            }
+        }
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished.load(Relaxed)
+    }
+
+    /// How the instance ended, once it has; None when no instance ever took the call.
+    pub(crate) async fn ending(&self) -> Option<Ending> {
+        let watch = self.worker.get()?;
+        loop {
+            let ended = watch.ended.notified();
+            if let Some(ending) = watch.ending.get() {
+                return Some(ending.clone());
+            }
+            ended.await;
+        }
+    }
+}
+
+/// Why an instance is no more, as seen by each of its calls.
+#[derive(Clone)]
+pub(crate) struct Ending {
+    pub(crate) error: CallError,
+    /// The call that caused it, where that is known.
+    culprit: Option<*const Running>,
+    /// How many calls the instance had.
+    pub(crate) calls: usize,
+}
+
+// SAFETY: the pointer is compared, never followed.
+unsafe impl Send for Ending {}
+// SAFETY: as above.
+unsafe impl Sync for Ending {}
+
+impl Ending {
+    /// True when another call is to blame, or may be.
+    pub(crate) fn spares(&self, running: &Running) -> bool {
+        match self.culprit {
+            Some(culprit) => !std::ptr::eq(culprit, running),
+            None => self.calls > 1,
+        }
+    }
+
+    pub(crate) fn is_anothers(&self, running: &Running) -> bool {
+        self.culprit.is_some_and(|culprit| !std::ptr::eq(culprit, running))
+    }
+}
+
+/// What the inside of a worker, its outside and the epoch callback tell each other.
+pub(crate) struct Watch {
+    start: Instant,
+    /// Nanoseconds since `start` at which the current poll (or the last look) began.
+    look: AtomicU64,
+    cpu_nanos: AtomicU64,
+    /// True when all calls wait for something: only then may another CPU-bound one come in.
+    quiet: AtomicBool,
+    retired: AtomicBool,
+    live: AtomicU32,
+    /// Calls accepted, answered or not, that have not expired.
+    waited_for: AtomicU32,
+    idle: AtomicBool,
+    wall_deadline: Mutex<Instant>,
+    waker: Mutex<Option<Waker>>,
+    ending: OnceLock<Ending>,
+    ended: Notify,
+}
+
+impl Watch {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            start: now,
+            look: AtomicU64::new(0),
+            cpu_nanos: AtomicU64::new(0),
+            quiet: AtomicBool::new(true),
+            retired: AtomicBool::new(false),
+            live: AtomicU32::new(0),
+            waited_for: AtomicU32::new(0),
+            idle: AtomicBool::new(false),
+            wall_deadline: Mutex::new(now),
+            waker: Mutex::new(None),
+            ending: OnceLock::new(),
+            ended: Notify::new(),
+        }
+    }
+
+    fn nanos(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn retire(&self) {
+        self.retired.store(true, Relaxed);
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        *self.wall_deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Raised from the epoch callback; says which limit, and whose call.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+struct Killed {
+    error: CallError,
+    culprit: Option<usize>,
+}
+
+/// Creates an instance and serves the pool's calls until it is used up.
+pub(crate) async fn run(pool: Arc<Pool>, first: Option<Job>) {
+    let revision = pool.revision.clone();
+    let watch = Arc::new(Watch::new());
+    let mut store = revision.store();
+    let bloated = store.data().meter.bloated.clone();
+    guard(&mut store, &revision, &watch);
+    let cpu = Metered { watch: &watch, revision: &revision };
+    let made = cpu.polled(revision.pre.instantiate_async(&mut store)).await;
+    let proxy = match made {
+        Ok(proxy) => proxy,
+        Err(error) => {
+            let error = classify_instantiation(&error, &store, &revision);
+            pool.creation_failed(first, error);
+            return;
+        }
+    };
+    revision.counters.instances.fetch_add(1, Relaxed);
+    revision.counters.instances_created.fetch_add(1, Relaxed);
+    let result = serve(&pool, &watch, &mut store, &proxy, first, &cpu, &bloated).await;
+    revision.counters.instances.fetch_sub(1, Relaxed);
+    if let Err(error) = result {
+        let memory = store.data().meter.refused;
+        let ending = classify(&error, memory, &watch, &revision);
+        tracing::warn!(component = %revision.manifest.id, error = %ending.error, "instance lost");
+        let _first = watch.ending.set(ending);
+    }
+    // The host's side of pending calls goes with the store; nobody can resume it.
+    drop(store);
+    let gone = Ending { error: CallError::InstanceLost, culprit: None, calls: 2 };
+    let _already = watch.ending.set(gone);
+    watch.ended.notify_waiters();
+    pool.worker_gone();
+}
+
+/// Arms the epoch callback: CPU per call, deadlines for busy guests, fairness for the others.
+fn guard(store: &mut Store<Instance>, revision: &Arc<Revision>, watch: &Arc<Watch>) {
+    let (revision, watch) = (revision.clone(), watch.clone());
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |mut store| {
+        let now = watch.nanos();
+        let burst = now.saturating_sub(watch.look.swap(now, Relaxed));
+        watch.cpu_nanos.fetch_add(burst, Relaxed);
+        let used = charge(&mut store, burst, &watch);
+        let limit = revision.limits.cpu;
+        if used.nanos > u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX) {
+            let error = CallError::CpuExceeded { limit };
+            return Err(Killed { error, culprit: used.culprit }.into());
+        }
+        if used.expired && watch.waited_for.load(Relaxed) == 0 {
+            let limit = revision.limits.first_byte;
+            let error = CallError::FirstByteTimeout { limit };
+            return Err(Killed { error, culprit: used.culprit }.into());
+        }
+        // A guest that only just woke up has not held the shard; one that ran for a tick has.
+        let held = u128::from(burst) >= TICK.as_nanos() / 2;
+        Ok(if held { UpdateDeadline::Yield(1) } else { UpdateDeadline::Continue(1) })
+    });
+}
+
+struct Charge {
+    nanos: u64,
+    expired: bool,
+    culprit: Option<usize>,
+}
+
+/// Books a burst of CPU time on the call whose task is running; on the instance itself while no
+/// task is (its start functions).
+fn charge(store: &mut StoreContextMut<'_, Instance>, burst: u64, watch: &Watch) -> Charge {
+    let root = store.async_call_stack().ok().and_then(Iterator::last);
+    let running = root.and_then(|task| store.data().running(task).cloned());
+    match running {
+        Some(running) => Charge {
+            nanos: running.cpu_nanos.fetch_add(burst, Relaxed) + burst,
+            expired: running.is_expired(),
+            culprit: Some(Arc::as_ptr(&running).addr()),
+        },
+        None if watch.live.load(Relaxed) == 0 => {
+            Charge { nanos: watch.cpu_nanos.load(Relaxed), expired: false, culprit: None }
+        }
+        None => Charge { nanos: 0, expired: false, culprit: None },
+    }
+}
+
+/// Measures what a future computes: the time its polls take.
+struct Metered<'a> {
+    watch: &'a Watch,
+    revision: &'a Revision,
+}
+
+impl Metered<'_> {
+    fn poll<F: Future>(&self, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let begin = self.watch.nanos();
+        self.watch.look.store(begin, Relaxed);
+        let poll = future.poll(cx);
+        let spent = self.watch.nanos().saturating_sub(begin);
+        self.revision.counters.cpu_nanos.fetch_add(spent, Relaxed);
+        poll
+    }
+
+    async fn polled<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|cx| self.poll(future.as_mut(), cx)).await
+    }
+}
+
+/// The outside of a worker: polls the store, and ends it when a limit says so.
+async fn serve(
+    pool: &Arc<Pool>,
+    watch: &Arc<Watch>,
+    store: &mut Store<Instance>,
+    proxy: &Proxy,
+    first: Option<Job>,
+    cpu: &Metered<'_>,
+    bloated: &AtomicBool,
+) -> wasmtime::Result<()> {
+    let inside = store.run_concurrent(async |accessor: &Accessor<Instance>| {
+        take_calls(pool, watch, accessor, proxy, first, bloated).await
+    });
+    let mut inside = pin!(inside);
+    let first_look = IDLE_MAX.min(pool.revision.limits.wall);
+    let mut alarm = pin!(tokio::time::sleep(first_look));
+    let mut idle_since: Option<Instant> = None;
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(result) = cpu.poll(inside.as_mut(), cx) {
+                return Poll::Ready(result.and_then(|ended| ended));
+            }
+            if watch.quiet.swap(true, Relaxed) {
+                break;
+            }
+        }
+        *watch.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        let retired = watch.retired.load(Relaxed);
+        if retired && watch.live.load(Relaxed) > 0 && watch.waited_for.load(Relaxed) == 0 {
+            let limit = pool.revision.limits.first_byte;
+            let error = CallError::FirstByteTimeout { limit };
+            return Poll::Ready(Err(Killed { error, culprit: None }.into()));
+        }
+        let idle = watch.idle.load(Relaxed);
+        idle_since = if idle { idle_since.or_else(|| Some(Instant::now())) } else { None };
+        while alarm.as_mut().poll(cx).is_ready() {
+            let until = match idle_since {
+                Some(since) => since + IDLE_MAX,
+                None => watch.deadline().max(Instant::now() + TICK),
+            };
+            let overdue = idle_since.is_none() && watch.deadline() <= Instant::now();
+            if idle_since.is_some_and(|since| since.elapsed() >= IDLE_MAX) {
+                return Poll::Ready(Ok(()));
+            }
+            if overdue {
+                let limit = pool.revision.limits.wall;
+                let error = CallError::WallTimeout { limit };
+                return Poll::Ready(Err(Killed { error, culprit: None }.into()));
+            }
+            alarm.as_mut().reset(until.into());
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// The inside of a worker: takes calls while it may, until none can come any more.
+async fn take_calls(
+    pool: &Arc<Pool>,
+    watch: &Arc<Watch>,
+    accessor: &Accessor<Instance>,
+    proxy: &Proxy,
+    first: Option<Job>,
+    bloated: &AtomicBool,
+) -> wasmtime::Result<()> {
+    let limits = &pool.revision.limits;
+    let shared = pool.revision.is_shared();
+    let (reuse_max, concurrency_max) =
+        if shared { (limits.reuse_max, limits.concurrency_max) } else { (1, 1) };
+    let mut taken = 0;
+    let mut live = FuturesUnordered::new();
+    let mut seat = pool.seat();
+    let export = match proxy {
+        Proxy::P3(guest) => *guest.wasi_http_handler().func_handle().func(),
+        Proxy::P2(guest) => *guest.wasi_http_incoming_handler().func_handle().func(),
+    };
+    if let Some(job) = first {
+        taken += 1;
+        live.push(begin(accessor, proxy, job, watch));
+    }
+    poll_fn(|cx| {
+        loop {
+            match Pin::new(&mut live).poll_next(cx) {
+                Poll::Ready(Some(Ok(()))) => continue,
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+            let worn = taken >= reuse_max || bloated.load(Relaxed);
+            let open = !worn && !watch.retired.load(Relaxed);
+            let ready = accessor.poll_ready_for_concurrent_call(export, cx).is_ready();
+            let room = live.len() < concurrency_max as usize
+                && (live.is_empty() || watch.quiet.load(Relaxed));
+            if open && ready && room {
+                if let Some(job) = pool.take(&mut seat, cx) {
+                    taken += 1;
+                    watch.idle.store(false, Relaxed);
+                    live.push(begin(accessor, proxy, job, watch));
+                    continue;
+                }
+            } else {
+                pool.leave(&mut seat);
+            }
+            if !live.is_empty() || accessor.poll_no_interesting_tasks(cx).is_pending() {
+                watch.idle.store(false, Relaxed);
+                return Poll::Pending;
+            }
+            accessor.with(|mut access| access.data_mut().forget_finished());
+            if !open {
+                pool.leave(&mut seat);
+                return Poll::Ready(Ok(()));
+            }
+            watch.idle.store(true, Relaxed);
+            return Poll::Pending;
+        }
+    })
+    .await
+}
+
+/// Hands one call to the guest; resolves when the guest has answered or the caller gave up.
+fn begin<'a>(
+    accessor: &'a Accessor<Instance>,
+    proxy: &'a Proxy,
+    job: Job,
+    watch: &Arc<Watch>,
+) -> impl Future<Output = wasmtime::Result<()>> + 'a {
+    let Job { running, request, answer } = job;
+    // Assume the newcomer computes; once everything waits, the outside says so.
+    watch.quiet.store(false, Relaxed);
+    watch.live.fetch_add(1, Relaxed);
+    watch.waited_for.fetch_add(1, Relaxed);
+    {
+        let mut latest = watch.wall_deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        *latest = (*latest).max(running.wall_deadline);
+    }
+    let _only_once = running.worker.set(watch.clone());
+    let prepared = accessor.with(|mut access| {
+        let store = access.as_context_mut();
+        let prepared = Prepared::new(store, proxy, request, Instance::http, answer)?;
+        let task = match &prepared {
+            Prepared::P2 { call, .. } => call.task(),
+            Prepared::P3 { call, .. } => call.task(),
+        };
+        access.data_mut().begin(task, running.clone());
+        wasmtime::error::Ok(prepared)
+    });
+    let watch = watch.clone();
+    async move {
+        let mut departure = Departure { watch: &watch, running: &running, regular: false };
+        let gave_up = async {
+            if !running.is_expired() {
+                running.expiry.notified().await;
+            }
+        };
+        prepared?.run(accessor, gave_up).await?;
+        departure.regular = true;
+        wasmtime::error::Ok(())
+    }
+}
+
+/// Books a call out, whichever way it ends.
+struct Departure<'a> {
+    watch: &'a Watch,
+    running: &'a Running,
+    /// False when the instance was lost under the call: then it stays on the list of losses.
+    regular: bool,
+}
+
+impl Drop for Departure<'_> {
+    fn drop(&mut self) {
+        self.running.finished.store(true, Relaxed);
+        self.watch.waited_for.fetch_sub(1, Relaxed);
+        // An expired call's guest code still runs: the instance is not rid of it.
+        if self.regular && !self.running.is_expired() {
+            self.watch.live.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+fn classify_instantiation(
+    error: &wasmtime::Error,
+    store: &Store<Instance>,
+    revision: &Revision,
+) -> CallError {
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        CallError::NoCapacity
+    } else if let Some(killed) = error.downcast_ref::<Killed>() {
+        killed.error.clone()
+    } else if store.data().meter.refused {
+        CallError::MemoryExceeded { limit_mib: revision.limits.memory_mib }
+    } else {
+        CallError::Instantiation(format!("{error:#}").into())
+    }
+}
+
+fn classify(error: &wasmtime::Error, memory: bool, watch: &Watch, revision: &Revision) -> Ending {
+    let calls = watch.live.load(Relaxed) as usize;
+    if let Some(killed) = error.downcast_ref::<Killed>() {
+        let culprit = killed.culprit.map(std::ptr::without_provenance);
+        return Ending { error: killed.error.clone(), culprit, calls };
+    }
+    let error = if memory {
+        CallError::MemoryExceeded { limit_mib: revision.limits.memory_mib }
+    } else {
+        CallError::Trapped(format!("{error:#}").into())
+    };
+    Ending { error, culprit: None, calls }
+}
