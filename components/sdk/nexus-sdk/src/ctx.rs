@@ -1,0 +1,295 @@
+//! The doors: `Allowed<P>` and `Public` for HTTP, `System` for cron, and `Ctx` behind them.
+//!
+//! Knows who asks, when, for which tenant, and how to read and commit for them. Refuses to
+//! be made by a service: a `Ctx` is the proof that one of the doors was passed.
+
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use spin_sdk::{key_value, variables};
+use uuid::Uuid;
+
+use crate::commit::{self, Errand, Writes};
+use crate::db::Db;
+use crate::id::{Id, Mint, TenantId};
+use crate::principal::{Kind, Permission, Principal};
+use crate::problem::{Error, Failure, Result, standard};
+use crate::respond::NoContent;
+use crate::sql::Scope;
+use crate::time::{self, Time};
+
+/// One piece of work for one principal of one tenant: a request or an event.
+#[derive(Debug)]
+pub struct Ctx {
+    origin: Origin,
+    principal: Principal,
+    now: Time,
+    mint: Mint,
+    db: Db,
+}
+
+/// Where a piece of work comes from; put beside a request before it is routed.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) service: &'static str,
+    pub(crate) request_id: Arc<str>,
+    pub(crate) trace: Option<Arc<str>>,
+    pub(crate) errand: Option<Arc<Errand>>,
+}
+
+impl Ctx {
+    pub(crate) fn new(origin: Origin, principal: Principal, now: Time) -> Ctx {
+        let db = Db::new(Some(principal.tenant));
+        Ctx {
+            origin,
+            principal,
+            now,
+            mint: Mint::new(now),
+            db,
+        }
+    }
+
+    fn of_request(parts: &Parts) -> Result<Ctx> {
+        let origin = parts.extensions.get::<Origin>().cloned();
+        let origin = origin.ok_or_else(|| Failure::msg("the route was called past its service"))?;
+        let principal = Principal::of_request(&parts.headers)?;
+        Ok(Ctx::new(
+            origin,
+            principal,
+            time::of_request(&parts.headers)?,
+        ))
+    }
+
+    /// Whose data this is about.
+    pub fn tenant(&self) -> TenantId {
+        self.principal.tenant
+    }
+
+    /// Who asks.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The instant of this piece of work: the same however often it is asked.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// A fresh UUIDv7; later ones sort after earlier ones.
+    pub fn new_id<I: Id>(&self) -> I {
+        self.mint.next().into()
+    }
+
+    /// For reading; `store.rs` takes it.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Runs all writes in one transaction, or none.
+    ///
+    /// # Errors
+    /// A refusal that a write named (or 409 `conflict`), 409 for a busy idempotency key, 503
+    /// when the database is away; after any of them nothing has changed.
+    pub async fn commit(&self, writes: impl Writes) -> Result<NoContent> {
+        commit::commit(self, writes.into_writes()).await
+    }
+
+    /// The id under which this piece of work is logged.
+    pub fn request_id(&self) -> &str {
+        &self.origin.request_id
+    }
+
+    /// A variable that the component's fragment grants.
+    ///
+    /// # Errors
+    /// One that is not granted or has no value is a failure.
+    pub async fn variable(&self, name: &str) -> Result<String> {
+        variable(name).await
+    }
+
+    /// A key-value store that the component's fragment grants.
+    ///
+    /// # Errors
+    /// One that is not granted is a failure.
+    pub async fn key_value(&self, label: &str) -> Result<key_value::Store> {
+        key_value(label).await
+    }
+
+    pub(crate) fn service(&self) -> &'static str {
+        self.origin.service
+    }
+
+    pub(crate) fn errand(&self) -> Option<&Errand> {
+        self.origin.errand.as_deref()
+    }
+
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        let trace = self.origin.trace.as_deref();
+        Scope {
+            tenant: self.db.tenant(),
+            trace,
+            mint: Some(&self.mint),
+        }
+    }
+}
+
+async fn variable(name: &str) -> Result<String> {
+    let value = variables::get(name).await;
+    Ok(value.map_err(|why| Failure::msg(format!("read the variable {name}: {why:?}")))?)
+}
+
+async fn key_value(label: &str) -> Result<key_value::Store> {
+    let store = key_value::Store::open(label).await;
+    Ok(store.map_err(|why| Failure::msg(format!("open the store {label}: {why:?}")))?)
+}
+
+/// The door that opens with permission `P`: 401 without a credential, 403 without the
+/// permission.
+#[derive(Debug)]
+pub struct Allowed<P> {
+    ctx: Ctx,
+    permission: PhantomData<fn() -> P>,
+}
+
+impl<P> Deref for Allowed<P> {
+    type Target = Ctx;
+
+    fn deref(&self) -> &Ctx {
+        &self.ctx
+    }
+}
+
+impl<P: Permission, S: Sync> FromRequestParts<S> for Allowed<P> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
+        let ctx = Ctx::of_request(parts)?;
+        if !ctx.principal.is_authenticated() {
+            return Err(standard::Unauthenticated.into());
+        }
+        if !ctx.principal.may(P::NAME) {
+            return Err(standard::Forbidden
+                .because(format!("this needs {}", P::NAME))
+                .into());
+        }
+        Ok(Allowed {
+            ctx,
+            permission: PhantomData,
+        })
+    }
+}
+
+/// The open door: the tenant is known, nothing else is asked. Whoever it is stands in
+/// `principal()`.
+#[derive(Debug)]
+pub struct Public(Ctx);
+
+impl Deref for Public {
+    type Target = Ctx;
+
+    fn deref(&self) -> &Ctx {
+        &self.0
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Public {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
+        Ctx::of_request(parts).map(Public)
+    }
+}
+
+/// The schedule's door: work for all tenants. It has no tenant of its own, so a statement
+/// that binds `{tenant}` fails here; `in_tenant` gives a `Ctx` that has one.
+#[derive(Debug)]
+pub struct System {
+    ctx: Ctx,
+    nominal: Time,
+}
+
+impl System {
+    pub(crate) fn new(origin: Origin, nominal: Time, now: Time) -> System {
+        let nobody = Uuid::nil().into();
+        let mut ctx = Ctx::new(
+            origin.clone(),
+            service_principal(origin.service, nobody),
+            now,
+        );
+        ctx.db = Db::new(None);
+        System { ctx, nominal }
+    }
+
+    /// The instant of this run.
+    pub fn now(&self) -> Time {
+        self.ctx.now
+    }
+
+    /// The instant at which the schedule meant this run to be; a late or repeated run differs
+    /// from `now`.
+    pub fn nominal(&self) -> Time {
+        self.nominal
+    }
+
+    /// A fresh UUIDv7; later ones sort after earlier ones.
+    pub fn new_id<I: Id>(&self) -> I {
+        self.ctx.new_id()
+    }
+
+    /// For reading across tenants.
+    pub fn db(&self) -> &Db {
+        &self.ctx.db
+    }
+
+    /// Runs all writes in one transaction, or none; see [`Ctx::commit`].
+    ///
+    /// # Errors
+    /// As [`Ctx::commit`]; an event needs a tenant, so emit it from `in_tenant`.
+    pub async fn commit(&self, writes: impl Writes) -> Result<NoContent> {
+        self.ctx.commit(writes).await
+    }
+
+    /// The id under which this run is logged.
+    pub fn request_id(&self) -> &str {
+        self.ctx.request_id()
+    }
+
+    /// The same work for one tenant, as this service.
+    pub fn in_tenant(&self, tenant: TenantId) -> Ctx {
+        let principal = service_principal(self.ctx.service(), tenant);
+        Ctx::new(self.ctx.origin.clone(), principal, self.ctx.now)
+    }
+
+    /// A variable that the component's fragment grants; see [`Ctx::variable`].
+    ///
+    /// # Errors
+    /// As [`Ctx::variable`].
+    pub async fn variable(&self, name: &str) -> Result<String> {
+        variable(name).await
+    }
+
+    /// A key-value store that the component's fragment grants; see [`Ctx::key_value`].
+    ///
+    /// # Errors
+    /// As [`Ctx::key_value`].
+    pub async fn key_value(&self, label: &str) -> Result<key_value::Store> {
+        key_value(label).await
+    }
+}
+
+/// A service acting by itself: it has no permissions, because none are checked behind a door.
+pub(crate) fn service_principal(service: &str, tenant: TenantId) -> Principal {
+    Principal {
+        subject: service.to_owned(),
+        kind: Kind::Service,
+        tenant,
+        organisation: None,
+        permissions: Vec::new(),
+        session: None,
+        auth_time: None,
+        acr: None,
+    }
+}

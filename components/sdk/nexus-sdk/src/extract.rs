@@ -1,0 +1,314 @@
+//! What a handler takes from a request: `Json`, `Path`, `Query`, `Form`.
+//!
+//! Knows how to say which field is wrong. Refuses to answer with anything but a problem.
+
+use std::ops::{Deref, DerefMut};
+
+use axum::body::Bytes;
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_path_to_error::{Path as FieldPath, Segment};
+
+use crate::problem::{Error, Failure, FieldError, Refusal, Result, standard};
+
+/// A JSON body, taken or given. As a parameter of `sql!` it is `jsonb`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+/// The variable parts of the path: one value, a tuple, or a struct by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Path<T>(pub T);
+
+/// The query string, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Query<T>(pub T);
+
+/// A form body (`application/x-www-form-urlencoded`), by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form<T>(pub T);
+
+macro_rules! transparent {
+    ($($name:ident)*) => {$(
+        impl<T> Deref for $name<T> {
+            type Target = T;
+
+            fn deref(&self) -> &T {
+                &self.0
+            }
+        }
+
+        impl<T> DerefMut for $name<T> {
+            fn deref_mut(&mut self) -> &mut T {
+                &mut self.0
+            }
+        }
+    )*};
+}
+
+transparent! { Json Path Query Form }
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+            Err(why) => Error::from(Failure::new(why).context("write the body")).into_response(),
+        }
+    }
+}
+
+/// A `jsonb` column reads as the value itself.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Json<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Json)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        if !is_json(media_type(request.headers())) {
+            return Err(standard::UnsupportedMediaType
+                .because("send application/json")
+                .into());
+        }
+        Ok(Json(json_of(&body_of(request, state).await?)?))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let wanted = "application/x-www-form-urlencoded";
+        if media_type(request.headers()) != wanted {
+            return Err(standard::UnsupportedMediaType
+                .because(format!("send {wanted}"))
+                .into());
+        }
+        let body = body_of(request, state).await?;
+        pairs_of(&body)
+            .map(Form)
+            .map_err(|error| standard::InvalidBody.with(error).into())
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
+        query_of(parts.uri.query().unwrap_or_default()).map(Query)
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|axum::extract::Path(value)| Path(value))
+            .map_err(path_error)
+    }
+}
+
+/// The media type without its parameters, lower case.
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let value = value
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
+    value.trim().to_ascii_lowercase()
+}
+
+fn is_json(media_type: String) -> bool {
+    let subtype = media_type.strip_prefix("application/").unwrap_or_default();
+    subtype == "json" || subtype.ends_with("+json")
+}
+
+/// The whole body, at most axum's default limit of 2 MiB (the host may set less).
+async fn body_of<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| {
+            let refusal = match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => standard::TooLarge,
+                _ => standard::MalformedBody.because("the body broke off"),
+            };
+            refusal.into()
+        })
+}
+
+pub(crate) fn json_of<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let detail = error.inner().to_string();
+        if !error.inner().is_data() {
+            return standard::MalformedBody.because(detail);
+        }
+        let pointer = Some(pointer_to(error.path()));
+        standard::InvalidBody.with(FieldError {
+            pointer,
+            parameter: None,
+            detail,
+        })
+    })?;
+    json.end()
+        .map_err(|why| standard::MalformedBody.because(why.to_string()))?;
+    Ok(value)
+}
+
+/// A JSON pointer as a URI fragment (RFC 6901 §6): `#/lines/0/quantity`; the root is `#`.
+fn pointer_to(path: &FieldPath) -> String {
+    let mut pointer = String::from("#");
+    for segment in path.iter() {
+        let token = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            Segment::Enum { variant } => variant.clone(),
+            Segment::Unknown => continue,
+        };
+        pointer.push('/');
+        pointer.push_str(&token);
+    }
+    pointer
+}
+
+/// A query string as a value.
+pub(crate) fn query_of<T: DeserializeOwned>(query: &str) -> Result<T> {
+    pairs_of(query.as_bytes()).map_err(|error| standard::InvalidQuery.with(error).into())
+}
+
+fn pairs_of<T: DeserializeOwned>(pairs: &[u8]) -> Result<T, FieldError> {
+    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(pairs));
+    serde_path_to_error::deserialize(pairs).map_err(|error| {
+        let path = error.path().to_string();
+        let parameter = (path != ".").then_some(path);
+        FieldError {
+            pointer: None,
+            parameter,
+            detail: error.inner().to_string(),
+        }
+    })
+}
+
+fn path_error(rejection: PathRejection) -> Error {
+    let PathRejection::FailedToDeserializePathParams(failed) = rejection else {
+        return Failure::new(rejection).context("read the path").into();
+    };
+    let (parameter, detail) = match failed.into_kind() {
+        ErrorKind::ParseErrorAtKey {
+            key, expected_type, ..
+        } => (Some(key), format!("expected {expected_type}")),
+        ErrorKind::DeserializeError { key, message, .. } => (Some(key), message),
+        ErrorKind::InvalidUtf8InPathParam { key } => (Some(key), "expected UTF-8".into()),
+        ErrorKind::ParseError { expected_type, .. }
+        | ErrorKind::ParseErrorAtIndex { expected_type, .. } => {
+            (None, format!("expected {expected_type}"))
+        }
+        ErrorKind::Message(message) => (None, message),
+        // The route and the handler disagree on the number or the kind of parts.
+        ours => {
+            return Failure::msg(ours.to_string())
+                .context("read the path")
+                .into();
+        }
+    };
+    refuse_path(parameter, detail).into()
+}
+
+fn refuse_path(parameter: Option<String>, detail: String) -> Refusal {
+    standard::InvalidPath.with(FieldError {
+        pointer: None,
+        parameter,
+        detail,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Order {
+        #[allow(dead_code)]
+        lines: Vec<Line>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Line {
+        #[allow(dead_code)]
+        quantity: u32,
+    }
+
+    fn refused(body: &str) -> Refusal {
+        match json_of::<Order>(body.as_bytes()).unwrap_err() {
+            Error::Refused(refusal) => refusal,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_field_is_pointed_at() {
+        let refusal = refused(r#"{"lines": [{"quantity": 1}, {"quantity": "two"}]}"#);
+        assert_eq!(refusal.status, 422);
+        assert!(
+            format!("{refusal:?}").contains("#/lines/1/quantity"),
+            "{refusal:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_json_is_400_and_so_is_what_follows_it() {
+        for body in ["", "{", "{\"lines\": []} tail"] {
+            assert_eq!(refused(body).status, 400, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn only_json_is_json() {
+        let is_json = |text: &str| {
+            let value = text.parse().unwrap();
+            is_json(media_type(&HeaderMap::from_iter([(
+                header::CONTENT_TYPE,
+                value,
+            )])))
+        };
+        for (text, json) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/merge-patch+json", true),
+            ("text/json", false),
+            ("application/jsonp", false),
+            ("application/x-www-form-urlencoded", false),
+        ] {
+            assert_eq!(is_json(text), json, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_query_parameter_is_named() {
+        #[derive(Debug, Deserialize)]
+        struct Filter {
+            #[allow(dead_code)]
+            year: u16,
+        }
+        let refused = query_of::<Filter>("year=soon").unwrap_err();
+        let Error::Refused(refusal) = refused else {
+            panic!("{refused}")
+        };
+        assert!(
+            format!("{refusal:?}").contains("Some(\"year\")"),
+            "{refusal:?}"
+        );
+    }
+}

@@ -1,0 +1,93 @@
+//! What every service of the suite is written with; a service needs `nexus_sdk::prelude::*`
+//! and nothing else of it.
+//!
+//! Read in this order: `tables.rs` (the macros a service starts with), `ctx.rs` (the doors a
+//! request passes), `sql.rs` and `commit.rs` (how anything changes), `problem.rs` (how
+//! anything is refused), `service.rs` (the way of one request).
+//!
+//! It knows HTTP, problems, SQL statements as values and the `platform` schema's functions.
+//! It refuses to know any service, and keeps no state but the router of its instance.
+//!
+//! A service also compiles natively, so that `cargo test -p <service>` runs its unit tests;
+//! only what calls the host (the database, variables, key-value, other services) panics
+//! there.
+
+// The macros write `::nexus_sdk::…`, also when this crate uses them itself.
+extern crate self as nexus_sdk;
+
+mod call;
+mod commit;
+mod ctx;
+mod db;
+mod etag;
+mod event;
+mod extract;
+mod id;
+mod idempotency;
+mod openapi;
+mod outcome;
+mod page;
+mod param;
+mod principal;
+mod problem;
+mod respond;
+mod router;
+mod row;
+mod service;
+// This crate's own tests have no host; there a session is a plain connection to PostgreSQL.
+#[cfg_attr(test, path = "tests/session.rs")]
+mod session;
+mod sql;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod time;
+
+pub use call::{Peer, Question, Reply, call};
+pub use commit::Writes;
+pub use ctx::{Allowed, Ctx, Public, System};
+pub use db::Db;
+pub use etag::{Etag, IfMatch, Tagged};
+pub use event::{Delivery, Event, Heard, Tick, emit, is_topic};
+pub use extract::{Form, Json, Path, Query};
+pub use id::{Id, TenantId};
+pub use nexus_sdk_macros::sql;
+pub use openapi::{Input, Operation, Output};
+pub use page::{Cursor, Page, Sort, ascending, descending};
+pub use param::{Param, ToParam, word};
+pub use principal::{Kind, Permission, Principal, belongs_to};
+pub use problem::{Error, Failure, FieldError, OrLog, Problem, Refusal, Result, standard};
+pub use respond::{Accepted, Created, NoContent};
+pub use router::{Door, Endpoint, Methods, Route, Router, delete, get, patch, post, put};
+#[cfg(target_arch = "wasm32")]
+pub use service::serve;
+pub use service::{Facts, Service};
+pub use sql::{Bind, Statement, Write};
+pub use time::{Date, Time, days, hours, minutes, seconds};
+
+pub use spin_sdk::{key_value, redis, variables};
+pub use {anyhow, axum, chrono, schemars, serde, serde_json, spin_sdk, uuid};
+
+/// A topic or schedule that the host names and the service does not have.
+#[doc(hidden)]
+pub fn unknown(kind: &str, name: &str) -> Error {
+    Failure::msg(format!("this service has no {kind} {name:?}")).into()
+}
+
+/// Everything a service needs, and nothing it has to spell out.
+pub mod prelude {
+    pub use crate::{
+        Accepted, Allowed, Created, Ctx, Cursor, Date, Db, Error, Etag, Failure, Form, Id, IfMatch,
+        Json, Methods, NoContent, OrLog, Page, Param, Path, Public, Query, Refusal, Result, Router,
+        Statement, System, Tagged, TenantId, Time, ToParam, Write, ascending, call, days, delete,
+        descending, emit, get, hours, minutes, patch, post, put, seconds, sql, standard, word,
+    };
+    pub use anyhow::Context;
+    pub use axum::body::{Body, Bytes};
+    pub use axum::http::{HeaderMap, StatusCode, header};
+    pub use axum::response::{Html, IntoResponse, Redirect, Response};
+    pub use schemars::{self, JsonSchema};
+    pub use serde::{Deserialize, Serialize};
+    pub use serde_json::{self, json};
+    pub use uuid::Uuid;
+}

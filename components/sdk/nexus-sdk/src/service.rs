@@ -1,0 +1,241 @@
+//! A whole service: its facts, its routes and the way of one request through them.
+//!
+//! Knows what every service answers alike: `/health`, `/openapi.json`, problems, `location`,
+//! `link`, 304, idempotency. Refuses to know what the service is about.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
+use axum::response::IntoResponse;
+use axum::routing;
+use serde_json::{Value, json};
+use tower_service::Service as _;
+use uuid::Uuid;
+
+use crate::ctx::Origin;
+use crate::db::Db;
+use crate::extract::Json;
+use crate::page::NextPage;
+use crate::problem::{Error, log_failure, standard, tell};
+use crate::respond::CreatedId;
+use crate::router::{Route, Router};
+use crate::{etag, idempotency, openapi};
+
+/// What `service!` says about a component, for the docs and the tests to read.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts {
+    /// Folder, crate, component id and permission prefix in one word.
+    pub name: &'static str,
+    /// Version of the crate.
+    pub version: &'static str,
+    /// Description of the crate.
+    pub description: &'static str,
+    /// Topics or patterns it subscribes to.
+    pub topics: &'static [&'static str],
+    /// Schedules it runs.
+    pub crons: &'static [&'static str],
+}
+
+/// A service, built once per instance.
+#[derive(Debug)]
+pub struct Service {
+    facts: Facts,
+    routes: Arc<[Route]>,
+    router: axum::Router,
+}
+
+impl Service {
+    /// Mounts `http` at `/api/<service>/v1` and `root` at `/`, with what every service has.
+    ///
+    /// # Panics
+    /// When two routes overlap, at the first request and in every test of the service.
+    pub fn new(facts: Facts, http: Router, root: Router) -> Service {
+        let own = format!("/api/{}", facts.name);
+        let all = root.merge(http.below(&format!("{own}/v1")));
+        let routes: Arc<[Route]> = all.routes.into();
+        let documented = routes.clone();
+        let openapi = move || async move { Json(document(facts, &documented)) };
+        let mut router = axum::Router::new()
+            .route(
+                &format!("{own}/health"),
+                routing::get(move || health(facts)),
+            )
+            .route(&format!("{own}/openapi.json"), routing::get(openapi))
+            .fallback(|| async { Error::from(standard::NotFound) })
+            .method_not_allowed_fallback(|| async { Error::from(standard::MethodNotAllowed) });
+        for (path, methods) in all.paths {
+            router = router.route(&path, methods);
+        }
+        Service {
+            facts,
+            routes,
+            router,
+        }
+    }
+
+    /// Every route the service declares, with whole paths.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// The OpenAPI 3.1 document.
+    pub fn openapi(&self) -> Value {
+        document(self.facts, &self.routes)
+    }
+
+    /// Answers one request.
+    pub async fn call(&self, mut request: Request) -> Response<Body> {
+        let asked = Asked::of(&request);
+        let origin = Origin {
+            service: self.facts.name,
+            request_id: request_id(request.headers()).into(),
+            trace: text(request.headers(), "traceparent").map(Into::into),
+            errand: None,
+        };
+        let request_id = origin.request_id.clone();
+        request.extensions_mut().insert(origin.clone());
+        let answer = async |request| {
+            // Cloning a router is one reference count; `call` wants it mutable.
+            let answered = self.router.clone().call(request).await;
+            let response = answered.unwrap_or_else(|never| match never {});
+            asked.complete(tell(response, self.facts.name, &request_id))
+        };
+        let response = match idempotency::key_of(&request) {
+            Some(key) => idempotency::around(key, origin, request, answer).await,
+            None => return answer(request).await,
+        };
+        tell(response, self.facts.name, &request_id)
+    }
+}
+
+fn document(facts: Facts, routes: &[Route]) -> Value {
+    openapi::document(facts.name, facts.version, facts.description, routes)
+}
+
+/// Alive, and whether the database is in reach: 200 `pass` or a 503 problem that says what
+/// failed. Needs no principal, so that a probe can ask.
+async fn health(facts: Facts) -> axum::response::Response {
+    let reached = Db::new(None).ping().await;
+    let pass = reached.is_ok();
+    let word = |pass: bool| if pass { "pass" } else { "fail" };
+    let mut body = json!({
+        "service": facts.name, "version": facts.version, "status": word(pass),
+        "checks": { "database": { "status": word(pass) } },
+    });
+    if let Err(error) = reached {
+        if let Error::Failed(failure) | Error::Unavailable { failure, .. } = error {
+            log_failure(facts.name, "health", &failure);
+        }
+        body["type"] = format!("/problems/{}/unhealthy", facts.name).into();
+        body["title"] = "Unhealthy".into();
+        body["detail"] = "the database is out of reach".into();
+        body["status"] = 503.into();
+        let kind = [
+            (header::CONTENT_TYPE, "application/problem+json"),
+            (header::RETRY_AFTER, "1"),
+        ];
+        return (StatusCode::SERVICE_UNAVAILABLE, kind, body.to_string()).into_response();
+    }
+    Json(body).into_response()
+}
+
+/// What the answer must be completed with from the question.
+struct Asked {
+    method: Method,
+    uri: Uri,
+    if_none_match: Option<HeaderValue>,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Asked {
+        Asked {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            if_none_match: request.headers().get(header::IF_NONE_MATCH).cloned(),
+        }
+    }
+
+    fn complete(&self, mut response: Response<Body>) -> Response<Body> {
+        if let Some(CreatedId(id)) = response.extensions_mut().remove() {
+            let location = format!("{}/{id}", self.uri.path().trim_end_matches('/'));
+            set(&mut response, header::LOCATION, &location);
+        }
+        if let Some(NextPage(token)) = response.extensions_mut().remove() {
+            let link = format!("<{}>; rel=\"next\"", self.next_page(&token));
+            set(&mut response, header::LINK, &link);
+        }
+        if self.is_known(&response) {
+            response.headers_mut().remove(header::CONTENT_TYPE);
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            *response.body_mut() = Body::empty();
+        }
+        response
+    }
+
+    /// The same question with the next cursor.
+    fn next_page(&self, token: &str) -> String {
+        let query = self.uri.query().unwrap_or_default();
+        let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor");
+        let mut next = form_urlencoded::Serializer::new(String::new());
+        next.extend_pairs(kept).append_pair("cursor", token);
+        format!("{}?{}", self.uri.path(), next.finish())
+    }
+
+    fn is_known(&self, response: &Response<Body>) -> bool {
+        let asks = self.method == Method::GET || self.method == Method::HEAD;
+        match (&self.if_none_match, response.headers().get(header::ETAG)) {
+            (Some(sent), Some(etag)) if asks && response.status() == StatusCode::OK => {
+                etag::is_known(sent, etag)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn set(response: &mut Response<Body>, name: header::HeaderName, value: &str) {
+    // A path came in as a header-safe URI and an id is JSON text; what is neither is left out.
+    if let Ok(value) = HeaderValue::try_from(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
+}
+
+/// The host's id for this request; one of ours where there is no host, as in a unit test.
+fn request_id(headers: &HeaderMap) -> String {
+    text(headers, "x-request-id").unwrap_or_else(|| Uuid::now_v7().to_string())
+}
+
+#[cfg(target_arch = "wasm32")]
+pub use export::serve;
+
+/// The meeting of axum with `wasi:http`.
+#[cfg(target_arch = "wasm32")]
+mod export {
+    use std::sync::OnceLock;
+
+    use spin_sdk::http::{FromRequest, IntoResponse, Request};
+    use spin_sdk::wasip3::http::types::{ErrorCode, Request as WasiRequest, Response};
+
+    use super::{Body, Service};
+
+    /// The SDK's only static: an instance answers many requests, and building the routes
+    /// again for each of them costs more than most handlers.
+    static SERVICE: OnceLock<Service> = OnceLock::new();
+
+    /// Answers one request of the host.
+    #[doc(hidden)]
+    pub async fn serve(
+        build: fn() -> Service,
+        request: WasiRequest,
+    ) -> Result<Response, ErrorCode> {
+        let request = Request::from_request(request)?.map(Body::new);
+        let response = SERVICE.get_or_init(build).call(request).await;
+        response.into_response()
+    }
+}

@@ -1,0 +1,116 @@
+//! What a service says about itself.
+
+use serde_json::{Value, json};
+
+use super::catalog::{ask, nobody, service};
+use crate::Door;
+
+fn operation(path: &str, method: &str) -> Value {
+    let document = service().openapi();
+    let operation = document["paths"][path][method].clone();
+    assert!(!operation.is_null(), "{method} {path} in {document:#}");
+    operation
+}
+
+#[test]
+fn every_route_is_a_fact_with_its_door() {
+    let service = service();
+    let facts = |method: &str, path: &str| {
+        let mut routes = service.routes().iter();
+        routes
+            .find(|it| it.method == method && it.path == path)
+            .map(|it| (it.name.clone(), it.door()))
+    };
+    let create = facts("POST", "/api/catalog/v1/products").unwrap();
+    assert!(create.0.ends_with("catalog::create"), "{}", create.0);
+    assert_eq!(create.1, Door::Allowed("catalog:edit"));
+    assert_eq!(
+        facts("GET", "/api/catalog/v1/failure").unwrap().1,
+        Door::Public
+    );
+    assert_eq!(facts("GET", "/.well-known/catalog").unwrap().1, Door::Open);
+    assert_eq!(service.routes().len(), 8);
+}
+
+#[test]
+fn a_change_documents_its_body_its_answers_and_its_permission() {
+    let create = operation("/api/catalog/v1/products", "post");
+    let body = &create["requestBody"]["content"]["application/json"]["schema"];
+    assert_eq!(body["$ref"], "#/components/schemas/Draft");
+    let created = &create["responses"]["201"];
+    let schema = &created["content"]["application/json"]["schema"];
+    assert_eq!(schema["$ref"], "#/components/schemas/Product");
+    assert!(created["headers"]["location"].is_object());
+    for status in ["400", "401", "403", "413", "415", "422", "default"] {
+        let problem = &create["responses"][status]["$ref"];
+        assert_eq!(problem, "#/components/responses/Problem", "{status}");
+    }
+    assert_eq!(create["x-nexus-permission"], "catalog:edit");
+    assert_eq!(
+        create["security"],
+        json!([{ "bearer": [] }, { "api_key": [] }])
+    );
+    assert_eq!(create["parameters"][0]["name"], "idempotency-key");
+}
+
+#[test]
+fn parameters_of_path_query_and_header_are_documented_with_their_schemas() {
+    let rename = operation("/api/catalog/v1/products/{id}", "put");
+    let parameter = |name: &str| {
+        let all = rename["parameters"].as_array().unwrap();
+        all.iter()
+            .find(|it| it["name"] == name)
+            .cloned()
+            .unwrap_or_default()
+    };
+    assert_eq!(parameter("id")["in"], "path");
+    assert_eq!(parameter("id")["required"], true);
+    assert_eq!(parameter("if-match")["in"], "header");
+    let list = operation("/api/catalog/v1/products", "get");
+    let names: Vec<&Value> = list["parameters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["name"])
+        .collect();
+    assert_eq!(names, ["cursor", "limit", "title"]);
+    let echo = operation("/api/catalog/v1/echo/{rest}", "get");
+    assert_eq!(echo["parameters"][0]["name"], "rest");
+}
+
+#[test]
+fn every_reference_in_the_document_leads_somewhere() {
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| match value {
+                Value::String(path) if name == "$ref" => found.push(path.clone()),
+                value => references(value, found),
+            }),
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let document = service().openapi();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 20);
+    for path in found {
+        assert!(document.pointer(&path[1..]).is_some(), "{path}");
+    }
+    assert_eq!(document["openapi"], "3.1.0");
+    let id = &document["components"]["schemas"]["Product"]["properties"]["id"];
+    assert_eq!(id["$ref"], "#/components/schemas/ProductId");
+    assert_eq!(
+        document["components"]["schemas"]["ProductId"]["format"],
+        "uuid"
+    );
+}
+
+#[tokio::test]
+async fn the_document_is_served_beside_the_service() {
+    let answer = ask(&nobody(), "GET", "/api/catalog/openapi.json")
+        .answer()
+        .await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.read::<Value>(), service().openapi());
+}

@@ -1,0 +1,10 @@
+//! The SDK at work: a small service, called as the host calls it, on a real PostgreSQL.
+
+mod catalog;
+mod changes;
+mod cluster;
+mod documents;
+mod doors;
+mod lists;
+
+pub(crate) use cluster::url as cluster_url;

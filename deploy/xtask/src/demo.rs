@@ -1,0 +1,197 @@
+//! `cargo xtask demo`: from a fresh clone to real answers, each step shown as the `curl` that
+//! would do it. Knows the first service's public routes; stops at the first surprise.
+
+use crate::doctor::{self, Purpose};
+use crate::http::{self, Reply, Request};
+use crate::manifest;
+use crate::progress;
+use crate::stage::{self, Wanted};
+use crate::up::{self, Up};
+use crate::workspace::{Workspace, read};
+use anyhow::{Context, Result, bail};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Longer answers are cut: the walk should fit a few screens.
+const LINES_SHOWN_MAX: usize = 14;
+
+/// Prepares the machine, builds, starts the host and walks through the first service.
+pub fn run(ws: &Workspace) -> Result<()> {
+    let began = Instant::now();
+    doctor::ensure(ws, Purpose::All)?;
+    stage::build(ws, &Wanted::default())?;
+    manifest::run(ws, false)?;
+    if up::running(ws).is_some() {
+        // It may run an older build, and the walk should show this one.
+        up::down(ws)?;
+    }
+    let start = up::start_detached(ws, &Up::default())?;
+    let token_file = ws.home().join("dev-token");
+    let token = read(&token_file).context("the host writes a development token at its start")?;
+    let walk = Walk {
+        address: up::public_address()?,
+        token: token.trim().to_owned(),
+    };
+    walk.first_service()?;
+    summary(ws, walk.address, start, began.elapsed())
+}
+
+fn summary(ws: &Workspace, address: SocketAddr, start: Duration, whole: Duration) -> Result<()> {
+    let admin = up::admin_address()?;
+    println!(
+        "\nEverything answered. The host was ready {} after its start;",
+        spoken(start)
+    );
+    println!("all of this took {}. It goes on running:\n", spoken(whole));
+    println!("  suite           http://{address}/health");
+    println!("  first service   http://{address}/api/core-os/openapi.json");
+    println!("  operator        http://{admin}/metrics");
+    println!("  log             {}", up::log_file(ws).display());
+    println!(
+        "  token           {}",
+        ws.home().join("dev-token").display()
+    );
+    println!("\nStop it with `cargo xtask down`.");
+    Ok(())
+}
+
+fn spoken(time: Duration) -> String {
+    progress::spoken(time)
+}
+
+struct Walk {
+    address: SocketAddr,
+    token: String,
+}
+
+impl Walk {
+    fn first_service(&self) -> Result<()> {
+        self.get("Is the suite alive?", "/health", 200)?;
+        self.get("Is the first service?", "/api/core-os/health", 200)?;
+        self.get(
+            "Every name answers; this one runs",
+            "/services/core-os/health",
+            200,
+        )?;
+        self.get(
+            "The registry of services",
+            "/api/core-os/v1/services?limit=3",
+            200,
+        )?;
+        self.without_a_token()?;
+        self.flag()
+    }
+
+    fn without_a_token(&self) -> Result<()> {
+        let request = Request {
+            path: "/api/core-os/v1/flags",
+            ..Request::default()
+        };
+        let reply = self.step("Without a token, a problem (RFC 9457)", &request, 401)?;
+        match reply.header("content-type") {
+            Some(kind) if kind.starts_with("application/problem+json") => Ok(()),
+            other => bail!("a problem should be application/problem+json, not {other:?}"),
+        }
+    }
+
+    fn flag(&self) -> Result<()> {
+        // A name of its own, so that the walk can be taken again.
+        let key = format!("demo-{}", std::process::id());
+        let flag = format!(
+            r#"{{"key":"{key}","variants":{{"on":true,"off":false}},"default_variant":"on"}}"#
+        );
+        let create = Request {
+            method: "POST",
+            path: "/api/core-os/v1/flags",
+            token: Some(&self.token),
+            json: Some(&flag),
+            ..Request::default()
+        };
+        self.step(
+            "Create a feature flag, with the development token",
+            &create,
+            201,
+        )?;
+        let path = format!("/ofrep/v1/evaluate/flags/{key}");
+        let evaluate = Request {
+            method: "POST",
+            path: &path,
+            token: Some(&self.token),
+            json: Some(r#"{"context":{"targetingKey":"visitor-1"}}"#),
+            ..Request::default()
+        };
+        let reply = self.step("Evaluate it over the OpenFeature protocol", &evaluate, 200)?;
+        if !reply.body.replace(' ', "").contains("\"value\":true") {
+            bail!("the flag should evaluate to true");
+        }
+        Ok(())
+    }
+
+    fn get(&self, why: &str, path: &str, expected: u16) -> Result<Reply> {
+        self.step(
+            why,
+            &Request {
+                path,
+                ..Request::default()
+            },
+            expected,
+        )
+    }
+
+    /// Shows a request, sends it, shows the answer, and refuses any other status.
+    fn step(&self, why: &str, request: &Request, expected: u16) -> Result<Reply> {
+        println!("\n# {why}\n$ {}", self.curl(request));
+        let began = Instant::now();
+        let reply = http::send(self.address, request)?;
+        let took = began.elapsed();
+        println!("{}  ({:.1} ms)", reply.status, took.as_secs_f64() * 1_000.0);
+        println!("{}", shown(&reply.body));
+        if reply.status != expected {
+            bail!(
+                "{} {} answered {}, not {expected}",
+                http::verb(request),
+                request.path,
+                reply.status
+            );
+        }
+        Ok(reply)
+    }
+
+    fn curl(&self, request: &Request) -> String {
+        let mut words = vec!["curl -i".to_owned()];
+        if request.token.is_some() {
+            words.push("-H \"authorization: Bearer $(cat .nexus/dev-token)\"".into());
+        }
+        if let Some(json) = request.json {
+            words.push(format!("--json '{json}'"));
+        }
+        words.push(format!("'http://{}{}'", self.address, request.path));
+        words.join(" ")
+    }
+}
+
+/// JSON in lines, anything else as it is; cut when it is long.
+fn shown(body: &str) -> String {
+    let pretty = serde_json::from_str::<serde_json::Value>(body)
+        .and_then(|value| serde_json::to_string_pretty(&value));
+    let text = pretty.unwrap_or_else(|_| body.trim_end().to_owned());
+    let mut lines: Vec<_> = text
+        .lines()
+        .take(LINES_SHOWN_MAX)
+        .map(|it| format!("  {it}"))
+        .collect();
+    let cut = text.lines().count().saturating_sub(LINES_SHOWN_MAX);
+    if cut > 0 {
+        lines.push(format!("  … and {cut} more lines"));
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn a_long_answer_is_cut_and_says_so() {
+    let numbers: Vec<_> = (0..40).collect();
+    let text = serde_json::to_string(&numbers).expect("numbers are JSON");
+    let shown = shown(&text);
+    assert_eq!(shown.lines().count(), LINES_SHOWN_MAX + 1);
+    assert!(shown.ends_with("… and 28 more lines"), "{shown}");
+}

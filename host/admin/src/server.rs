@@ -1,0 +1,122 @@
+//! The listener: HTTP/1.1 for a few operators, with limits that a scanner cannot stretch.
+
+use crate::routes::Surface;
+use crate::{Error, Facts, Token};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use nexus_runtime::Shutdown;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+/// Operators, probes and one or two scrapers.
+const CONNECTIONS_MAX: usize = 64;
+/// From the first byte of a head to its last; also the longest pause between two requests.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+const HEAD_BYTES_MAX: usize = 16 << 10;
+/// How long answers may still be on their way after shutdown was requested.
+const DRAIN: Duration = Duration::from_secs(2);
+/// Between two attempts when the machine has no file descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The operators' surface, bound to its address.
+pub struct Admin {
+    listener: TcpListener,
+    address: SocketAddr,
+    surface: Surface,
+}
+
+impl Admin {
+    /// Binds `listen`; port 0 picks a free one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Listen`].
+    pub async fn bind(listen: SocketAddr, token: Token, facts: Facts) -> Result<Self, Error> {
+        let fail = |source| Error::Listen {
+            address: listen,
+            source,
+        };
+        let listener = TcpListener::bind(listen).await.map_err(fail)?;
+        let address = listener.local_addr().map_err(fail)?;
+        Ok(Self {
+            listener,
+            address,
+            surface: Surface { facts, token },
+        })
+    }
+
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `shutdown` fires, then lets running answers finish.
+    pub async fn serve(self, mut shutdown: Shutdown) {
+        let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let graceful = GracefulShutdown::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = shutdown.requested() => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    // One too many is closed at once: waiting in line would look like a hang.
+                    if let Ok(slot) = slots.clone().try_acquire_owned() {
+                        let connection = converse(stream, peer, self.surface.clone(), &graceful);
+                        tokio::spawn(async move {
+                            connection.await;
+                            drop(slot);
+                        });
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "an operator's connection was not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(self.listener);
+        if tokio::time::timeout(DRAIN, graceful.shutdown())
+            .await
+            .is_err()
+        {
+            tracing::debug!("operators' connections were cut");
+        }
+    }
+}
+
+fn converse(
+    stream: TcpStream,
+    peer: SocketAddr,
+    surface: Surface,
+    graceful: &GracefulShutdown,
+) -> impl Future<Output = ()> + Send + use<> {
+    let service = service_fn(move |request| {
+        let response = surface.answer(&request, peer.ip(), &request_id());
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let connection = graceful.watch(connection);
+    async move {
+        // Broken connections are the other side's affair.
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, %peer, "an operator's connection broke");
+        }
+    }
+}
+
+/// `instance` of problems here; unique within the process is enough.
+fn request_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("admin-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}

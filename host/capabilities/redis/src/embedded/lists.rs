@@ -1,0 +1,68 @@
+//! Commands on lists.
+
+use super::arguments::{bytes, count, integer, maybe, span};
+use super::keyspace::Keyspace;
+use super::value::{End, Items};
+use crate::RedisError;
+use bytes::Bytes;
+use nexus_redis_link::Reply;
+
+type Outcome = Result<Reply, RedisError>;
+
+pub(crate) fn lpush(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
+    push(keyspace, arguments, End::Left)
+}
+
+pub(crate) fn rpush(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
+    push(keyspace, arguments, End::Right)
+}
+
+fn push(keyspace: &mut Keyspace, arguments: &[Bytes], end: End) -> Outcome {
+    keyspace.edit(&arguments[0], |items: &mut Items| {
+        arguments[1..].iter().for_each(|item| items.push(end, item.clone()));
+        Ok(count(items.all().len()))
+    })
+}
+
+pub(crate) fn lpop(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
+    pop(keyspace, arguments, End::Left)
+}
+
+pub(crate) fn rpop(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
+    pop(keyspace, arguments, End::Right)
+}
+
+fn pop(keyspace: &mut Keyspace, arguments: &[Bytes], end: End) -> Outcome {
+    let many = arguments.get(1).map(|n| integer(n)).transpose()?;
+    let many = many.map(usize::try_from).transpose().map_err(|_| {
+        RedisError::refused("ERR", "value is out of range, must be positive")
+    })?;
+    if keyspace.read::<Items>(&arguments[0])?.is_none() {
+        return Ok(Reply::Nil);
+    }
+    keyspace.edit(&arguments[0], |items: &mut Items| {
+        let Some(many) = many else { return Ok(maybe(items.pop(end).as_ref())) };
+        let popped = std::iter::from_fn(|| items.pop(end)).take(many);
+        Ok(Reply::List(popped.map(|item| bytes(&item)).collect()))
+    })
+}
+
+pub(crate) fn llen(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
+    Ok(count(keyspace.read::<Items>(&arguments[0])?.map_or(0, |items| items.all().len())))
+}
+
+pub(crate) fn lrange(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
+    let items = keyspace.read::<Items>(&arguments[0])?;
+    let length = items.map_or(0, |items| items.all().len());
+    let (from, to) = span(&arguments[1], &arguments[2], length)?;
+    let range = items.into_iter().flat_map(|items| items.all().range(from..to));
+    Ok(Reply::List(range.map(bytes).collect()))
+}
+
+pub(crate) fn ltrim(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
+    keyspace.edit(&arguments[0], |items: &mut Items| {
+        let (from, to) = span(&arguments[1], &arguments[2], items.all().len())?;
+        items.keep(from, to);
+        Ok(Reply::ok())
+    })
+}

@@ -1,0 +1,86 @@
+//! The commands of the binary, one file each, and what their outcome means as an exit code.
+
+mod compile;
+mod token;
+mod up;
+
+use crate::config::Command;
+use crate::home::HomeError;
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+/// The start or the service failed.
+const FAILED: u8 = 1;
+/// The command line or a setting is wrong (clap uses the same number).
+const MISUSED: u8 = 2;
+/// Another host uses the home folder or the address.
+const IN_USE: u8 = 3;
+
+/// How a command can end badly.
+#[derive(Debug)]
+pub enum Failure {
+    /// A setting is wrong: starting again will not help.
+    Setting(anyhow::Error),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// Runs a command to its end.
+pub fn run(command: Command) -> ExitCode {
+    let outcome = match command {
+        Command::Up(options) => up::run(*options),
+        Command::Compile(options) => compile::run(options),
+        Command::Token(options) => token::run(options),
+        Command::Version => {
+            println!("nexus {}", crate::VERSION);
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let (error, code) = match &failure {
+                Failure::Setting(error) => (error, MISUSED),
+                Failure::Other(error) if is_in_use(error) => (error, IN_USE),
+                Failure::Other(error) => (error, FAILED),
+            };
+            eprintln!("nexus: {error:#}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn is_in_use(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let home = matches!(cause.downcast_ref(), Some(HomeError::InUse { .. }));
+        let database = matches!(
+            cause.downcast_ref(),
+            Some(nexus_storage::Error::HomeInUse { .. })
+        );
+        let address = cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == ErrorKind::AddrInUse);
+        home || database || address
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn an_address_in_use_is_found_under_its_context() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let again = std::net::TcpListener::bind(address).context("listen").context("start");
+        assert!(is_in_use(&again.unwrap_err()));
+        assert!(!is_in_use(&anyhow::anyhow!("something else")));
+    }
+}

@@ -1,0 +1,429 @@
+//! A running host: what starts in which order, and how it stops. Has no process-global state, so
+//! that a test can run several.
+//!
+//! Start: home, operators' surface, HTTP port (503 until further notice), PostgreSQL with its
+//! migrations beside the components, then the port opens. Stop: the same backwards.
+
+use crate::assembly;
+use crate::dev_tokens::{self, DevKey};
+use crate::front::Front;
+use crate::home::Home;
+use crate::postgres::{self, Wanted, Working};
+use crate::settings::{Database as Choice, Settings, Tokens};
+use crate::sources;
+use anyhow::{Context as _, Result};
+use nexus_admin::{Admin, Condition, Conditions, Facts, Source, Token};
+use nexus_runtime::{Manifest, PrincipalKind, Runtime, Shutdown, ShutdownSender};
+use nexus_storage::Database;
+use nexus_storage::cluster::Cluster;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use trigger_http::HttpTrigger;
+
+/// The component that issues tokens; while the manifest has it, no development key is made.
+const TOKEN_ISSUER: &str = "token-mgr";
+
+/// Conditions besides PostgreSQL's.
+const COMPONENTS: &str = "components";
+const LIFECYCLE: &str = "lifecycle";
+
+/// A host that listens. Stop it with [`Host::shut_down`]; when only dropped, it stops serving and
+/// its private PostgreSQL is told to stop.
+pub struct Host {
+    home: Home,
+    http: Vec<SocketAddr>,
+    tls_from: usize,
+    admin: SocketAddr,
+    token: Token,
+    public_url: String,
+    conditions: Conditions,
+    front: Front,
+    key: Option<DevKey>,
+    database: Arc<OnceLock<Database>>,
+    cluster: Arc<Mutex<Option<Cluster>>>,
+    boot: watch::Receiver<Boot>,
+    stop_serving: ShutdownSender,
+    stop_admin: ShutdownSender,
+    tasks: Tasks,
+}
+
+/// Cuts a drain short.
+pub struct QuickStop(tokio::task::AbortHandle);
+
+impl QuickStop {
+    pub fn now(&self) {
+        self.0.abort();
+    }
+}
+
+/// How far the start has come.
+#[derive(Debug, Clone)]
+enum Boot {
+    Working,
+    /// PostgreSQL is away; the start goes on when it is there.
+    Waiting,
+    Ready,
+    Failed(Arc<str>),
+}
+
+/// Everything that runs; ended when dropped.
+struct Tasks {
+    serving: JoinHandle<Result<()>>,
+    booting: JoinHandle<()>,
+    operators: JoinHandle<()>,
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.serving.abort();
+        self.booting.abort();
+        self.operators.abort();
+    }
+}
+
+impl Host {
+    /// Takes the home, binds both listeners and begins to load; returns as soon as it listens.
+    ///
+    /// Fails when the home or an address is in use, or a setting is wrong.
+    pub async fn start(settings: Settings) -> Result<Self> {
+        let home = Home::take(&settings.home)?;
+        let token = match &settings.admin_token {
+            Some(given) => Token::given(given)?,
+            None => Token::kept_in(&home.file("admin-token"))?,
+        };
+        let conditions = Conditions::default();
+        conditions.set(COMPONENTS, Condition::Waiting("loading".into()));
+        conditions.set(LIFECYCLE, Condition::Met("running".into()));
+        let facts = Facts::new(crate::VERSION, settings.instances_max, conditions.clone());
+        let admin = Admin::bind(settings.admin_listen, token.clone(), facts.clone()).await?;
+        let key = development_key(&settings, &home)?;
+        let trigger = assembly::http(&settings, key.as_ref())?;
+        let http = trigger.addresses();
+        let database = Arc::new(OnceLock::new());
+        facts.sources(operators_sources(&settings, &trigger, &conditions, &database));
+        let front = Front::new(settings.manifest.clone(), settings.shards);
+        let (stop_serving, stop) = Shutdown::channel();
+        let serving = tokio::spawn(trigger.serve(front.clone(), stop));
+        let (stop_admin, stop) = Shutdown::channel();
+        let admin_address = admin.local_addr();
+        let operators = tokio::spawn(admin.serve(stop));
+        let (progress, boot) = watch::channel(Boot::Working);
+        let start = Start {
+            conditions: conditions.clone(),
+            facts,
+            front: front.clone(),
+            database: database.clone(),
+            cluster: Arc::default(),
+            progress,
+            front_door: http.first().copied(),
+        };
+        let cluster = start.cluster.clone();
+        let public_url = origin(&settings);
+        let tls_from = settings.listen.len();
+        let booting = tokio::spawn(start.run(settings, home.folder().to_owned()));
+        let tasks = Tasks { serving, booting, operators };
+        Ok(Self {
+            home,
+            http,
+            tls_from,
+            admin: admin_address,
+            token,
+            public_url,
+            conditions,
+            front,
+            key,
+            database,
+            cluster,
+            boot,
+            stop_serving,
+            stop_admin,
+            tasks,
+        })
+    }
+
+    /// Waits until calls are let through.
+    ///
+    /// Fails when the start has failed for good, or the HTTP trigger has.
+    pub async fn ready(&mut self) -> Result<()> {
+        let mut boot = self.boot.clone();
+        let done = boot.wait_for(|boot| matches!(boot, Boot::Ready | Boot::Failed(_)));
+        tokio::select! {
+            state = done => match state.map(|state| state.clone()) {
+                Ok(Boot::Failed(reason)) => Err(anyhow::anyhow!("{reason}")),
+                Ok(_) => Ok(()),
+                Err(_) => Err(anyhow::anyhow!("the start ended before it was done")),
+            },
+            served = &mut self.tasks.serving => Err(ended(served)),
+        }
+    }
+
+    /// Returns when the start is done or waits for PostgreSQL; true when it waits.
+    pub async fn is_waiting(&self) -> bool {
+        let mut boot = self.boot.clone();
+        let settled = boot.wait_for(|boot| !matches!(boot, Boot::Working)).await;
+        settled.is_ok_and(|boot| matches!(*boot, Boot::Waiting))
+    }
+
+    /// Returns when the host can serve no longer, with the reason.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        ended((&mut self.tasks.serving).await)
+    }
+
+    /// Cleartext addresses in use, in the order of the settings.
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        &self.http[..self.tls_from.min(self.http.len())]
+    }
+
+    /// TLS addresses in use.
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.http[self.tls_from.min(self.http.len())..]
+    }
+
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    pub fn admin_token(&self) -> &str {
+        self.token.reveal()
+    }
+
+    /// The issuer that tokens must name.
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    /// The key whose tokens are accepted, if the host made one.
+    pub fn development_key(&self) -> Option<&DevKey> {
+        self.key.as_ref()
+    }
+
+    /// The state folder.
+    pub fn home(&self) -> &std::path::Path {
+        self.home.folder()
+    }
+
+    pub fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
+    /// The runtime, once the start is done.
+    pub fn runtime(&self) -> Option<&Runtime> {
+        self.front.runtime()
+    }
+
+    /// The database, once it is there.
+    pub fn database(&self) -> Option<&Database> {
+        self.database.get()
+    }
+
+    /// The process of the private PostgreSQL; it changes when the server is restarted.
+    pub fn postgres_process(&self) -> Option<i32> {
+        let cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        cluster.as_ref().map(Cluster::process_id)
+    }
+
+    /// Stops taking requests, lets running ones finish within the trigger's own limit, then stops
+    /// PostgreSQL and the operators' surface. Returns what the trigger ended with.
+    pub async fn shut_down(mut self) -> Result<()> {
+        self.conditions.set(LIFECYCLE, Condition::Waiting("shutting down".into()));
+        self.tasks.booting.abort();
+        self.stop_serving.shut_down();
+        let served = (&mut self.tasks.serving).await;
+        if let Some(runtime) = self.front.runtime() {
+            runtime.close();
+        }
+        self.finish().await;
+        match served {
+            Err(error) if error.is_cancelled() => Ok(()),
+            served => served.context("the HTTP trigger panicked")?.context("serve HTTP"),
+        }
+    }
+
+    /// Cuts running requests off, then stops the rest in order.
+    pub async fn stop_now(mut self) {
+        self.quick_stop().now();
+        let _cut = (&mut self.tasks.serving).await;
+        self.finish().await;
+    }
+
+    /// A handle that cuts running requests off while [`Host::shut_down`] waits for them.
+    pub fn quick_stop(&self) -> QuickStop {
+        QuickStop(self.tasks.serving.abort_handle())
+    }
+
+    async fn finish(&mut self) {
+        self.tasks.booting.abort();
+        // The start may hold the cluster in its hands at this very moment.
+        let _ended = (&mut self.tasks.booting).await;
+        let cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(cluster) = cluster {
+            cluster.stop().await;
+        }
+        self.stop_admin.shut_down();
+        let _ended = (&mut self.tasks.operators).await;
+    }
+}
+
+fn ended(served: Result<Result<()>, tokio::task::JoinError>) -> anyhow::Error {
+    match served {
+        Ok(Ok(())) => anyhow::anyhow!("the HTTP trigger has stopped"),
+        Ok(Err(error)) => error.context("serve HTTP"),
+        Err(error) => anyhow::Error::new(error).context("serve HTTP"),
+    }
+}
+
+/// The origin without the slash that `Uri` adds.
+fn origin(settings: &Settings) -> String {
+    settings.public_url.to_string().trim_end_matches('/').to_owned()
+}
+
+/// The development key, where one is wanted, and its token in the home.
+fn development_key(settings: &Settings, home: &Home) -> Result<Option<DevKey>> {
+    let issues = settings.manifest.components.iter().any(|c| c.id.as_str() == TOKEN_ISSUER);
+    if settings.tokens == Tokens::None || issues {
+        return Ok(None);
+    }
+    let key = DevKey::kept_in(home.folder())?;
+    let claims = dev_tokens::Claims {
+        subject: "operator".into(),
+        kind: PrincipalKind::Operator,
+        permissions: vec!["*".into()],
+        tenant: nexus_runtime::DEFAULT_TENANT,
+        lifetime: dev_tokens::LIFETIME,
+    };
+    dev_tokens::keep(home.folder(), &key.mint(&origin(settings), &claims)?)?;
+    let (key_file, token) = (home.file(dev_tokens::KEY_FILE), home.file(dev_tokens::TOKEN_FILE));
+    tracing::warn!(
+        key = %key_file.display(),
+        token = %token.display(),
+        "no component issues tokens: those signed with the development key are accepted, and \
+         whoever reads that file is an operator"
+    );
+    Ok(Some(key))
+}
+
+fn operators_sources(
+    settings: &Settings,
+    trigger: &HttpTrigger,
+    conditions: &Conditions,
+    database: &Arc<OnceLock<Database>>,
+) -> Vec<Box<dyn Source>> {
+    let server = match &settings.database {
+        Choice::Private => "private cluster".into(),
+        Choice::Url(_) => "DATABASE_URL".into(),
+        Choice::Open(database) => format!("database {}", database.name()),
+        Choice::None => "none".to_owned(),
+    };
+    vec![
+        Box::new(sources::Http {
+            metrics: trigger.metrics(),
+            listens_on: trigger.addresses().iter().map(ToString::to_string).collect(),
+            public_url: origin(settings),
+        }),
+        Box::new(sources::Postgres {
+            database: database.clone(),
+            conditions: conditions.clone(),
+            server,
+        }),
+    ]
+}
+
+/// The part of the start that takes time.
+struct Start {
+    conditions: Conditions,
+    facts: Facts,
+    front: Front,
+    database: Arc<OnceLock<Database>>,
+    cluster: Arc<Mutex<Option<Cluster>>>,
+    progress: watch::Sender<Boot>,
+    front_door: Option<SocketAddr>,
+}
+
+impl Start {
+    /// Runs to the end of the host: after the start it watches PostgreSQL.
+    async fn run(self, settings: Settings, home: std::path::PathBuf) {
+        match self.boot(settings, &home).await {
+            Ok(database) => {
+                self.progress.send_replace(Boot::Ready);
+                if let Some(database) = database {
+                    postgres::watch(database, self.conditions).await;
+                }
+            }
+            Err(error) => {
+                let words: Arc<str> = format!("{error:#}").into();
+                self.conditions.set(COMPONENTS, Condition::Waiting(words.to_string()));
+                self.front.waits_for("the host could not start");
+                self.progress.send_replace(Boot::Failed(words));
+            }
+        }
+    }
+
+    async fn boot(
+        &self,
+        mut settings: Settings,
+        home: &std::path::Path,
+    ) -> Result<Option<Database>> {
+        let manifest = settings.manifest.clone();
+        let database = self.postgres(&mut settings, home, &manifest).await?;
+        let parts = assembly::Parts {
+            settings: &settings,
+            home,
+            database: database.clone(),
+            front_door: self.front_door,
+        };
+        let runtime = assembly::runtime(&parts)?.start(&manifest).await?;
+        self.facts.running(runtime.clone(), manifest.clone());
+        self.conditions.set(COMPONENTS, components(&runtime));
+        self.front.open(runtime);
+        Ok(database)
+    }
+
+    async fn postgres(
+        &self,
+        settings: &mut Settings,
+        home: &std::path::Path,
+        manifest: &Manifest,
+    ) -> Result<Option<Database>> {
+        if matches!(settings.database, Choice::None) {
+            return Ok(None);
+        }
+        self.conditions.set(postgres::CONDITION, Condition::Waiting("connecting".into()));
+        let wanted = Wanted {
+            choice: settings.database.clone(),
+            home: home.to_owned(),
+            connections_max: settings.pg_connections_max,
+            migrations: settings.migrations.clone(),
+            services: postgres::services(manifest),
+        };
+        let told = |_: &nexus_storage::Error| {
+            // The reason names addresses; those are for operators.
+            self.front.waits_for("PostgreSQL cannot be reached");
+            self.progress.send_replace(Boot::Waiting);
+        };
+        let working = postgres::working(wanted, &self.conditions, told).await;
+        let Some(Working { database, cluster }) = working.context("prepare PostgreSQL")? else {
+            return Ok(None);
+        };
+        *self.cluster.lock().unwrap_or_else(PoisonError::into_inner) = cluster;
+        self.database.get_or_init(|| database.clone());
+        self.conditions.set(postgres::CONDITION, Condition::Met("connected".into()));
+        self.front.waits_for("the components are being loaded");
+        Ok(Some(database))
+    }
+}
+
+fn components(runtime: &Runtime) -> Condition {
+    let all = runtime.snapshot();
+    let inactive: Vec<_> = all
+        .iter()
+        .filter(|component| component.inactive_reason.is_some())
+        .map(|component| component.component.as_str())
+        .collect();
+    if inactive.is_empty() {
+        Condition::Met(format!("{} active", all.len()))
+    } else {
+        Condition::Waiting(format!("not active: {}", inactive.join(", ")))
+    }
+}

@@ -1,0 +1,23 @@
+//! The host as a library: what `nexus up` runs, for the binary and for tests that want the real
+//! thing in their own process. Knows every part by name ([`assembly`] lists them); refuses to
+//! contain any of their rules.
+
+mod assembly;
+pub mod commands;
+pub mod config;
+pub mod dev_tokens;
+mod front;
+mod home;
+mod host;
+mod manifest;
+mod postgres;
+mod runtime_config;
+mod settings;
+mod sources;
+
+pub use home::{Home, HomeError};
+pub use host::{Host, QuickStop};
+pub use settings::{Database, Objects, Settings, Tls, Tokens};
+
+/// The version of this host.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

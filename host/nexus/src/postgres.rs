@@ -1,0 +1,154 @@
+//! The way to a PostgreSQL that is ready to work: found or started, migrated, with a role for each
+//! component. A server that is away is waited for; a setting that is wrong is said at once.
+
+use crate::settings::Database as Choice;
+use nexus_admin::{Condition, Conditions};
+use nexus_storage::cluster::{self, Cluster};
+use nexus_storage::{Database, Error, Limits, Migrations, Server};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The condition's name on the readiness board.
+pub(crate) const CONDITION: &str = "postgresql";
+
+/// Pauses between attempts: short at first, because a server that starts beside us is there soon.
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Between two looks at a server that works.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// One look; a server that takes longer is of no use to a request either.
+const LOOK_MAX: Duration = Duration::from_secs(3);
+
+/// What the host needs of it.
+pub(crate) struct Wanted {
+    pub(crate) choice: Choice,
+    pub(crate) home: PathBuf,
+    pub(crate) connections_max: usize,
+    pub(crate) migrations: Option<PathBuf>,
+    /// Components, each of which gets a role and a schema.
+    pub(crate) services: Vec<String>,
+}
+
+/// A server that works.
+pub(crate) struct Working {
+    pub(crate) database: Database,
+    /// Set when the server is the host's own.
+    pub(crate) cluster: Option<Cluster>,
+}
+
+/// Waits until the server works; `told` hears why it does not yet, once per reason.
+///
+/// Fails when waiting cannot help: no PostgreSQL on this machine, a version too old, an address or
+/// a migration that is wrong.
+pub(crate) async fn working(
+    wanted: Wanted,
+    conditions: &Conditions,
+    mut told: impl FnMut(&Error),
+) -> Result<Option<Working>, Error> {
+    let limits = Limits { connections_max: wanted.connections_max, ..Limits::default() };
+    let (server, cluster) = match &wanted.choice {
+        Choice::None => return Ok(None),
+        Choice::Open(database) => {
+            let prepared = retried(conditions, &mut told, || prepare(&wanted, database));
+            prepared.await?;
+            return Ok(Some(Working { database: database.clone(), cluster: None }));
+        }
+        Choice::Private => {
+            let settings = cluster::Settings::default();
+            let cluster = Cluster::start(&wanted.home, settings).await?;
+            (cluster.server(), Some(cluster))
+        }
+        Choice::Url(url) => (Server::from_url(url)?, None),
+    };
+    let open = || async {
+        let database = Database::open(server.clone(), limits.clone()).await?;
+        prepare(&wanted, &database).await?;
+        Ok(database)
+    };
+    let database = retried(conditions, &mut told, open).await?;
+    Ok(Some(Working { database, cluster }))
+}
+
+/// Migrations, then roles and schemas.
+async fn prepare(wanted: &Wanted, database: &Database) -> Result<(), Error> {
+    let Some(folder) = &wanted.migrations else {
+        tracing::warn!("there is no folder of migrations: the database stays as it is");
+        return Ok(());
+    };
+    let applied = Migrations::read(folder)?.apply(database).await?;
+    if !applied.files.is_empty() {
+        tracing::info!(files = applied.files.len(), "migrations were applied");
+    }
+    let services: Vec<&str> = wanted.services.iter().map(String::as_str).collect();
+    database.admit(&services).await
+}
+
+/// Repeats `work` while the server is away or does not let us in, which an operator may be
+/// putting right at this moment.
+async fn retried<T>(
+    conditions: &Conditions,
+    told: &mut impl FnMut(&Error),
+    work: impl AsyncFn() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let (mut pause, mut last) = (PAUSE_MIN, String::new());
+    loop {
+        match work().await {
+            Err(error) if error.is_unavailable() || is_locked_out(&error) => {
+                let words = error.to_string();
+                if words != last {
+                    tracing::warn!(%error, "PostgreSQL is waited for");
+                    conditions.set(CONDITION, Condition::Waiting(words.clone()));
+                    told(&error);
+                    last = words;
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn is_locked_out(error: &Error) -> bool {
+    matches!(error, Error::Credentials { .. })
+}
+
+/// Keeps the readiness board true while the host runs; never returns.
+pub(crate) async fn watch(database: Database, conditions: Conditions) {
+    loop {
+        let looked = tokio::time::timeout(LOOK_MAX, look(&database)).await;
+        let condition = match looked {
+            Ok(Ok(version)) => Condition::Met(format!("version {version}")),
+            Ok(Err(error)) => Condition::Waiting(error.to_string()),
+            Err(_) => Condition::Waiting(format!("no answer within {LOOK_MAX:?}")),
+        };
+        let before = conditions.set(CONDITION, condition.clone());
+        match (before, &condition) {
+            (Some(Condition::Met(_)), Condition::Waiting(reason)) => {
+                tracing::warn!(reason, "PostgreSQL is away");
+            }
+            (Some(Condition::Waiting(_)), Condition::Met(_)) => {
+                tracing::info!("PostgreSQL is there");
+            }
+            _ => {}
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn look(database: &Database) -> Result<String, Error> {
+    let session = database.host().await?;
+    let rows = session.query("select current_setting('server_version')", &[]).await?;
+    Ok(rows[0].try_get(0)?)
+}
+
+/// The services that get a role: components and the folders of migrations are one list.
+pub(crate) fn services(manifest: &nexus_runtime::Manifest) -> Vec<String> {
+    manifest.components.iter().map(|component| component.id.to_string()).collect()
+}
+
+/// Where a private cluster of `home` lives, for messages.
+pub(crate) fn private_place(home: &Path) -> String {
+    home.join("pg").display().to_string()
+}

@@ -1,0 +1,113 @@
+//! What a host is made from. The binary fills it from the command line, tests fill it by hand.
+
+use http::Uri;
+use ipnet::IpNet;
+use nexus_runtime::Manifest;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Everything [`crate::Host::start`] needs to know.
+pub struct Settings {
+    /// Folder of the host's state; one host at a time uses it.
+    pub home: PathBuf,
+    pub manifest: Arc<Manifest>,
+    /// Folder with one folder of migrations per service; None leaves the database as it is.
+    pub migrations: Option<PathBuf>,
+    /// Where application variables come from (`NEXUS_VARIABLE_…`, `SPIN_VARIABLE_…`).
+    pub environment: Vec<(String, String)>,
+    /// Cleartext listeners; port 0 picks a free one.
+    pub listen: Vec<SocketAddr>,
+    pub tls: Option<Tls>,
+    /// The origin that clients know: issuer of tokens, start of links.
+    pub public_url: Uri,
+    pub cors_origins: Vec<String>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub ip_allow: Vec<IpNet>,
+    pub ip_deny: Vec<IpNet>,
+    pub admin_listen: SocketAddr,
+    /// None makes one and keeps it in the home.
+    pub admin_token: Option<String>,
+    pub database: Database,
+    /// Connections to PostgreSQL of this host.
+    pub pg_connections_max: usize,
+    /// None keeps keys, counters and channels in the host itself.
+    pub redis_url: Option<String>,
+    /// None keeps objects in the home.
+    pub objects: Option<Objects>,
+    /// Threads that serve HTTP.
+    pub shards: NonZeroUsize,
+    /// Component instances alive at once.
+    pub instances_max: u32,
+    pub tokens: Tokens,
+}
+
+/// A listener that speaks TLS.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    pub listen: SocketAddr,
+    /// PEM, leaf first.
+    pub certificate: PathBuf,
+    /// PEM.
+    pub key: PathBuf,
+}
+
+/// Which PostgreSQL.
+#[derive(Clone)]
+pub enum Database {
+    /// A cluster of the host's own, in its home.
+    Private,
+    /// An operator's server.
+    Url(String),
+    /// One that is open already.
+    Open(nexus_storage::Database),
+    /// None; components that ask for one are told that it is away.
+    None,
+}
+
+/// An S3 bucket; credentials come from the AWS variables.
+#[derive(Debug, Clone)]
+pub struct Objects {
+    pub endpoint: String,
+    pub bucket: String,
+    pub region: String,
+}
+
+/// Whose bearer tokens are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tokens {
+    /// Those signed with a key that the host makes in its home, while the manifest has no
+    /// component that issues tokens.
+    Development,
+    /// Nobody's.
+    None,
+}
+
+impl Settings {
+    /// The defaults of the command line.
+    pub fn new(home: PathBuf, manifest: Manifest) -> Self {
+        Self {
+            home,
+            manifest: Arc::new(manifest),
+            migrations: None,
+            environment: Vec::new(),
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
+            tls: None,
+            public_url: Uri::from_static("http://localhost:8080"),
+            cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            ip_allow: Vec::new(),
+            ip_deny: Vec::new(),
+            admin_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            admin_token: None,
+            database: Database::Private,
+            pg_connections_max: 40,
+            redis_url: None,
+            objects: None,
+            shards: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            instances_max: 2_000,
+            tokens: Tokens::Development,
+        }
+    }
+}

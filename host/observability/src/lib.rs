@@ -1,0 +1,173 @@
+//! What the host says about itself: log lines, spans, numbers. Started first, imported by all.
+//!
+//! Two conventions tie the three together, and everybody else only has to keep them:
+//! - An event with the target `guest` is a line that a guest printed (`component`, `request_id`,
+//!   `stream`).
+//! - A span made by [`call_span`] names one call; whatever is logged inside it carries the call's
+//!   `request_id`, `component` and `trace_id`, and is exported over OTLP when that is configured.
+//!
+//! Refuses to know components, triggers and stores: numbers are read from their snapshots by
+//! whoever renders a page with [`Exposition`].
+
+mod exposition;
+mod fields;
+mod lines;
+pub mod otlp;
+mod process;
+mod scrape;
+mod span;
+mod trace;
+mod writer;
+
+pub use exposition::{CONTENT_TYPE, Exposition, Family};
+pub use process::ProcessSample;
+pub use scrape::{Scrape, ScrapeError, Series};
+pub use span::call_span;
+pub use trace::TraceParent;
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+use tracing::Subscriber;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer};
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object per line, for machines.
+    Json,
+    /// Aligned words, coloured where a person looks at a terminal.
+    Pretty,
+}
+
+impl Format {
+    /// [`Format::Pretty`] where stderr is a terminal, otherwise [`Format::Json`].
+    pub fn fitting() -> Self {
+        if std::io::stderr().is_terminal() {
+            Self::Pretty
+        } else {
+            Self::Json
+        }
+    }
+}
+
+/// What [`init`] needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub format: Format,
+    /// Directives of `tracing_subscriber::EnvFilter`, such as `info,guest=warn`.
+    pub filter: String,
+    /// Where spans go; nowhere if None.
+    pub otlp: Option<otlp::Settings>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the log filter {filter:?} is not understood: {reason}")]
+    Filter { filter: String, reason: String },
+    #[error("logging was started before")]
+    AlreadyStarted,
+    #[error("the thread {name} could not be started: {source}")]
+    Thread {
+        name: &'static str,
+        source: std::io::Error,
+    },
+    #[error("{variable}: {reason}")]
+    Otlp {
+        variable: &'static str,
+        reason: String,
+    },
+}
+
+/// Keeps logging alive; writes what is still queued when it goes.
+#[must_use = "dropping the guard ends the export of spans"]
+pub struct Guard {
+    lines: writer::Sink,
+    spans: Option<otlp::Exporter>,
+}
+
+/// Longest wait for queued lines and spans at the end: a collector that is away must not keep the
+/// host from exiting.
+const FLUSH_MAX: Duration = Duration::from_secs(2);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(spans) = self.spans.take() {
+            spans.flush(FLUSH_MAX);
+        }
+        self.lines.flush(FLUSH_MAX);
+    }
+}
+
+/// Starts logging for the whole process; lines go to stderr.
+///
+/// Fails when the filter is not understood, when a thread cannot start, or on a second call.
+pub fn init(settings: &Settings) -> Result<Guard, Error> {
+    let ansi = settings.format == Format::Pretty && std::io::stderr().is_terminal();
+    let sink = writer::Sink::start(std::io::stderr())?;
+    let spans = settings
+        .otlp
+        .as_ref()
+        .map(otlp::Exporter::start)
+        .transpose()?;
+    let subscriber = subscriber(settings, ansi, sink.clone(), spans.as_ref())?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::AlreadyStarted)?;
+    trace::sample_roots(settings.otlp.as_ref().map_or(0.0, |otlp| otlp.ratio));
+    Ok(Guard { lines: sink, spans })
+}
+
+fn subscriber(
+    settings: &Settings,
+    ansi: bool,
+    sink: writer::Sink,
+    spans: Option<&otlp::Exporter>,
+) -> Result<impl Subscriber + Send + Sync + use<>, Error> {
+    // Spans of calls exist whatever the filter says: lines and traces are found by their ids.
+    let filter = format!("{},call=info", settings.filter);
+    let filter = EnvFilter::try_new(filter).map_err(|error| Error::Filter {
+        filter: settings.filter.clone(),
+        reason: error.to_string(),
+    })?;
+    let spans = span::Spans::new(spans.map(otlp::Exporter::queue));
+    let registry = tracing_subscriber::registry().with(filter).with(spans);
+    Ok(registry.with(lines(settings.format, ansi, sink)))
+}
+
+fn lines<S>(format: Format, ansi: bool, sink: writer::Sink) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    match format {
+        Format::Json => Box::new(lines::JsonLines::new(sink)),
+        Format::Pretty => Box::new(
+            tracing_subscriber::fmt::layer()
+                .compact()
+                .with_ansi(ansi)
+                .with_writer(sink),
+        ),
+    }
+}
+
+/// Makes every panic an ERROR line with its place; panics of tasks would otherwise go unread.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let words = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned());
+        let words = words.or_else(|| payload.downcast_ref::<String>().cloned());
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let backtrace = std::backtrace::Backtrace::capture();
+        tracing::error!(
+            target: "panic",
+            place,
+            %backtrace,
+            "{}",
+            words.as_deref().unwrap_or("a panic without words")
+        );
+    }));
+}

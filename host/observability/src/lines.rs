@@ -1,0 +1,172 @@
+//! JSON lines: `time`, `level`, `target`, `message`, then the call's `request_id`, `component` and
+//! `trace_id` wherever one is in progress, then the event's own fields.
+
+use crate::fields::Fields;
+use crate::span::SpanRecord;
+use crate::writer::Sink;
+use serde_json::{Map, Value};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+/// What a line says about the call it belongs to.
+const OF_THE_CALL: [&str; 3] = ["request_id", "component", "trace_id"];
+
+pub(crate) struct JsonLines {
+    sink: Sink,
+}
+
+impl JsonLines {
+    pub(crate) fn new(sink: Sink) -> Self {
+        Self { sink }
+    }
+}
+
+impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for JsonLines {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let metadata = event.metadata();
+        let mut line = Map::new();
+        line.insert("time".into(), now().into());
+        line.insert(
+            "level".into(),
+            metadata.level().as_str().to_ascii_lowercase().into(),
+        );
+        line.insert("target".into(), metadata.target().into());
+        line.insert(
+            "message".into(),
+            fields.text("message").unwrap_or_default().into(),
+        );
+        for name in OF_THE_CALL {
+            let of_span = || inherited(&context, event, name);
+            if let Some(text) = fields.text(name).map(str::to_owned).or_else(of_span) {
+                line.insert(name.into(), text.into());
+            }
+        }
+        for (name, value) in fields.iter() {
+            let empty = matches!(value.as_text(), Some(""));
+            if !empty && !line.contains_key(name) {
+                line.insert(name.into(), value.to_json());
+            }
+        }
+        let mut bytes = Value::Object(line).to_string().into_bytes();
+        bytes.push(b'\n');
+        self.sink.send(bytes);
+    }
+}
+
+/// The value of `name` in the innermost span that has one.
+fn inherited<S>(context: &Context<'_, S>, event: &Event<'_>, name: &str) -> Option<String>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    context.event_scope(event)?.find_map(|span| {
+        span.extensions()
+            .get::<SpanRecord>()?
+            .fields
+            .text(name)
+            .map(str::to_owned)
+    })
+}
+
+/// RFC 3339, UTC, microseconds.
+fn now() -> String {
+    let mut text = String::with_capacity(27);
+    // Writing a time into a string fails only for years that need more than four digits.
+    let _written = SystemTime.format_time(&mut Writer::new(&mut text));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::writer::Sink;
+    use crate::writer::tests::Page;
+    use crate::{Format, Settings, TraceParent, call_span, subscriber};
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    fn lines_of(filter: &str, work: impl FnOnce()) -> Vec<Value> {
+        let page = Page::default();
+        let sink = Sink::start(page.clone()).unwrap();
+        let settings = Settings {
+            format: Format::Json,
+            filter: filter.into(),
+            otlp: None,
+        };
+        let subscriber = subscriber(&settings, false, sink.clone(), None).unwrap();
+        tracing::subscriber::with_default(subscriber, work);
+        sink.flush(Duration::from_secs(5));
+        page.text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_line_inside_a_call_carries_the_call() {
+        let own = TraceParent::root();
+        let lines = lines_of("info", || {
+            let span = call_span("r-1", &own, None);
+            span.record("component", "hello");
+            span.in_scope(|| tracing::warn!(attempt = 3, "slow"));
+        });
+        assert_eq!(lines.len(), 1);
+        let line = &lines[0];
+        assert_eq!(line["message"], "slow");
+        assert_eq!(line["level"], "warn");
+        assert_eq!(line["request_id"], "r-1");
+        assert_eq!(line["component"], "hello");
+        assert_eq!(line["trace_id"], json!(own.trace_id()));
+        assert_eq!(line["attempt"], 3);
+        assert!(line["time"].as_str().unwrap().ends_with('Z'));
+    }
+
+    #[test]
+    fn a_guest_line_keeps_its_own_request_id_and_its_control_characters_are_escaped() {
+        let lines = lines_of("info", || {
+            tracing::info!(target: "guest", component = "hello", request_id = "r-2",
+                stream = "stderr", "{}", "two\nlines \u{1b}[31m");
+            tracing::info!(target: "guest", component = "hello", request_id = "", "x");
+        });
+        assert_eq!(lines[0]["target"], "guest");
+        assert_eq!(lines[0]["request_id"], "r-2");
+        assert_eq!(lines[0]["message"], "two\nlines \u{1b}[31m");
+        assert_eq!(lines[1].get("request_id"), None, "an empty id is no id");
+    }
+
+    #[test]
+    fn the_filter_can_silence_guests_alone() {
+        let lines = lines_of("info,guest=error", || {
+            tracing::info!(target: "guest", "quiet");
+            tracing::info!("heard");
+        });
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["message"], "heard");
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_causes() {
+        let source = std::io::Error::other("disk full");
+        let error = crate::Error::Thread { name: "x", source };
+        let lines = lines_of("info", || {
+            let error: &(dyn std::error::Error + 'static) = &error;
+            tracing::error!(error, "failed");
+        });
+        assert!(lines[0]["error"].as_str().unwrap().contains("disk full"));
+    }
+
+    #[test]
+    fn a_filter_that_is_not_understood_is_refused() {
+        let sink = Sink::start(Page::default()).unwrap();
+        let settings = Settings {
+            format: Format::Json,
+            filter: "a=b=c".into(),
+            otlp: None,
+        };
+        assert!(subscriber(&settings, false, sink, None).is_err());
+    }
+}

@@ -1,0 +1,191 @@
+//! The part of `opentelemetry/proto/{collector/trace,trace,common,resource}/v1` that we write.
+//! Field numbers are those of opentelemetry-proto 1.x, where they are frozen.
+
+use super::{Finished, Settings};
+use crate::fields::Value;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ExportTraceServiceRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) resource_spans: Vec<ResourceSpans>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ResourceSpans {
+    #[prost(message, optional, tag = "1")]
+    pub(super) resource: Option<Resource>,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) scope_spans: Vec<ScopeSpans>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Resource {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) attributes: Vec<KeyValue>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ScopeSpans {
+    #[prost(message, optional, tag = "1")]
+    pub(super) scope: Option<Scope>,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) spans: Vec<Span>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Scope {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Span {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) trace_id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) span_id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(super) parent_span_id: Vec<u8>,
+    #[prost(string, tag = "5")]
+    pub(super) name: String,
+    #[prost(int32, tag = "6")]
+    pub(super) kind: i32,
+    #[prost(fixed64, tag = "7")]
+    pub(super) start_time_unix_nano: u64,
+    #[prost(fixed64, tag = "8")]
+    pub(super) end_time_unix_nano: u64,
+    #[prost(message, repeated, tag = "9")]
+    pub(super) attributes: Vec<KeyValue>,
+    #[prost(message, optional, tag = "15")]
+    pub(super) status: Option<Status>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Status {
+    #[prost(int32, tag = "3")]
+    pub(super) code: i32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct KeyValue {
+    #[prost(string, tag = "1")]
+    pub(super) key: String,
+    #[prost(message, optional, tag = "2")]
+    pub(super) value: Option<AnyValue>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct AnyValue {
+    #[prost(oneof = "any_value::Value", tags = "1, 2, 3, 4")]
+    pub(super) value: Option<any_value::Value>,
+}
+
+pub(super) mod any_value {
+    #[derive(Clone, PartialEq, prost::Oneof)]
+    pub(in crate::otlp) enum Value {
+        #[prost(string, tag = "1")]
+        Text(String),
+        #[prost(bool, tag = "2")]
+        Bool(bool),
+        #[prost(int64, tag = "3")]
+        Int(i64),
+        #[prost(double, tag = "4")]
+        Double(f64),
+    }
+}
+
+/// `STATUS_CODE_ERROR`.
+const STATUS_ERROR: i32 = 2;
+
+/// Fields that place a span or rename it; they are no attributes.
+const NOT_ATTRIBUTES: [&str; 7] = [
+    "message",
+    "otel.kind",
+    "otel.name",
+    "parent_span_id",
+    "sampled",
+    "span_id",
+    "trace_id",
+];
+
+pub(super) fn request(settings: &Settings, spans: &[Finished]) -> ExportTraceServiceRequest {
+    let attributes = settings
+        .resource
+        .iter()
+        .map(|(name, value)| text(name, value))
+        .collect();
+    ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            resource: Some(Resource { attributes }),
+            scope_spans: vec![ScopeSpans {
+                scope: Some(Scope {
+                    name: "nexus".into(),
+                }),
+                spans: spans.iter().map(span).collect(),
+            }],
+        }],
+    }
+}
+
+fn span(span: &Finished) -> Span {
+    let fields = span
+        .fields
+        .iter()
+        .filter(|(name, _)| !NOT_ATTRIBUTES.contains(name));
+    let failed = span.fields.text("error.type").is_some();
+    Span {
+        trace_id: span.place.trace_id_bytes(),
+        span_id: span.place.span_id_bytes(),
+        parent_span_id: span.parent_span_id.clone(),
+        name: span.name.clone(),
+        kind: kind(span.fields.text("otel.kind")),
+        start_time_unix_nano: nanoseconds(span.began),
+        end_time_unix_nano: nanoseconds(span.ended.max(span.began)),
+        attributes: fields.map(|(name, value)| attribute(name, value)).collect(),
+        status: failed.then_some(Status { code: STATUS_ERROR }),
+    }
+}
+
+/// `SpanKind` by its name in the specification; INTERNAL when none is given.
+fn kind(name: Option<&str>) -> i32 {
+    match name {
+        Some("server") => 2,
+        Some("client") => 3,
+        Some("producer") => 4,
+        Some("consumer") => 5,
+        _ => 1,
+    }
+}
+
+fn nanoseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn text(name: &str, value: &str) -> KeyValue {
+    attribute(name, &Value::Text(value.to_owned()))
+}
+
+fn attribute(name: &str, value: &Value) -> KeyValue {
+    let value = match value {
+        Value::Text(text) => any_value::Value::Text(text.clone()),
+        Value::Bool(flag) => any_value::Value::Bool(*flag),
+        Value::Signed(n) => any_value::Value::Int(*n),
+        Value::Unsigned(n) => any_value::Value::Int(i64::try_from(*n).unwrap_or(i64::MAX)),
+        Value::Float(n) => any_value::Value::Double(*n),
+    };
+    KeyValue {
+        key: renamed(name).into(),
+        value: Some(AnyValue { value: Some(value) }),
+    }
+}
+
+/// Our words in log lines, as the semantic conventions call them.
+fn renamed(name: &str) -> &str {
+    match name {
+        "component" => "faas.name",
+        "request_id" => "faas.invocation_id",
+        other => other,
+    }
+}

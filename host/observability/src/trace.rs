@@ -1,0 +1,182 @@
+//! W3C Trace Context, version 00: which trace a call belongs to and which span it is.
+//! Source: <https://www.w3.org/TR/trace-context-1/>, section 3.2.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The value of a `traceparent` header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceParent {
+    trace_id: u128,
+    span_id: u64,
+    sampled: bool,
+}
+
+/// Share of new traces that are recorded, as a bound for the low 64 bits of their id.
+static ROOTS_SAMPLED_BELOW: AtomicU64 = AtomicU64::new(0);
+
+/// Sets the share (0 to 1) of traces begun here that are recorded.
+pub(crate) fn sample_roots(ratio: f64) {
+    // A float of `u64::MAX` saturates in the cast, so 1.0 records all but one in 2^64.
+    ROOTS_SAMPLED_BELOW.store(
+        (ratio.clamp(0.0, 1.0) * u64::MAX as f64) as u64,
+        Ordering::Relaxed,
+    );
+}
+
+impl TraceParent {
+    /// Begins a trace; it is recorded when spans are exported and the sampler says so.
+    pub fn root() -> Self {
+        let trace_id = rand::random_range(1..=u128::MAX);
+        let sampled = (trace_id as u64) < ROOTS_SAMPLED_BELOW.load(Ordering::Relaxed);
+        Self {
+            trace_id,
+            span_id: rand::random_range(1..=u64::MAX),
+            sampled,
+        }
+    }
+
+    /// A new span of the same trace; recorded if its parent is.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self {
+            span_id: rand::random_range(1..=u64::MAX),
+            ..*self
+        }
+    }
+
+    /// Reads a header's value; None when it breaks the grammar or an id is all zeros, in which
+    /// case the header is to be ignored (section 3.2.2.3).
+    pub fn parse(header: &str) -> Option<Self> {
+        let (version, rest) = header.split_at_checked(2)?;
+        let version = hex_u128(version)?;
+        // 55 characters for version 00; later versions may append fields after a dash.
+        let exact = rest.len() == 53;
+        let longer = rest.len() > 53 && rest.as_bytes()[53] == b'-';
+        if version == 0xff || !(exact || version > 0 && longer) {
+            return None;
+        }
+        let mut parts = rest.get(..53)?.strip_prefix('-')?.splitn(3, '-');
+        let trace_id = parts
+            .next()
+            .filter(|part| part.len() == 32)
+            .and_then(hex_u128)?;
+        let span_id = parts
+            .next()
+            .filter(|part| part.len() == 16)
+            .and_then(hex_u128)? as u64;
+        let flags = parts
+            .next()
+            .filter(|part| part.len() == 2)
+            .and_then(hex_u128)?;
+        let valid = trace_id != 0 && span_id != 0;
+        valid.then_some(Self {
+            trace_id,
+            span_id,
+            sampled: flags & 1 == 1,
+        })
+    }
+
+    /// 32 lower-case hexadecimal digits.
+    pub fn trace_id(&self) -> String {
+        format!("{:032x}", self.trace_id)
+    }
+
+    /// 16 lower-case hexadecimal digits.
+    pub fn span_id(&self) -> String {
+        format!("{:016x}", self.span_id)
+    }
+
+    /// Whether the caller asked for this trace to be recorded.
+    pub fn is_sampled(&self) -> bool {
+        self.sampled
+    }
+
+    pub(crate) fn from_parts(trace_id: u128, span_id: u64, sampled: bool) -> Self {
+        Self {
+            trace_id,
+            span_id,
+            sampled,
+        }
+    }
+
+    pub(crate) fn trace_id_bytes(&self) -> Vec<u8> {
+        self.trace_id.to_be_bytes().to_vec()
+    }
+
+    pub(crate) fn span_id_bytes(&self) -> Vec<u8> {
+        self.span_id.to_be_bytes().to_vec()
+    }
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags = u8::from(self.sampled);
+        write!(
+            f,
+            "00-{:032x}-{:016x}-{flags:02x}",
+            self.trace_id, self.span_id
+        )
+    }
+}
+
+/// Lower-case digits only, as the grammar demands.
+pub(crate) fn hex_u128(text: &str) -> Option<u128> {
+    let lower = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if lower {
+        u128::from_str_radix(text, 16).ok()
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALID: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn a_valid_header_reads_back_as_it_was() {
+        let parent = TraceParent::parse(VALID).unwrap();
+        assert_eq!(parent.to_string(), VALID);
+        assert!(parent.is_sampled());
+        assert_eq!(parent.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+    }
+
+    #[test]
+    fn a_child_stays_in_the_trace_and_has_its_own_span() {
+        let parent = TraceParent::parse(VALID).unwrap();
+        let child = parent.child();
+        assert_eq!(child.trace_id(), parent.trace_id());
+        assert_ne!(child.span_id(), parent.span_id());
+        assert!(child.is_sampled());
+    }
+
+    #[test]
+    fn a_later_version_with_more_fields_is_read_as_far_as_known() {
+        let header = format!("cc{}-more", &VALID[2..]);
+        assert!(TraceParent::parse(&header).is_some());
+    }
+
+    #[test]
+    fn broken_headers_are_ignored() {
+        let upper = VALID.to_uppercase();
+        let longer = format!("{VALID}-more");
+        for header in [
+            "",
+            "00",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473-000f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-+1",
+            "00-4bf92f3577b34da6a3ce929d0e0e47é6-00f067aa0ba902b7-01",
+            &upper,
+            &longer,
+        ] {
+            assert_eq!(TraceParent::parse(header), None, "{header:?}");
+        }
+    }
+}

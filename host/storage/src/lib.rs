@@ -1,0 +1,31 @@
+//! Storage: how the host reaches PostgreSQL. A private cluster when no `DATABASE_URL` is set, one
+//! bound over all server connections, one login role per service, forward-only migrations.
+//!
+//! Knows the server, its roles and its folders of SQL. Refuses to know what any service keeps in
+//! its tables, and which interface a guest uses to ask for them.
+
+pub mod cluster;
+mod database;
+mod endpoint;
+mod error;
+mod migrations;
+mod pool;
+mod prepared;
+mod roles;
+mod rows;
+mod session;
+mod statement;
+mod tls;
+mod wire;
+
+pub use database::{Database, Limits, Server};
+pub use endpoint::{Allowed, Endpoint};
+pub use error::Error;
+pub use migrations::{Applied, Migrations};
+pub use pool::{Pool, PoolLimits, PoolStats, Target};
+pub use roles::role_of;
+pub use rows::Rows;
+pub use session::Session;
+pub use statement::{Effect, Rules};
+
+pub use tokio_postgres;

@@ -1,0 +1,9 @@
+//! What the host promises about its database, shown on a real PostgreSQL.
+
+mod cluster;
+mod isolation;
+mod migrations;
+mod platform;
+mod pool;
+mod server;
+mod session;

@@ -1,0 +1,145 @@
+//! Who may depend on whom. The table below is the architecture's; a new kind of crate gets a
+//! line here before it gets a dependency.
+
+use crate::graph::{self, Edge};
+
+/// First the folder that depends, then the folders it may depend on; `*` stands for one name.
+/// The first line that matches a crate is its own.
+const MAY_DEPEND: &[(&str, &[&str])] = &[
+    // The host: everything ends in `nexus`, everything stands on `observability`.
+    (
+        "host/nexus",
+        &["host/*", "host/capabilities/*", "triggers/*"],
+    ),
+    (
+        "host/admin",
+        &[
+            "host/rollout",
+            "host/runtime",
+            "host/storage",
+            "host/observability",
+        ],
+    ),
+    (
+        "host/rollout",
+        &["host/runtime", "host/storage", "host/observability"],
+    ),
+    ("host/runtime", &["host/observability"]),
+    ("host/storage", &["host/observability"]),
+    ("host/observability", &[]),
+    ("host/redis_link", &[]),
+    // Ways in and interfaces never know one another.
+    ("host/capabilities/*", &LOWER_HOST),
+    ("triggers/*", &LOWER_HOST),
+    // Guests: the SDK and public contracts, never a neighbour, never the host.
+    ("components/sdk/nexus-sdk", &["components/sdk/macros"]),
+    ("components/sdk/macros", &[]),
+    ("components/*/contract", &["components/sdk/nexus-sdk"]),
+    (
+        "components/*/*",
+        &["components/sdk/nexus-sdk", "components/*/contract"],
+    ),
+    // Native workers talk to the host by the job protocol alone.
+    ("media-native/protocol", &[]),
+    ("media-native/nx-media", &["media-native/*"]),
+    (
+        "media-native/*",
+        &["media-native/protocol", "components/*/contract"],
+    ),
+    // Probes show that a guest needs nothing of ours.
+    ("tests/conformance/probes/*", &[]),
+    (
+        "tests/harness",
+        &["host/*", "host/capabilities/*", "triggers/*"],
+    ),
+    (
+        "tests/*",
+        &[
+            "host/*",
+            "tests/harness",
+            "deploy/xtask",
+            "components/*/contract",
+        ],
+    ),
+    ("deploy/xtask", &[]),
+];
+
+const LOWER_HOST: [&str; 4] = [
+    "host/runtime",
+    "host/storage",
+    "host/observability",
+    "host/redis_link",
+];
+
+/// What any crate's tests may use besides.
+const TESTS_MAY_USE: [&str; 2] = ["tests/harness", "host/redis_link"];
+
+#[test]
+fn every_crate_depends_on_its_own_layer_downwards_only() {
+    let wrong: Vec<_> = graph::edges().iter().filter_map(complaint).collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_crate_has_its_line_in_the_table() {
+    let members = graph::workspace().packages;
+    let folders = members.iter().map(graph::folder);
+    let without: Vec<_> = folders.filter(|folder| allowed(folder).is_none()).collect();
+    assert!(
+        without.is_empty(),
+        "add a line to MAY_DEPEND for {without:?}"
+    );
+}
+
+#[test]
+fn the_table_itself_refuses_what_it_should() {
+    let refused = [
+        ("triggers/http", "triggers/queue"),
+        ("host/capabilities/redis", "host/capabilities/key_value"),
+        ("host/runtime", "host/storage"),
+        ("components/commerce/cart", "components/commerce/catalog"),
+        ("components/commerce/cart", "host/runtime"),
+        ("host/nexus", "components/sdk/nexus-sdk"),
+        ("media-native/probe", "host/storage"),
+    ];
+    for (from, to) in refused {
+        let edge = Edge {
+            from: from.into(),
+            to: to.into(),
+            test_only: false,
+        };
+        assert!(complaint(&edge).is_some(), "{from} may not depend on {to}");
+    }
+    let edge = Edge {
+        from: "components/commerce/cart".into(),
+        to: "components/identity/contract".into(),
+        test_only: false,
+    };
+    assert!(complaint(&edge).is_none(), "a contract is public");
+}
+
+fn complaint(edge: &Edge) -> Option<String> {
+    let Edge {
+        from,
+        to,
+        test_only,
+    } = edge;
+    let known = allowed(from)?;
+    let allowed = known.iter().any(|pattern| matches(pattern, to));
+    let for_tests = *test_only && (TESTS_MAY_USE.contains(&to.as_str()) || from == to);
+    let words = || format!("{from} may not depend on {to}; it may on {known:?}");
+    (!allowed && !for_tests).then(words)
+}
+
+fn allowed(folder: &str) -> Option<&'static [&'static str]> {
+    let line = MAY_DEPEND
+        .iter()
+        .find(|(pattern, _)| matches(pattern, folder));
+    line.map(|(_, allowed)| *allowed)
+}
+
+fn matches(pattern: &str, folder: &str) -> bool {
+    let same = |(want, have): (&str, &str)| want == "*" || want == have;
+    pattern.split('/').count() == folder.split('/').count()
+        && pattern.split('/').zip(folder.split('/')).all(same)
+}

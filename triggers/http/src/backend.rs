@@ -1,0 +1,78 @@
+//! What the data plane needs from whatever is behind it: which components there are, and a door
+//! to call them. Refuses to know how a component runs.
+
+use nexus_runtime::{
+    Call, CallError, ComponentId, ComponentManifest, HttpRoute, Request, Response, Runtime,
+};
+use std::future::Future;
+use std::sync::Arc;
+
+/// The side of the host that the data plane calls; the product's is [`Runtime`].
+pub trait Backend: Clone + Send + Sync + 'static {
+    /// Changes whenever [`Backend::view`] does; asked once per request, so it must be cheap.
+    fn generation(&self) -> u64;
+    fn view(&self) -> View;
+    fn call(
+        &self,
+        component: &ComponentId,
+        request: Request,
+        call: Call,
+    ) -> impl Future<Output = Result<Response, CallError>> + Send;
+    /// Threads to serve with.
+    fn shards(&self) -> usize;
+    /// Called first on each of those threads.
+    fn enter_shard(&self, index: usize);
+}
+
+/// What is active at one generation.
+pub struct View {
+    pub generation: u64,
+    pub application: String,
+    pub version: String,
+    pub routes: Vec<HttpRoute>,
+    /// Every component: its manifest, or why it is not active.
+    pub components: Vec<(ComponentId, Result<Arc<ComponentManifest>, Arc<str>>)>,
+}
+
+impl Backend for Runtime {
+    fn generation(&self) -> u64 {
+        Runtime::generation(self)
+    }
+
+    fn view(&self) -> View {
+        let active = self.active();
+        let mut components: Vec<_> = active
+            .components
+            .iter()
+            .map(|(id, state)| {
+                let state = state.as_ref().map(|revision| revision.manifest.clone());
+                (id.clone(), state.map_err(Arc::clone))
+            })
+            .collect();
+        components.sort_by(|a, b| a.0.cmp(&b.0));
+        View {
+            generation: active.generation,
+            application: active.application.clone(),
+            version: active.version.clone(),
+            routes: active.routes.clone(),
+            components,
+        }
+    }
+
+    async fn call(
+        &self,
+        component: &ComponentId,
+        request: Request,
+        call: Call,
+    ) -> Result<Response, CallError> {
+        Runtime::call(self, component, request, call).await
+    }
+
+    fn shards(&self) -> usize {
+        Runtime::shards(self).max(1)
+    }
+
+    fn enter_shard(&self, index: usize) {
+        Runtime::enter_shard(self, index);
+    }
+}

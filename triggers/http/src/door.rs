@@ -1,0 +1,396 @@
+//! One request, from its checked head to the response that leaves: the order of things is here,
+//! each thing itself is elsewhere.
+
+use crate::backend::Backend;
+use crate::cors::{self, Origin};
+use crate::exchanges::Exchanges;
+use crate::identity::{self, Trace};
+use crate::inbound;
+use crate::outbound::{self, Outgoing, Record};
+use crate::own_paths::{self, OwnPath};
+use crate::peers::client_key;
+use crate::principal::{self, Credential, Identity};
+use crate::problems;
+use crate::rate::Taken;
+use crate::refusal::Refusal;
+use crate::router::Matched;
+use crate::shard::Shard;
+use crate::table::{Entry, Table};
+use crate::upload::{self, Faults, UploadLimits};
+use http::header::{CONNECTION, HOST as HOST_FIELD, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::uri::{Authority, Scheme};
+use http::{Method, StatusCode, Uri, Version};
+use hyper::body::Incoming;
+use nexus_observability::call_span;
+use nexus_runtime::{Call, CallError, Problem, Request, Response, full};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::PoisonError;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+/// What one connection's requests have in common.
+pub(crate) struct Door<B: Backend> {
+    pub(crate) shard: Arc<Shard<B>>,
+    pub(crate) peer: SocketAddr,
+    /// `peer` as components see it.
+    pub(crate) peer_value: HeaderValue,
+    /// The peer is a proxy whose word about the client we take.
+    pub(crate) trusted: bool,
+    pub(crate) tls: bool,
+    pub(crate) exchanges: Arc<Exchanges>,
+}
+
+/// What becomes known of a request while it is handled; needed for its answer, whichever it is.
+struct Draft {
+    record: Record,
+    origin: Origin,
+    rate: Option<Taken>,
+    secure: bool,
+}
+
+/// A request whose sender and addressee are known.
+struct Letter {
+    parts: Parts,
+    body: Incoming,
+    host: Authority,
+    client: SocketAddr,
+    trace: Trace,
+}
+
+/// Whose bucket a request is taken from.
+#[derive(Hash)]
+enum Client<'a> {
+    Address(IpAddr),
+    Subject(Uuid, &'a str),
+}
+
+impl<B: Backend> Door<B> {
+    /// Answers one request; there is always an answer.
+    pub(crate) async fn exchange(
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+    ) -> http::Response<Outgoing> {
+        let (parts, body) = request.into_parts();
+        let trace = Trace::of(&parts.headers);
+        let request_id = identity::request_id(&parts.headers);
+        let span = call_span(&request_id, &trace.own, trace.parent.as_ref());
+        span.record("http.request.method", parts.method.as_str());
+        let mut draft = Draft {
+            record: Record {
+                span: span.clone(),
+                request_id,
+                method: parts.method.clone(),
+                uri: parts.uri.clone(),
+                began: Instant::now(),
+                component: None,
+                traffic: self.shard.host_traffic.clone(),
+                exchange: self.exchanges.begin(),
+                status: None,
+                bytes: 0,
+                whole: false,
+            },
+            origin: Origin::Own,
+            rate: None,
+            secure: self.tls,
+        };
+        let version = parts.version;
+        let answer = self.answer(&mut draft, parts, body, trace).instrument(span).await;
+        self.finish(draft, answer, version)
+    }
+
+    async fn answer(
+        &self,
+        draft: &mut Draft,
+        parts: Parts,
+        body: Incoming,
+        trace: Trace,
+    ) -> Result<Response, Refusal> {
+        let plane = &self.shard.plane;
+        let host = inbound::check(&parts, &plane.limits, &plane.authority)?;
+        let client = self.client(&parts.headers, draft);
+        let scheme = if draft.secure { "https" } else { "http" };
+        draft.origin = plane.cors.judge(&parts.headers, scheme, host.as_str());
+        if cors::is_preflight(&parts.method, &parts.headers) {
+            return self.preflight(draft, &parts.headers);
+        }
+        inbound::check_idempotency_key(&parts.headers)?;
+        let uri = parts.uri.clone();
+        let path = uri.path();
+        let own = own_paths::reserved(path);
+        let table = self.shard.table();
+        let found = if own.is_some() { None } else { table.find(path) };
+        // `/...` takes what nobody else claims, and the host is somebody.
+        let claimed = found.as_ref().is_some_and(|(entry, _)| !entry.takes_rest);
+        let own = own.or_else(|| if claimed { None } else { own_paths::unclaimed(path) });
+        match (own, found) {
+            (Some(own), _) => self.show(&own, &parts, &table).await,
+            (None, Some((entry, matched))) => {
+                let letter = Letter { parts, body, host, client, trace };
+                self.deliver(draft, entry, &matched, letter).await
+            }
+            // RFC 9110 section 9.3.7: a client asks whether this server is there at all.
+            (None, None) if path == "*" && parts.method == Method::OPTIONS => Ok(no_content()),
+            (None, None) => Err(problems::NO_ROUTE.into()),
+        }
+    }
+
+    /// The client's address, and through a trusted proxy its scheme.
+    fn client(&self, headers: &HeaderMap, draft: &mut Draft) -> SocketAddr {
+        if !self.trusted {
+            return self.peer;
+        }
+        let proto = headers.get("x-forwarded-proto").map(HeaderValue::as_bytes);
+        draft.secure = self.tls || proto == Some(b"https");
+        self.shard.plane.peers.client(self.peer, headers)
+    }
+
+    fn preflight(&self, draft: &Draft, headers: &HeaderMap) -> Result<Response, Refusal> {
+        if draft.origin == Origin::Foreign {
+            return Err(problems::ORIGIN_NOT_ALLOWED.into());
+        }
+        let mut response = no_content();
+        self.shard.plane.cors.preflight(headers, response.headers_mut());
+        Ok(response)
+    }
+
+    async fn show(
+        &self,
+        own: &OwnPath<'_>,
+        parts: &Parts,
+        table: &Table,
+    ) -> Result<Response, Refusal> {
+        let pages = &self.shard.plane.pages;
+        let (method, backend) = (&parts.method, &self.shard.backend);
+        let answer = pages.answer(own, method, &parts.headers, backend, table).await;
+        let mut response = answer?;
+        outbound::harden(response.headers_mut());
+        Ok(response)
+    }
+
+    /// Proves, counts, cleans and calls.
+    async fn deliver(
+        &self,
+        draft: &mut Draft,
+        entry: &Entry,
+        matched: &Matched<'_>,
+        mut letter: Letter,
+    ) -> Result<Response, Refusal> {
+        draft.record.component = Some(entry.component.clone());
+        draft.record.traffic = entry.traffic.clone();
+        draft.record.span.record("component", entry.component.as_str());
+        draft.record.span.record("http.route", entry.headers.pattern());
+        let length = inbound::content_length(&letter.parts.headers);
+        if length.is_some_and(|length| length > entry.body_max) {
+            return Err(Refusal::of_body(upload::Fault::TooLarge, entry.body_max));
+        }
+        let ip = client_key(letter.client.ip());
+        let identity = self.identify(&letter.parts.headers, letter.host.host(), ip)?;
+        self.take_rate(draft, entry, &identity, ip)?;
+        self.address(draft, entry, matched, &mut letter)?;
+        let limits = &self.shard.plane.limits;
+        let limits = UploadLimits {
+            bytes: entry.body_max,
+            grace: limits.body_grace,
+            rate_min: limits.body_rate_min,
+        };
+        let (body, faults) = upload::wrap(letter.body, limits);
+        let mut request = Request::new(body);
+        *request.method_mut() = letter.parts.method;
+        *request.uri_mut() = letter.parts.uri;
+        *request.headers_mut() = letter.parts.headers;
+        let id = draft.record.request_id.clone();
+        let mut call = Call::with_header(id, identity.principal, identity.header);
+        call.trace = letter.trace.context();
+        let response = self.call(entry, request, call, faults).await?;
+        if response.status().is_informational() {
+            return Err(problems::BAD_RESPONSE.into());
+        }
+        Ok(response)
+    }
+
+    /// Calls the component; a fault of the body is the answer, whatever the component makes of it.
+    async fn call(
+        &self,
+        entry: &Entry,
+        request: Request,
+        call: Call,
+        faults: Option<Arc<Faults>>,
+    ) -> Result<Response, Refusal> {
+        let called = self.shard.backend.call(&entry.component, request, call);
+        let Some(faults) = faults else {
+            return called.await.map_err(|error| failed(&error));
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = called => answer,
+            fault = faults.wait() => return Err(Refusal::of_body(fault, entry.body_max)),
+        };
+        match faults.first() {
+            Some(fault) => Err(Refusal::of_body(fault, entry.body_max)),
+            None => answer.map_err(|error| failed(&error)),
+        }
+    }
+
+    fn identify(
+        &self,
+        headers: &HeaderMap,
+        host: &str,
+        ip: IpAddr,
+    ) -> Result<Identity, Refusal> {
+        let plane = &self.shard.plane;
+        let token = match principal::credential(headers)? {
+            Credential::None => return Ok(plane.tenants.anonymous(host).clone()),
+            Credential::ApiKey => return Err(problems::API_KEYS_UNSUPPORTED.into()),
+            Credential::Bearer(token) => token,
+        };
+        let Some(verifier) = &plane.verifier else {
+            let detail = "this host has no keys to verify tokens with";
+            return Err(problems::INVALID_TOKEN.detail(detail).into());
+        };
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (now, digest) = (since.as_secs() as i64, principal::digest(token));
+        let known = self.proofs().recall(&digest, verifier.epoch(), now);
+        let identity = match known {
+            Some(identity) => identity,
+            None => {
+                let (class, client) = (plane.rate.refused_tokens(), Client::Address(ip));
+                let guesses = plane.rate.look(class, &client, Instant::now());
+                if !guesses.allowed {
+                    return Err(self.limited(&guesses));
+                }
+                let proven = verifier.verify(token, now).map_err(|unproven| {
+                    plane.rate.take(class, &client, Instant::now());
+                    problems::INVALID_TOKEN.detail(unproven.to_string())
+                })?;
+                self.proofs().remember(digest, proven)
+            }
+        };
+        Ok(principal::check_tenant(&plane.tenants, host, identity)?)
+    }
+
+    fn proofs(&self) -> std::sync::MutexGuard<'_, principal::Proofs> {
+        self.shard.proofs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_rate(
+        &self,
+        draft: &mut Draft,
+        entry: &Entry,
+        identity: &Identity,
+        ip: IpAddr,
+    ) -> Result<(), Refusal> {
+        let Some(class) = entry.rate else { return Ok(()) };
+        let client = match identity.is_anonymous() {
+            true => Client::Address(ip),
+            false => Client::Subject(identity.principal.tenant, &identity.principal.subject),
+        };
+        let taken = self.shard.plane.rate.take(class, &client, Instant::now());
+        draft.rate = Some(taken);
+        if taken.allowed { Ok(()) } else { Err(self.limited(&taken)) }
+    }
+
+    fn limited(&self, taken: &Taken) -> Refusal {
+        self.shard.metrics.rate_limited.fetch_add(1, Relaxed);
+        problems::RATE_LIMITED.retry_after(taken.retry_in).into()
+    }
+
+    /// Makes the head what a component may see: an absolute URI, clean fields, Spin's fields.
+    fn address(
+        &self,
+        draft: &Draft,
+        entry: &Entry,
+        matched: &Matched<'_>,
+        letter: &mut Letter,
+    ) -> Result<(), Problem> {
+        let parts = &mut letter.parts;
+        inbound::clean(&mut parts.headers, self.trusted);
+        let (scheme, word) = match draft.secure {
+            true => (Scheme::HTTPS, "https"),
+            false => (Scheme::HTTP, "http"),
+        };
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let full_url = format!("{word}://{}{target}", letter.host);
+        let malformed = || problems::MALFORMED.detail("the target is no URL");
+        let full_url = HeaderValue::from_maybe_shared(bytes::Bytes::from(full_url));
+        let full_url = full_url.map_err(|_| malformed())?;
+        let client = match letter.client == self.peer {
+            true => self.peer_value.clone(),
+            false => address_value(letter.client),
+        };
+        entry.headers.add(&mut parts.headers, matched, full_url, client);
+        if !parts.headers.contains_key(HOST_FIELD) {
+            let host = HeaderValue::from_str(letter.host.as_str()).map_err(|_| malformed())?;
+            parts.headers.insert(HOST_FIELD, host);
+        }
+        let mut uri = http::uri::Parts::default();
+        uri.scheme = Some(scheme);
+        uri.authority = Some(letter.host.clone());
+        uri.path_and_query = parts.uri.path_and_query().cloned();
+        parts.uri = Uri::from_parts(uri).map_err(|_| malformed())?;
+        Ok(())
+    }
+
+    fn finish(
+        &self,
+        mut draft: Draft,
+        answer: Result<Response, Refusal>,
+        version: Version,
+    ) -> http::Response<Outgoing> {
+        let plane = &self.shard.plane;
+        let mut close = false;
+        let mut response = match answer {
+            Ok(response) => response,
+            Err(refusal) => {
+                self.count(&refusal);
+                close = refusal.close;
+                let mut response = refusal.into_response(&draft.record.request_id);
+                outbound::harden(response.headers_mut());
+                response
+            }
+        };
+        outbound::clean(response.headers_mut());
+        outbound::shape(&mut response, draft.record.method == Method::HEAD);
+        let headers = response.headers_mut();
+        plane.cors.mark(&draft.origin, headers);
+        if let Some(taken) = &draft.rate {
+            let (policy, state) = plane.rate.headers(taken);
+            headers.insert("ratelimit-policy", policy);
+            headers.insert("ratelimit", state);
+        }
+        let hsts = plane.hsts.as_ref().filter(|_| draft.secure);
+        outbound::sign(headers, &draft.record.request_id, hsts);
+        if close && version < Version::HTTP_2 {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        draft.record.status = Some(response.status());
+        response.map(|body| Outgoing::new(body, draft.record))
+    }
+
+    fn count(&self, refusal: &Refusal) {
+        let metrics = &self.shard.metrics;
+        match refusal.problem.status {
+            StatusCode::UNAUTHORIZED => metrics.unauthenticated.fetch_add(1, Relaxed),
+            StatusCode::REQUEST_TIMEOUT => metrics.timeouts.fetch_add(1, Relaxed),
+            _ => 0,
+        };
+    }
+}
+
+fn failed(error: &CallError) -> Refusal {
+    Problem::from(error).into()
+}
+
+fn no_content() -> Response {
+    let mut response = http::Response::new(full(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// `ip:port` as a header value.
+pub(crate) fn address_value(address: SocketAddr) -> HeaderValue {
+    HeaderValue::from_str(&address.to_string()).expect("addresses are visible ASCII")
+}

@@ -1,0 +1,267 @@
+//! One OpenAPI document for the whole suite: every active component's own, merged. Names of
+//! schemas stay as they are until two components mean different things by one; then the later one
+//! (by component name) gets its component as a prefix, and its references follow.
+
+use crate::backend::Backend;
+use crate::table::Table;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http_body_util::{BodyExt as _, Limited};
+use nexus_runtime::{Call, ComponentId, Principal, full};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+/// Largest document one component may hand in.
+const DOCUMENT_BYTES_MAX: usize = 4 << 20;
+/// Components asked at once: this must not push real requests aside.
+const ASKED_AT_ONCE: usize = 4;
+/// Longest wait for one component.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// How long a document stands that misses components: they may have been starting.
+const INCOMPLETE_FOR: Duration = Duration::from_secs(10);
+
+/// The merged document of one generation.
+#[derive(Clone)]
+pub(crate) struct Merged {
+    generation: u64,
+    /// Ask again after this, if components were missing.
+    until: Option<Instant>,
+    pub(crate) json: Bytes,
+    pub(crate) etag: String,
+}
+
+/// The document all shards share.
+#[derive(Default)]
+pub(crate) struct OpenApi(Mutex<Option<Merged>>);
+
+impl OpenApi {
+    /// The document of the table's generation; made at most once at a time.
+    pub(crate) async fn get<B: Backend>(
+        &self,
+        backend: &B,
+        table: &Table,
+        server: &str,
+        tenant: Uuid,
+    ) -> Merged {
+        let generation = table.generation.unwrap_or(0);
+        let mut cached = self.0.lock().await;
+        if let Some(merged) = &*cached
+            && merged.generation == generation
+            && merged.until.is_none_or(|until| Instant::now() < until)
+        {
+            return merged.clone();
+        }
+        let mut documents = Vec::new();
+        let mut missing = false;
+        let anonymous = Arc::new(Principal::anonymous(tenant));
+        let asked = table.active.iter().map(|id| fetch(backend, id, server, anonymous.clone()));
+        let mut answers = futures::stream::iter(asked).buffered(ASKED_AT_ONCE);
+        while let Some((id, answer)) = answers.next().await {
+            match answer {
+                Answer::Document(document) => documents.push((id, document)),
+                Answer::None => {}
+                Answer::Failed => missing = true,
+            }
+        }
+        let title = format!("{} API", table.application);
+        let json = Bytes::from(merge(&title, &table.version, server, documents).to_string());
+        let etag = format!("\"{:x}\"", Sha256::digest(&json));
+        let until = missing.then(|| Instant::now() + INCOMPLETE_FOR);
+        let merged = Merged { generation, until, json, etag };
+        *cached = Some(merged.clone());
+        merged
+    }
+}
+
+enum Answer {
+    Document(Value),
+    /// The component has no API to describe.
+    None,
+    Failed,
+}
+
+async fn fetch<B: Backend>(
+    backend: &B,
+    id: &ComponentId,
+    server: &str,
+    anonymous: Arc<Principal>,
+) -> (ComponentId, Answer) {
+    let asked = async {
+        let request = http::Request::builder()
+            .uri(format!("{server}/api/{id}/openapi.json"))
+            .header("accept", "application/json")
+            .body(full(""))
+            .ok()?;
+        let call = Call::new(crate::identity::new_request_id(), anonymous);
+        let response = backend.call(id, request, call).await.ok()?;
+        if response.status() == http::StatusCode::NOT_FOUND {
+            return Some(Answer::None);
+        }
+        if response.status() != http::StatusCode::OK {
+            return None;
+        }
+        let body = Limited::new(response.into_body(), DOCUMENT_BYTES_MAX).collect().await.ok()?;
+        serde_json::from_slice(&body.to_bytes()).ok().map(Answer::Document)
+    };
+    let answer = tokio::time::timeout(ANSWER_MAX, asked).await.ok().flatten();
+    if answer.is_none() {
+        tracing::warn!(component = %id, "no OpenAPI document");
+    }
+    (id.clone(), answer.unwrap_or(Answer::Failed))
+}
+
+/// Merges documents, in the order of their components.
+fn merge(title: &str, version: &str, server: &str, documents: Vec<(ComponentId, Value)>) -> Value {
+    let mut paths = Map::new();
+    let mut components = Map::new();
+    let mut tags = Vec::new();
+    for (id, mut document) in documents {
+        let renamed = rename_clashes(&id, &mut document, &components);
+        for (from, to) in &renamed {
+            redirect(&mut document, from, to);
+        }
+        let described = document["info"]["description"].as_str().unwrap_or_default();
+        tags.push(json!({ "name": id.as_str(), "description": described }));
+        for (section, entries) in take(&mut document, "components") {
+            let Value::Object(entries) = entries else { continue };
+            let merged = components.entry(section).or_insert_with(|| json!({}));
+            if let Value::Object(merged) = merged {
+                merged.extend(entries);
+            }
+        }
+        for (path, item) in take(&mut document, "paths") {
+            paths.entry(path).or_insert(tagged(item, &id));
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": title, "version": version },
+        "servers": [{ "url": server }],
+        "tags": tags,
+        "paths": paths,
+        "components": components,
+    })
+}
+
+fn take(document: &mut Value, member: &str) -> Map<String, Value> {
+    match document.get_mut(member).map(Value::take) {
+        Some(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+/// Operations are grouped by component.
+fn tagged(mut item: Value, id: &ComponentId) -> Value {
+    const METHODS: [&str; 8] =
+        ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+    for method in METHODS {
+        if let Some(Value::Object(operation)) = item.get_mut(method) {
+            operation.insert("tags".into(), json!([id.as_str()]));
+        }
+    }
+    item
+}
+
+/// Renames what the merged document already has under the same name with another meaning; returns
+/// the references that must follow, old to new.
+fn rename_clashes(
+    id: &ComponentId,
+    document: &mut Value,
+    merged: &Map<String, Value>,
+) -> Vec<(String, String)> {
+    let mut renamed = Vec::new();
+    let Some(Value::Object(sections)) = document.get_mut("components") else { return renamed };
+    for (section, entries) in sections {
+        let (Value::Object(entries), Some(taken)) = (entries, merged.get(section)) else {
+            continue;
+        };
+        let clashes: Vec<String> = entries
+            .iter()
+            .filter(|(name, meaning)| taken.get(name.as_str()).is_some_and(|m| m != *meaning))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in clashes {
+            let to = format!("{id}.{name}");
+            if let Some(meaning) = entries.remove(&name) {
+                entries.insert(to.clone(), meaning);
+            }
+            let pointer = |name: &str| format!("#/components/{section}/{name}");
+            renamed.push((pointer(&name), pointer(&to)));
+        }
+    }
+    renamed
+}
+
+/// Points every reference from one place to another.
+fn redirect(value: &mut Value, from: &str, to: &str) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(text) if key == "$ref" && text == from => *text = to.into(),
+                    value => redirect(value, from, to),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| redirect(item, from, to)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(id: &str, schema: Value) -> (ComponentId, Value) {
+        let reference = json!({ "schema": { "$ref": "#/components/schemas/Thing" } });
+        let answer = json!({ "content": { "application/json": reference } });
+        let path = format!("/api/{id}/v1/things");
+        let document = json!({
+            "openapi": "3.1.0",
+            "info": { "title": id, "description": format!("What {id} does.") },
+            "paths": { path: { "get": { "responses": { "200": answer } } } },
+            "components": { "schemas": { "Thing": schema, "Same": { "type": "string" } } },
+        });
+        (ComponentId::new(id).unwrap(), document)
+    }
+
+    fn reference(merged: &Value, id: &str) -> String {
+        let operation = &merged["paths"][format!("/api/{id}/v1/things")]["get"];
+        let content = &operation["responses"]["200"]["content"]["application/json"];
+        content["schema"]["$ref"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn equal_names_with_other_meanings_are_told_apart() {
+        let documents = vec![
+            document("catalog", json!({ "type": "object" })),
+            document("stock", json!({ "type": "integer" })),
+        ];
+        let merged = merge("Nexus API", "1", "https://a.example", documents);
+        let schemas = &merged["components"]["schemas"];
+        assert_eq!(schemas["Thing"]["type"], "object");
+        assert_eq!(schemas["stock.Thing"]["type"], "integer");
+        assert_eq!(schemas.as_object().unwrap().len(), 3, "what is the same stays one");
+        assert_eq!(reference(&merged, "catalog"), "#/components/schemas/Thing");
+        assert_eq!(reference(&merged, "stock"), "#/components/schemas/stock.Thing");
+        assert_eq!(merged["servers"][0]["url"], "https://a.example");
+        let operation = &merged["paths"]["/api/stock/v1/things"]["get"];
+        assert_eq!(operation["tags"], json!(["stock"]));
+        assert_eq!(merged["tags"][1]["description"], "What stock does.");
+    }
+
+    #[test]
+    fn strange_documents_do_no_harm() {
+        let id = |name| ComponentId::new(name).unwrap();
+        let strange = [json!(null), json!([]), json!({ "paths": 1, "components": { "schemas": 2 } })];
+        for (n, document) in strange.into_iter().enumerate() {
+            let good = super::tests::document("catalog", json!({}));
+            let merged = merge("t", "1", "s", vec![(id("a"), document), good]);
+            assert_eq!(merged["paths"].as_object().unwrap().len(), 1, "{n}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! A response on its way out: what a component may not say, what every answer says, and the body
+//! that counts itself and writes the access line when it is through.
+
+use crate::exchanges::Exchange;
+use crate::inbound::is_hop_by_hop;
+use crate::metrics::Traffic;
+use bytes::Bytes;
+use http::header::{
+    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
+    SERVER, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{Method, StatusCode, Uri};
+use http_body::{Body, Frame, SizeHint};
+use nexus_runtime::{ComponentId, Response};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tracing::Span;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// Removes hop-by-hop fields and lengths that are no length.
+pub(crate) fn clean(headers: &mut HeaderMap) {
+    let doomed: Vec<HeaderName> =
+        headers.keys().filter(|name| is_hop_by_hop(name.as_str())).cloned().collect();
+    for name in doomed {
+        headers.remove(name);
+    }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let digits = |value: &HeaderValue| {
+        (1..=18).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_digit)
+    };
+    let honest = lengths.next().is_none_or(digits) && lengths.next().is_none();
+    if !honest {
+        headers.remove(CONTENT_LENGTH);
+    }
+}
+
+/// Makes body and length agree with method and status (RFC 9110 sections 6.4.1 and 8.6): hyper
+/// trusts us here.
+pub(crate) fn shape(response: &mut Response, is_head: bool) {
+    let exact = response.body().size_hint().exact();
+    let (status, headers) = (response.status(), response.headers_mut());
+    let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if bodiless {
+        headers.remove(CONTENT_LENGTH);
+    } else if is_head {
+        if let (Some(length @ 1..), false) = (exact, headers.contains_key(CONTENT_LENGTH)) {
+            headers.insert(CONTENT_LENGTH, length.into());
+        }
+    } else if exact.is_some() {
+        headers.remove(CONTENT_LENGTH);
+    }
+    if bodiless || is_head {
+        *response.body_mut() = nexus_runtime::full(Bytes::new());
+    }
+}
+
+/// What every answer says.
+pub(crate) fn sign(headers: &mut HeaderMap, request_id: &str, hsts: Option<&HeaderValue>) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert("x-request-id", id);
+    }
+    headers.insert(SERVER, HeaderValue::from_static("nexus"));
+    headers
+        .entry(X_CONTENT_TYPE_OPTIONS)
+        .or_insert(const { HeaderValue::from_static("nosniff") });
+    if let Some(hsts) = hsts {
+        headers.insert(http::header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
+}
+
+/// What the host's own answers say besides: they are data and show nothing.
+pub(crate) fn harden(headers: &mut HeaderMap) {
+    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(policy);
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+}
+
+/// What is remembered of a request until its response is through.
+pub(crate) struct Record {
+    pub(crate) span: Span,
+    pub(crate) request_id: Arc<str>,
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) began: Instant,
+    /// The component that answered, if one did.
+    pub(crate) component: Option<ComponentId>,
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) exchange: Exchange,
+    /// None until a response was made: the client may leave first.
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) bytes: u64,
+    pub(crate) whole: bool,
+}
+
+/// The status under which requests are logged and counted that the client abandoned: as nginx
+/// does; it is never sent.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let took = self.began.elapsed();
+        let status = self.status.map_or(CLIENT_CLOSED_REQUEST, |status| status.as_u16());
+        self.exchange.answered = self.status.is_some();
+        self.traffic.count(status, took, self.bytes, self.whole);
+        self.span.record("http.response.status_code", status);
+        let _entered = self.span.enter();
+        // Field values are only computed where somebody listens.
+        tracing::info!(
+            target: "access",
+            request_id = &*self.request_id,
+            component = self.component.as_ref().map_or("", ComponentId::as_str),
+            method = self.method.as_str(),
+            path = self.uri.path(),
+            status,
+            duration_us = took.as_micros() as u64,
+            bytes = self.bytes,
+            whole = self.whole,
+        );
+    }
+}
+
+/// A response body with its record.
+pub(crate) struct Outgoing {
+    inner: WasiBody,
+    record: Record,
+}
+
+impl Outgoing {
+    pub(crate) fn new(inner: WasiBody, mut record: Record) -> Self {
+        record.whole = inner.is_end_stream();
+        Self { inner, record }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.record.whole = self.inner.is_end_stream();
+            }
+            Poll::Ready(Some(Err(error))) => {
+                let _entered = self.record.span.enter();
+                tracing::warn!(?error, "the response broke off");
+            }
+            Poll::Ready(None) => self.record.whole = true,
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nexus_runtime::full;
+
+    fn shaped(status: u16, is_head: bool, length: Option<&str>) -> (Option<String>, u64) {
+        let mut builder = http::Response::builder().status(status);
+        if let Some(length) = length {
+            builder = builder.header(CONTENT_LENGTH, length);
+        }
+        let mut response = builder.body(full("hello")).unwrap();
+        clean(response.headers_mut());
+        shape(&mut response, is_head);
+        let length = response.headers().get(CONTENT_LENGTH);
+        let length = length.map(|value| value.to_str().unwrap().to_owned());
+        (length, response.body().size_hint().exact().unwrap())
+    }
+
+    #[test]
+    fn lengths_and_bodies_agree_with_method_and_status() {
+        assert_eq!(shaped(200, false, None), (None, 5), "hyper adds the length it knows");
+        assert_eq!(shaped(200, false, Some("7")), (None, 5), "a wrong length is not sent");
+        assert_eq!(shaped(200, true, None), (Some("5".into()), 0));
+        assert_eq!(shaped(200, true, Some("7")), (Some("7".into()), 0));
+        assert_eq!(shaped(204, false, Some("5")), (None, 0));
+        assert_eq!(shaped(304, false, Some("5")), (None, 0));
+    }
+
+    #[test]
+    fn a_component_cannot_speak_about_the_connection() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("transfer-encoding", "gzip"),
+            ("keep-alive", "timeout=1"),
+            ("content-length", "+5"),
+            ("etag", "\"1\""),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        clean(&mut headers);
+        assert_eq!(headers.len(), 1);
+        assert_eq!(headers["etag"], "\"1\"");
+    }
+}

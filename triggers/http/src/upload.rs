@@ -1,0 +1,184 @@
+//! A request body on its way in: counted against the component's limit, timed against the
+//! client's patience with us. A fault is told twice: to whoever reads the body, as an error, and
+//! to the exchange, which answers it whatever the reader makes of it.
+
+use crate::inbound;
+use crate::wire::Alarm;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::AcqRel, Ordering::Acquire};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// What went wrong with a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Fault {
+    TooLarge = 1,
+    TooSlow = 2,
+    Broken = 3,
+}
+
+/// The first fault of one body, told across tasks.
+#[derive(Default)]
+pub(crate) struct Faults {
+    first: AtomicU8,
+    told: Notify,
+}
+
+impl Faults {
+    fn tell(&self, fault: Fault) {
+        let _kept = self.first.compare_exchange(0, fault as u8, AcqRel, Acquire);
+        self.told.notify_one();
+    }
+
+    pub(crate) fn first(&self) -> Option<Fault> {
+        match self.first.load(Acquire) {
+            1 => Some(Fault::TooLarge),
+            2 => Some(Fault::TooSlow),
+            3 => Some(Fault::Broken),
+            _ => None,
+        }
+    }
+
+    /// Resolves with the first fault; for ever pending without one.
+    pub(crate) async fn wait(&self) -> Fault {
+        loop {
+            if let Some(fault) = self.first() {
+                return fault;
+            }
+            self.told.notified().await;
+        }
+    }
+}
+
+/// What a body may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UploadLimits {
+    pub(crate) bytes: u64,
+    pub(crate) grace: Duration,
+    pub(crate) rate_min: u32,
+}
+
+/// A body with its limits.
+struct Upload {
+    inner: Incoming,
+    limits: UploadLimits,
+    received: u64,
+    /// Time spent waiting for the client so far, and since when we wait now.
+    waited: Duration,
+    waiting_since: Option<Instant>,
+    alarm: Alarm,
+    faults: Arc<Faults>,
+    ended: bool,
+}
+
+/// Wraps a body; None instead of faults when there is nothing that could have any.
+pub(crate) fn wrap(inner: Incoming, limits: UploadLimits) -> (WasiBody, Option<Arc<Faults>>) {
+    if inner.is_end_stream() {
+        let empty = Empty::new().map_err(|never| match never {});
+        return (empty.boxed_unsync(), None);
+    }
+    let faults = Arc::new(Faults::default());
+    let upload = Upload {
+        inner,
+        limits,
+        received: 0,
+        waited: Duration::ZERO,
+        waiting_since: None,
+        alarm: Alarm::default(),
+        faults: faults.clone(),
+        ended: false,
+    };
+    (upload.boxed_unsync(), Some(faults))
+}
+
+impl Upload {
+    fn fail(&mut self, fault: Fault, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.ended = true;
+        self.faults.tell(fault);
+        Poll::Ready(Some(Err(error)))
+    }
+
+    /// Until when a client may keep us waiting that has sent as much as this one.
+    fn deadline(&self, since: Instant) -> Instant {
+        let earned = self.received as f64 / f64::from(self.limits.rate_min.max(1));
+        // A body of exabytes earns no more than a year.
+        let earned = Duration::from_secs_f64(earned.min(365.0 * 86_400.0));
+        let patience = (self.limits.grace + earned).saturating_sub(self.waited);
+        // However fast it was before: no silence is longer than the grace.
+        since + patience.min(self.limits.grace)
+    }
+
+    fn take(&mut self, frame: Frame<Bytes>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(since) = self.waiting_since.take() {
+            self.waited += since.elapsed();
+        }
+        match frame.into_data() {
+            Ok(data) => {
+                self.received += data.len() as u64;
+                if self.received > self.limits.bytes {
+                    let error = Error::HttpRequestBodySize(Some(self.limits.bytes));
+                    return self.fail(Fault::TooLarge, error);
+                }
+                Poll::Ready(Some(Ok(Frame::data(data))))
+            }
+            Err(frame) => {
+                let Ok(mut trailers) = frame.into_trailers() else { return Poll::Ready(None) };
+                let private = |name: &str| {
+                    inbound::is_hop_by_hop(name) || inbound::is_host_only(name)
+                };
+                let doomed: Vec<_> =
+                    trailers.keys().filter(|name| private(name.as_str())).cloned().collect();
+                for name in doomed {
+                    trailers.remove(name);
+                }
+                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+            }
+        }
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.get_mut();
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        match Pin::new(&mut this.inner).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => this.take(frame),
+            Poll::Ready(Some(Err(error))) => this.fail(Fault::Broken, error.into()),
+            Poll::Ready(None) => {
+                this.ended = true;
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let since = *this.waiting_since.get_or_insert_with(Instant::now);
+                let deadline = this.deadline(since);
+                ready!(this.alarm.poll(cx, deadline));
+                this.fail(Fault::TooSlow, Error::ConnectionReadTimeout)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.ended { SizeHint::with_exact(0) } else { self.inner.size_hint() }
+    }
+}
