@@ -9,8 +9,11 @@ use crate::stage::{self, Wanted};
 use crate::up::{self, Up};
 use crate::workspace::{Workspace, read};
 use anyhow::{Context, Result, bail};
+use serde_json::json;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+const FLAGS: &str = "/api/core-os/v1/flags";
 
 /// Longer answers are cut: the walk should fit a few screens.
 const LINES_SHOWN_MAX: usize = 14;
@@ -67,15 +70,24 @@ struct Walk {
 impl Walk {
     fn first_service(&self) -> Result<()> {
         self.get("Is the suite alive?", "/health", 200)?;
-        self.get("Is the first service?", "/api/core-os/health", 200)?;
         self.get(
-            "Every name answers; this one runs",
+            "Is the first service, with its database?",
+            "/api/core-os/health",
+            200,
+        )?;
+        self.get(
+            "Every name answers: this one runs",
             "/services/core-os/health",
             200,
         )?;
         self.get(
-            "The registry of services",
-            "/api/core-os/v1/services?limit=3",
+            "This one is not built yet, and says so",
+            "/services/v-suite/health",
+            503,
+        )?;
+        self.get(
+            "The registry knows them all",
+            "/api/core-os/v1/services",
             200,
         )?;
         self.without_a_token()?;
@@ -84,7 +96,7 @@ impl Walk {
 
     fn without_a_token(&self) -> Result<()> {
         let request = Request {
-            path: "/api/core-os/v1/flags",
+            path: FLAGS,
             ..Request::default()
         };
         let reply = self.step("Without a token, a problem (RFC 9457)", &request, 401)?;
@@ -97,31 +109,45 @@ impl Walk {
     fn flag(&self) -> Result<()> {
         // A name of its own, so that the walk can be taken again.
         let key = format!("demo-{}", std::process::id());
-        let flag = format!(
-            r#"{{"key":"{key}","variants":{{"on":true,"off":false}},"default_variant":"on"}}"#
-        );
+        let flag = json!({
+            "key": key, "variants": { "on": true, "off": false },
+            "default_variant": "on", "off_variant": "off",
+        })
+        .to_string();
+        let by = Request {
+            token: Some(&self.token),
+            ..Request::default()
+        };
         let create = Request {
             method: "POST",
-            path: "/api/core-os/v1/flags",
-            token: Some(&self.token),
+            path: FLAGS,
             json: Some(&flag),
-            ..Request::default()
+            ..by
         };
         self.step(
             "Create a feature flag, with the development token",
             &create,
             201,
         )?;
+        let state = format!("{FLAGS}/{key}/state");
+        let switch = Request {
+            method: "PUT",
+            path: &state,
+            json: Some(r#"{"state":"on"}"#),
+            ..by
+        };
+        self.step("Switch it on", &switch, 200)?;
         let path = format!("/ofrep/v1/evaluate/flags/{key}");
         let evaluate = Request {
             method: "POST",
             path: &path,
-            token: Some(&self.token),
             json: Some(r#"{"context":{"targetingKey":"visitor-1"}}"#),
             ..Request::default()
         };
-        let reply = self.step("Evaluate it over the OpenFeature protocol", &evaluate, 200)?;
-        if !reply.body.replace(' ', "").contains("\"value\":true") {
+        let why = "Evaluate it as any OpenFeature client would (OFREP)";
+        let reply = self.step(why, &evaluate, 200)?;
+        let answer: serde_json::Value = serde_json::from_str(&reply.body)?;
+        if answer["value"] != true {
             bail!("the flag should evaluate to true");
         }
         Ok(())

@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 /// A request to be sent.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Request<'a> {
     /// `GET` when empty.
     pub method: &'a str,

@@ -1,13 +1,13 @@
 //! Starting and stopping the host on this machine. Knows its command line, its `/ready`, and the
-//! two files that a detached host leaves; refuses to know what it runs.
+//! file in its home that names its process; refuses to know what it runs.
 
 use crate::doctor::{self, Purpose};
 use crate::http::{self, Request};
+use crate::manifest;
 use crate::progress;
 use crate::shell;
 use crate::stage::{self, Wanted};
 use crate::workspace::Workspace;
-use crate::{manifest, workspace};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::fs::{self, File};
@@ -82,17 +82,15 @@ pub fn start_detached(ws: &Workspace, up: &Up) -> Result<Duration> {
     }
     let began = Instant::now();
     let mut child = command.spawn().context("start the host")?;
-    workspace::write_if_changed(&pid_file(ws), child.id().to_string().as_bytes())?;
     progress::stage("start the host", || wait_until_ready(&mut child, &log))?;
     Ok(began.elapsed())
 }
 
-/// `cargo xtask down`: asks the detached host to stop, and waits until it has.
+/// `cargo xtask down`: asks the host to stop, and waits until it has.
 pub fn down(ws: &Workspace) -> Result<()> {
-    let file = pid_file(ws);
     let Some(pid) = running(ws) else {
-        eprintln!("no host runs (nothing behind {})", file.display());
-        return remove_if_there(&file);
+        eprintln!("no host runs on {}", ws.home().display());
+        return Ok(());
     };
     let began = Instant::now();
     let process = Pid::from_raw(pid).context("a process number is positive")?;
@@ -110,7 +108,6 @@ pub fn down(ws: &Workspace) -> Result<()> {
         }
         Ok(())
     })?;
-    remove_if_there(&file)?;
     eprintln!(
         "the host (process {pid}) has stopped after {}",
         progress::spoken(began.elapsed())
@@ -118,7 +115,7 @@ pub fn down(ws: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The process of a detached host, when it is alive and is ours.
+/// The process of the host that holds our home, detached or not.
 pub fn running(ws: &Workspace) -> Option<i32> {
     let pid: i32 = fs::read_to_string(pid_file(ws)).ok()?.trim().parse().ok()?;
     is_host(pid).then_some(pid)
@@ -202,17 +199,9 @@ pub fn log_file(ws: &Workspace) -> PathBuf {
     ws.home().join("host.log")
 }
 
+/// Written by the host itself, under a lock, wherever it was started from.
 fn pid_file(ws: &Workspace) -> PathBuf {
-    ws.home().join("host.pid")
-}
-
-fn remove_if_there(file: &Path) -> Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("remove {}", file.display()))
-        }
-        _ => Ok(()),
-    }
+    ws.home().join("nexus.pid")
 }
 
 fn reachable(variable: &str, default: &str) -> Result<SocketAddr> {

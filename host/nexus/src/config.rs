@@ -201,13 +201,18 @@ pub struct StoreOptions {
     /// Redis 7 or newer for key-value, counters and pub/sub; default: kept by the host itself
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<String>,
-    /// S3 endpoint for objects; default: a folder in the home. Credentials come from
-    /// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN
+    /// The S3 bucket for objects; default: a folder in the home
+    ///
+    /// It holds every bucket of the components, each under its own prefix. Credentials come from
+    /// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
+    #[arg(long, env = "NEXUS_S3_BUCKET", value_name = "NAME")]
+    pub s3_bucket: Option<String>,
+    /// The S3 server, if it is not Amazon's
     #[arg(long, env = "NEXUS_S3_ENDPOINT", value_name = "URL", requires = "s3_bucket")]
     pub s3_endpoint: Option<String>,
-    /// The S3 bucket that holds every bucket of the components, each under its own prefix
-    #[arg(long, env = "NEXUS_S3_BUCKET", value_name = "NAME", requires = "s3_endpoint")]
-    pub s3_bucket: Option<String>,
+    /// Where browsers reach the same S3 server, for signed URLs, if that differs
+    #[arg(long, env = "NEXUS_S3_PUBLIC_ENDPOINT", value_name = "URL", requires = "s3_bucket")]
+    pub s3_public_endpoint: Option<String>,
     /// The region requests are signed for
     #[arg(long, env = "NEXUS_S3_REGION", value_name = "NAME", default_value = "us-east-1")]
     pub s3_region: String,
@@ -321,9 +326,12 @@ impl UpOptions {
             None => Database::Private,
         };
         settings.pg_connections_max = self.stores.pg_connections_max as usize;
-        settings.objects = self.stores.s3_endpoint.zip(self.stores.s3_bucket).map(
-            |(endpoint, bucket)| Objects { endpoint, bucket, region: self.stores.s3_region },
-        );
+        settings.objects = self.stores.s3_bucket.map(|bucket| Objects {
+            endpoint: self.stores.s3_endpoint,
+            public_endpoint: self.stores.s3_public_endpoint,
+            bucket,
+            region: self.stores.s3_region,
+        });
         settings.admin_listen = self.admin.admin_listen;
         settings.admin_token = self.admin.admin_token;
         settings.instances_max = self.instances_max;
@@ -344,7 +352,7 @@ impl HttpOptions {
             (Some(listen), Some(certificate), Some(key)) => Some(Tls { listen, certificate, key }),
             _ => None,
         };
-        settings.public_url = self.public_url;
+        settings.public_url = Some(self.public_url);
         settings.cors_origins = self.cors_origins;
         settings.trusted_proxies = self.trusted_proxies;
         settings.ip_allow = self.ip_allow;

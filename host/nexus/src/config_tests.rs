@@ -55,7 +55,7 @@ fn without_options_the_host_listens_on_loopback_with_stores_of_its_own() {
     let settings = up(&["-f", &file]).unwrap().settings().unwrap();
     assert_eq!(settings.listen, ["127.0.0.1:8080".parse().unwrap()]);
     assert_eq!(settings.admin_listen, "127.0.0.1:8081".parse().unwrap());
-    assert_eq!(settings.public_url, "http://localhost:8080");
+    assert_eq!(settings.public_url.unwrap(), "http://localhost:8080");
     assert!(matches!(settings.database, Database::Private));
     assert!(settings.tls.is_none() && settings.objects.is_none());
     assert_eq!(settings.manifest.components.len(), 2);

@@ -1,14 +1,22 @@
 //! What stands behind the HTTP trigger: nothing but honest 503s while the host is still starting,
-//! the runtime afterwards. So the port is open, and the reason told, from the first moment on.
+//! the runtime and the host's own mounts afterwards. So the port is open, and the reason told, from
+//! the first moment on.
 
+use anyhow::Result;
+use capability_blob::Door;
+use http_body_util::BodyExt as _;
 use nexus_runtime::{
-    Call, CallError, ComponentId, Manifest, Request, Response, Runtime,
+    Call, CallError, ComponentId, ComponentManifest, HttpRoute, Isolation, Limits, Manifest,
+    Request, Response, Runtime,
 };
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use trigger_http::{Backend, View};
+use wasmtime_wasi_http::Error as BodyError;
 
 thread_local! {
     /// The shard of this thread, until the runtime has been told.
@@ -28,7 +36,52 @@ struct Inner {
     /// Why nothing is active yet; shown to clients, so without addresses.
     reason: Mutex<Arc<str>>,
     changes: AtomicU64,
-    runtime: OnceLock<Runtime>,
+    open: OnceLock<(Runtime, Vec<Mount>)>,
+}
+
+/// A path that the host itself serves beside the components. It looks like one to the HTTP trigger,
+/// which so gives it the same limits and counts.
+pub(crate) struct Mount {
+    id: ComponentId,
+    route: HttpRoute,
+    manifest: Arc<ComponentManifest>,
+    door: Door,
+}
+
+impl Mount {
+    /// Serves `door` below `path`, which ends in `/`, under a name that no component has.
+    pub(crate) fn new(name: &str, path: &str, door: Door) -> Result<Self> {
+        let id = ComponentId::new(name)?;
+        let route = HttpRoute { pattern: Some(format!("{path}...")), component: id.clone() };
+        // The door knows how much an object may hold; it streams, so no memory depends on it.
+        let limits = Limits { body_in_bytes: u64::MAX, ..Limits::default() };
+        let manifest = Arc::new(ComponentManifest {
+            id: id.clone(),
+            source: PathBuf::new(),
+            variables: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            allowed_outbound_hosts: Vec::new(),
+            key_value_stores: Vec::new(),
+            buckets: Vec::new(),
+            limits,
+            isolation: Isolation::Shared,
+            rate: None,
+            subscribe: Vec::new(),
+            cron: Vec::new(),
+        });
+        Ok(Self { id, route, manifest, door })
+    }
+
+    async fn serve(&self, mut request: Request, call: &Call) -> Response {
+        // Problems of the door name the request.
+        if let Ok(id) = http::HeaderValue::from_str(&call.request_id) {
+            request.headers_mut().insert("x-request-id", id);
+        }
+        let response = self.door.serve(request).await;
+        response.map(|body| {
+            body.map_err(|error| BodyError::InternalError(Some(error.to_string()))).boxed_unsync()
+        })
+    }
 }
 
 impl Front {
@@ -38,7 +91,7 @@ impl Front {
             shards,
             reason: Mutex::new("the host is starting".into()),
             changes: AtomicU64::new(0),
-            runtime: OnceLock::new(),
+            open: OnceLock::new(),
         }))
     }
 
@@ -52,12 +105,12 @@ impl Front {
     }
 
     /// Lets calls through from now on.
-    pub(crate) fn open(&self, runtime: Runtime) {
-        self.0.runtime.get_or_init(|| runtime);
+    pub(crate) fn open(&self, runtime: Runtime, mounts: Vec<Mount>) {
+        self.0.open.get_or_init(|| (runtime, mounts));
     }
 
     pub(crate) fn runtime(&self) -> Option<&Runtime> {
-        self.0.runtime.get()
+        self.0.open.get().map(|(runtime, _)| runtime)
     }
 
     fn reason(&self) -> Arc<str> {
@@ -74,8 +127,12 @@ impl Backend for Front {
     }
 
     fn view(&self) -> View {
-        if let Some(runtime) = self.runtime() {
-            return Backend::view(runtime);
+        if let Some((runtime, mounts)) = self.0.open.get() {
+            let mut view = Backend::view(runtime);
+            view.routes.extend(mounts.iter().map(|mount| mount.route.clone()));
+            let served = mounts.iter().map(|mount| (mount.id.clone(), Ok(mount.manifest.clone())));
+            view.components.extend(served);
+            return view;
         }
         let (manifest, reason) = (&self.0.manifest, self.reason());
         let waiting = |component: &ComponentId| (component.clone(), Err(reason.clone()));
@@ -94,12 +151,15 @@ impl Backend for Front {
         request: Request,
         call: Call,
     ) -> Result<Response, CallError> {
-        let Some(runtime) = self.runtime() else {
+        let Some((runtime, mounts)) = self.0.open.get() else {
             return Err(CallError::NotActive {
                 component: component.clone(),
                 reason: self.reason(),
             });
         };
+        if let Some(mount) = mounts.iter().find(|mount| mount.id == *component) {
+            return Ok(mount.serve(request, &call).await);
+        }
         if let Some(index) = SHARD.take() {
             runtime.enter_shard(index);
         }

@@ -12,10 +12,12 @@ use crate::postgres::{self, Wanted, Working};
 use crate::settings::{Database as Choice, Settings, Tokens};
 use crate::sources;
 use anyhow::{Context as _, Result};
+use http::Uri;
 use nexus_admin::{Admin, Condition, Conditions, Facts, Source, Token};
 use nexus_runtime::{Manifest, PrincipalKind, Runtime, Shutdown, ShutdownSender};
 use nexus_storage::Database;
 use nexus_storage::cluster::Cluster;
+use socket2::{Domain, Protocol, Socket, Type};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
@@ -87,7 +89,7 @@ impl Host {
     /// Takes the home, binds both listeners and begins to load; returns as soon as it listens.
     ///
     /// Fails when the home or an address is in use, or a setting is wrong.
-    pub async fn start(settings: Settings) -> Result<Self> {
+    pub async fn start(mut settings: Settings) -> Result<Self> {
         let home = Home::take(&settings.home)?;
         let token = match &settings.admin_token {
             Some(given) => Token::given(given)?,
@@ -98,11 +100,16 @@ impl Host {
         conditions.set(LIFECYCLE, Condition::Met("running".into()));
         let facts = Facts::new(crate::VERSION, settings.instances_max, conditions.clone());
         let admin = Admin::bind(settings.admin_listen, token.clone(), facts.clone()).await?;
-        let key = development_key(&settings, &home)?;
-        let trigger = assembly::http(&settings, key.as_ref())?;
+        let reserved = Reserved::for_settings(&mut settings)?;
+        let public_url = reserved.public_url.clone();
+        let key = development_key(&settings, &public_url, &home)?;
+        let shared = reserved.socket.is_some();
+        let trigger = assembly::http(&settings, &public_url, shared, key.as_ref())?;
+        drop(reserved);
         let http = trigger.addresses();
         let database = Arc::new(OnceLock::new());
-        facts.sources(operators_sources(&settings, &trigger, &conditions, &database));
+        let sources = operators_sources(&settings, &public_url, &trigger, &conditions, &database);
+        facts.sources(sources);
         let front = Front::new(settings.manifest.clone(), settings.shards);
         let (stop_serving, stop) = Shutdown::channel();
         let serving = tokio::spawn(trigger.serve(front.clone(), stop));
@@ -117,10 +124,10 @@ impl Host {
             database: database.clone(),
             cluster: Arc::default(),
             progress,
-            front_door: http.first().copied(),
+            front_door: http[..settings.listen.len().min(http.len())].first().copied(),
+            public_url: public_url.clone(),
         };
         let cluster = start.cluster.clone();
-        let public_url = origin(&settings);
         let tls_from = settings.listen.len();
         let booting = tokio::spawn(start.run(settings, home.folder().to_owned()));
         let tasks = Tasks { serving, booting, operators };
@@ -130,7 +137,7 @@ impl Host {
             tls_from,
             admin: admin_address,
             token,
-            public_url,
+            public_url: assembly::origin(&public_url),
             conditions,
             front,
             key,
@@ -274,13 +281,45 @@ fn ended(served: Result<Result<()>, tokio::task::JoinError>) -> anyhow::Error {
     }
 }
 
-/// The origin without the slash that `Uri` adds.
-fn origin(settings: &Settings) -> String {
-    settings.public_url.to_string().trim_end_matches('/').to_owned()
+/// The public URL and, where it names a port that the kernel picks, a socket that holds that port
+/// until the trigger is bound to it.
+struct Reserved {
+    public_url: Uri,
+    socket: Option<Socket>,
+}
+
+impl Reserved {
+    /// Replaces port 0 of the first address when the public URL is to be that address.
+    fn for_settings(settings: &mut Settings) -> Result<Self> {
+        if let Some(public_url) = settings.public_url.clone() {
+            return Ok(Self { public_url, socket: None });
+        }
+        let first = settings.listen.first_mut().context("there is no address to listen on")?;
+        let socket = (first.port() == 0).then(|| reserve(first)).transpose()?;
+        let public_url = format!("http://{first}").parse().context("name the host by its port")?;
+        Ok(Self { public_url, socket })
+    }
+}
+
+/// Binds without listening: nobody else gets the port, and no connection comes here.
+fn reserve(address: &mut SocketAddr) -> Result<Socket> {
+    let place = || "reserve a port".to_owned();
+    let domain = Domain::for_address(*address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP)).with_context(place)?;
+    socket.set_reuse_address(true).with_context(place)?;
+    socket.set_reuse_port(true).with_context(place)?;
+    socket.bind(&(*address).into()).with_context(place)?;
+    let bound = socket.local_addr().with_context(place)?;
+    *address = bound.as_socket().context("the port has a number")?;
+    Ok(socket)
 }
 
 /// The development key, where one is wanted, and its token in the home.
-fn development_key(settings: &Settings, home: &Home) -> Result<Option<DevKey>> {
+fn development_key(
+    settings: &Settings,
+    public_url: &Uri,
+    home: &Home,
+) -> Result<Option<DevKey>> {
     let issues = settings.manifest.components.iter().any(|c| c.id.as_str() == TOKEN_ISSUER);
     if settings.tokens == Tokens::None || issues {
         return Ok(None);
@@ -293,7 +332,7 @@ fn development_key(settings: &Settings, home: &Home) -> Result<Option<DevKey>> {
         tenant: nexus_runtime::DEFAULT_TENANT,
         lifetime: dev_tokens::LIFETIME,
     };
-    dev_tokens::keep(home.folder(), &key.mint(&origin(settings), &claims)?)?;
+    dev_tokens::keep(home.folder(), &key.mint(&assembly::origin(public_url), &claims)?)?;
     let (key_file, token) = (home.file(dev_tokens::KEY_FILE), home.file(dev_tokens::TOKEN_FILE));
     tracing::warn!(
         key = %key_file.display(),
@@ -306,6 +345,7 @@ fn development_key(settings: &Settings, home: &Home) -> Result<Option<DevKey>> {
 
 fn operators_sources(
     settings: &Settings,
+    public_url: &Uri,
     trigger: &HttpTrigger,
     conditions: &Conditions,
     database: &Arc<OnceLock<Database>>,
@@ -320,7 +360,7 @@ fn operators_sources(
         Box::new(sources::Http {
             metrics: trigger.metrics(),
             listens_on: trigger.addresses().iter().map(ToString::to_string).collect(),
-            public_url: origin(settings),
+            public_url: assembly::origin(public_url),
         }),
         Box::new(sources::Postgres {
             database: database.clone(),
@@ -339,6 +379,7 @@ struct Start {
     cluster: Arc<Mutex<Option<Cluster>>>,
     progress: watch::Sender<Boot>,
     front_door: Option<SocketAddr>,
+    public_url: Uri,
 }
 
 impl Start {
@@ -370,13 +411,17 @@ impl Start {
         let parts = assembly::Parts {
             settings: &settings,
             home,
+            public_url: &self.public_url,
             database: database.clone(),
             front_door: self.front_door,
+            clock: Arc::default(),
         };
-        let runtime = assembly::runtime(&parts)?.start(&manifest).await?;
+        let assembled = assembly::assemble(&parts)?;
+        let runtime = assembled.runtime.start(&manifest).await?;
+        parts.clock.get_or_init(|| runtime.clock());
         self.facts.running(runtime.clone(), manifest.clone());
         self.conditions.set(COMPONENTS, components(&runtime));
-        self.front.open(runtime);
+        self.front.open(runtime, assembled.mounts);
         Ok(database)
     }
 

@@ -12,6 +12,7 @@ mod host;
 mod manifest;
 mod postgres;
 mod runtime_config;
+mod secret;
 mod settings;
 mod sources;
 

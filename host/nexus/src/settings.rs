@@ -13,6 +13,8 @@ pub struct Settings {
     /// Folder of the host's state; one host at a time uses it.
     pub home: PathBuf,
     pub manifest: Arc<Manifest>,
+    /// Folder of compiled components; hosts of one user may share it.
+    pub compiled: PathBuf,
     /// Folder with one folder of migrations per service; None leaves the database as it is.
     pub migrations: Option<PathBuf>,
     /// Where application variables come from (`NEXUS_VARIABLE_…`, `SPIN_VARIABLE_…`).
@@ -20,8 +22,9 @@ pub struct Settings {
     /// Cleartext listeners; port 0 picks a free one.
     pub listen: Vec<SocketAddr>,
     pub tls: Option<Tls>,
-    /// The origin that clients know: issuer of tokens, start of links.
-    pub public_url: Uri,
+    /// The origin that clients know: issuer of tokens, start of links. None is the first address
+    /// of `listen`, also when its port is picked.
+    pub public_url: Option<Uri>,
     pub cors_origins: Vec<String>,
     pub trusted_proxies: Vec<IpNet>,
     pub ip_allow: Vec<IpNet>,
@@ -69,7 +72,10 @@ pub enum Database {
 /// An S3 bucket; credentials come from the AWS variables.
 #[derive(Debug, Clone)]
 pub struct Objects {
-    pub endpoint: String,
+    /// None is Amazon's own, by region.
+    pub endpoint: Option<String>,
+    /// Where browsers reach the same store, if that differs.
+    pub public_endpoint: Option<String>,
     pub bucket: String,
     pub region: String,
 }
@@ -88,13 +94,14 @@ impl Settings {
     /// The defaults of the command line.
     pub fn new(home: PathBuf, manifest: Manifest) -> Self {
         Self {
+            compiled: home.join("compiled"),
             home,
             manifest: Arc::new(manifest),
             migrations: None,
             environment: Vec::new(),
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
             tls: None,
-            public_url: Uri::from_static("http://localhost:8080"),
+            public_url: Some(Uri::from_static("http://localhost:8080")),
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             ip_allow: Vec::new(),

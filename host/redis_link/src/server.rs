@@ -4,9 +4,11 @@
 
 use crate::{Address, Link, Reach, Repeat};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 /// A machine under load still starts it within this time.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -26,12 +28,7 @@ impl RedisServer {
     /// When `redis-server` is not installed or does not start.
     pub async fn start() -> Self {
         let folder = TempDir::with_prefix("nx-redis-").expect("a temporary folder can be made");
-        // Closed again at once; nothing else on this machine asks for this very port.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("the loopback device has a free port")
-            .port();
-        let mut server = Self { folder, port, child: None };
+        let mut server = Self { folder, port: free_port(), child: None };
         server.restart().await;
         server
     }
@@ -63,8 +60,7 @@ impl RedisServer {
             .spawn()
             .expect("redis-server is installed");
         self.child = Some(child);
-        let address = Address::parse(&self.url()).expect("our own address");
-        let probe = Link::new(address, Reach::Anywhere, tokio::runtime::Handle::current());
+        let probe = self.link();
         let deadline = Instant::now() + START_LIMIT;
         while probe.send(&["PING"], Repeat::Safe).await.is_err() {
             assert!(Instant::now() < deadline, "redis-server does not answer");
@@ -80,6 +76,43 @@ impl RedisServer {
     /// `redis://127.0.0.1:<port>`, for guests.
     pub fn tcp_url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Where it runs; tests may put files there.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Opens a second port that speaks TLS with this certificate (all three as PEM); answers the
+    /// port. The issuer's certificate lies in `issuer.pem` of the folder.
+    ///
+    /// # Panics
+    ///
+    /// When the server refuses the certificate.
+    pub async fn enable_tls(&self, certificate: &str, key: &str, issuer: &str) -> u16 {
+        let port = free_port();
+        let link = self.link();
+        for (option, file, pem) in [
+            ("tls-cert-file", "certificate.pem", certificate),
+            ("tls-key-file", "key.pem", key),
+            ("tls-ca-cert-file", "issuer.pem", issuer),
+        ] {
+            let path = self.folder.path().join(file);
+            std::fs::write(&path, pem).expect("the folder is ours");
+            let path = path.display().to_string();
+            link.send(&["CONFIG", "SET", option, &path], Repeat::Safe).await.expect("a free option");
+        }
+        let port_text = port.to_string();
+        for (option, value) in [("tls-auth-clients", "no"), ("tls-port", port_text.as_str())] {
+            let set = link.send(&["CONFIG", "SET", option, value], Repeat::Safe).await;
+            set.expect("the certificate fits the key");
+        }
+        port
+    }
+
+    fn link(&self) -> Link {
+        let address = Address::parse(&self.url()).expect("our own address");
+        Link::new(address, Reach::Anywhere, Handle::current())
     }
 
     /// Stops answering without closing anything, as a stalled machine does; undone by
@@ -99,6 +132,12 @@ impl RedisServer {
         let status = kill.status().expect("kill is installed");
         assert!(status.success(), "the server is our own child");
     }
+}
+
+/// Closed again at once; nothing else on this machine asks for this very port.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    listener.expect("the loopback device has a free port").port()
 }
 
 impl Drop for RedisServer {

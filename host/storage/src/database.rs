@@ -174,8 +174,10 @@ impl Database {
         let target = self.target(&key, || self.login(&role_of(service)?))?;
         match self.shared.services.acquire(&target).await {
             // Another host, or the operator, has changed the secret since the role was made.
-            Err(Error::Credentials { role, .. }) => {
-                self.renew_password(&role).await?;
+            Err(refused @ Error::Credentials { .. }) => {
+                if !self.renew_password(&role_of(service)?).await? {
+                    return Err(refused);
+                }
                 self.shared.services.acquire(&target).await
             }
             other => other,
@@ -214,11 +216,15 @@ impl Database {
         Ok((endpoint.with_options(&options, &format!("nexus {role}")), Rules::Service))
     }
 
-    async fn renew_password(&self, role: &str) -> Result<(), Error> {
+    /// False when there is no such role.
+    async fn renew_password(&self, role: &str) -> Result<bool, Error> {
         let session = self.host().await?;
-        check_role(&session, role).await?;
+        if !check_role(&session, role).await? {
+            return Ok(false);
+        }
         let verifier = self.shared.server.key.verifier(role);
-        session.batch(&format!("alter role {role} login password '{verifier}'")).await
+        session.batch(&format!("alter role {role} login password '{verifier}'")).await?;
+        Ok(true)
     }
 
     /// Makes role and schema of each service that has none yet, with rights on that schema and

@@ -2,6 +2,7 @@
 //! TLS, login. Refuses to know how many connections there may be.
 
 use crate::error::{Error, says};
+use crate::socket::Socket;
 use crate::tls::{self, Mode, TappedTls};
 use crate::wire::{Tap, Wire};
 use rustls::{ClientConfig, RootCertStore};
@@ -33,10 +34,6 @@ pub struct Endpoint {
     tls: Option<Arc<ClientConfig>>,
     allowed: Option<Allowed>,
 }
-
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
-type Socket = Box<dyn Stream>;
 
 /// Drives a connection's protocol until it closes.
 pub(crate) type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -285,13 +282,14 @@ impl Endpoint {
         let name = match host {
             Host::Unix(folder) => {
                 let path = folder.join(format!(".s.PGSQL.{port}"));
-                return Ok(Box::new(UnixStream::connect(path).await.map_err(failed)?));
+                let stream = UnixStream::connect(path).await;
+                return stream.map(Socket::Unix).map_err(failed);
             }
             Host::Tcp(name) => name,
         };
         let found: Vec<_> = match ip {
             Some(ip) => vec![(*ip, *port).into()],
-            None => lookup_host((name.as_str(), *port)).await.map_err(failed)?.collect(),
+            None => lookup_host((name.clone(), *port)).await.map_err(failed)?.collect(),
         };
         let mut last = self.unreachable(format!("{name} has no address"));
         for address in found {
@@ -306,7 +304,7 @@ impl Endpoint {
             match TcpStream::connect(address).await {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(failed)?;
-                    return Ok(Box::new(stream));
+                    return Ok(Socket::Tcp(stream));
                 }
                 Err(e) => last = failed(e),
             }
@@ -315,24 +313,28 @@ impl Endpoint {
     }
 
     /// Asks the server to stop what a connection is running. Nobody learns whether it did.
-    pub(crate) async fn cancel(&self, token: &CancelToken) -> Result<(), Error> {
-        let sent = async {
-            let host = self.hosts().into_iter().next();
-            let host = host.ok_or_else(|| self.unreachable("no host is named".into()))?;
-            let socket = self.socket(&host).await?;
-            let answer = match (&host.0, &self.tls) {
-                // The token remembers whether its own connection was encrypted.
-                (Host::Tcp(name), Some(tls)) => {
-                    token.cancel_query_raw(socket, tls::connector::<Socket>(tls, name)?).await
-                }
-                _ => token.cancel_query_raw(socket, NoTls).await,
-            };
-            answer.map_err(|e| Error::connecting(e, self.user(), &self.address()))
-        };
+    pub(crate) async fn cancel(&self, token: CancelToken) -> Result<(), Error> {
+        let sent = self.send_cancel(token);
         match tokio::time::timeout(Duration::from_secs(CONNECT_SECONDS), sent).await {
             Ok(done) => done,
             Err(_) => Err(self.unreachable("no answer to a cancel request".into())),
         }
+    }
+
+    async fn send_cancel(&self, token: CancelToken) -> Result<(), Error> {
+        let host = self.hosts().into_iter().next();
+        let host = host.ok_or_else(|| self.unreachable("no host is named".into()))?;
+        let socket = self.socket(&host).await?;
+        let connector = match (host.0, &self.tls) {
+            (Host::Tcp(name), Some(tls)) => Some(tls::connector::<Socket>(tls, &name)?),
+            _ => None,
+        };
+        // The token remembers whether its own connection was encrypted.
+        let sent = match connector {
+            Some(connector) => token.cancel_query_raw(socket, connector).await,
+            None => token.cancel_query_raw(socket, NoTls).await,
+        };
+        sent.map_err(|e| Error::connecting(e, self.user(), &self.address()))
     }
 
     fn unreachable(&self, reason: String) -> Error {

@@ -53,6 +53,8 @@ pub enum Error {
     Revoked,
     #[error("{keyword} is not run for a service: {reason}")]
     Refused { keyword: String, reason: &'static str },
+    #[error("the statement takes {expected} parameters, {given} were given")]
+    Parameters { expected: usize, given: usize },
     #[error("the result takes more than {bytes_max} bytes: stream it, or ask for less")]
     TooLarge { bytes_max: usize },
     #[error("{0} cannot be a service's name in the database: {1}")]

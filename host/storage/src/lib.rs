@@ -14,6 +14,7 @@ mod prepared;
 mod roles;
 mod rows;
 mod session;
+mod socket;
 mod statement;
 mod tls;
 mod wire;

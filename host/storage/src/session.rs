@@ -82,7 +82,7 @@ impl Physical {
         match tokio::time::timeout(GRACE, &mut undone).await {
             Ok(done) => done?,
             Err(_) => {
-                self.target.endpoint.cancel(&self.client.cancel_token()).await?;
+                self.target.endpoint.cancel(self.client.cancel_token()).await?;
                 undone.await?;
             }
         }
@@ -157,7 +157,16 @@ impl Held {
         Error::running(error)
     }
 
-    async fn prepare(&self, sql: &str) -> Result<(Prepared, bool), Error> {
+    async fn prepare(&self, sql: &str, given: usize) -> Result<(Prepared, bool), Error> {
+        let (prepared, cached) = self.prepare_any(sql).await?;
+        let expected = prepared.statement.params().len();
+        match expected == given {
+            true => Ok((prepared, cached)),
+            false => Err(Error::Parameters { expected, given }),
+        }
+    }
+
+    async fn prepare_any(&self, sql: &str) -> Result<(Prepared, bool), Error> {
         let physical = self.physical();
         if let Some(prepared) = physical.statements().get(sql) {
             return Ok((prepared, true));
@@ -241,11 +250,11 @@ impl Session {
         let held = &self.0;
         let mut open = held.turn.lock().await;
         make_way(&open).await;
-        let (mut prepared, mut cached) = held.prepare(sql).await?;
+        let (mut prepared, mut cached) = held.prepare(sql, params.len()).await?;
         loop {
             self.begin(&prepared);
-            let params = params.iter().copied();
-            match held.physical().client.query_raw(&prepared.statement, params).await {
+            let values = params.iter().copied();
+            match held.physical().client.query_raw(&prepared.statement, values).await {
                 Ok(stream) => {
                     held.set(Loose::Rows);
                     let rows = Rows::new(prepared.statement, stream, held.clone());
@@ -253,7 +262,7 @@ impl Session {
                     return Ok(rows);
                 }
                 Err(e) if held.is_stale_plan(sql, &e) && cached => {
-                    (prepared, cached) = held.prepare(sql).await?;
+                    (prepared, cached) = held.prepare(sql, params.len()).await?;
                 }
                 Err(e) => return Err(held.failed(e)),
             }
@@ -269,17 +278,17 @@ impl Session {
         let held = &self.0;
         let open = held.turn.lock().await;
         make_way(&open).await;
-        let (mut prepared, mut cached) = held.prepare(sql).await?;
+        let (mut prepared, mut cached) = held.prepare(sql, params.len()).await?;
         loop {
             self.begin(&prepared);
-            let params = params.iter().copied();
-            match held.physical().client.execute_raw(&prepared.statement, params).await {
+            let values = params.iter().copied();
+            match held.physical().client.execute_raw(&prepared.statement, values).await {
                 Ok(count) => {
                     held.finished();
                     return Ok(count);
                 }
                 Err(e) if held.is_stale_plan(sql, &e) && cached => {
-                    (prepared, cached) = held.prepare(sql).await?;
+                    (prepared, cached) = held.prepare(sql, params.len()).await?;
                 }
                 Err(e) => return Err(held.failed(e)),
             }

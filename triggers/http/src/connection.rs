@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -160,17 +161,20 @@ where
         }
     };
     let guard = connection.into_parts().io.into_inner();
-    let (verdict, unread) = (guard.verdict().cloned(), guard.has_unread_input());
+    let (verdict, unread, refused) =
+        (guard.verdict().cloned(), guard.has_unread_input(), guard.has_refused());
     let mut wire = guard.into_wire();
-    match verdict {
-        Some(Verdict::Refused(problem)) => last_word::say(&door, &mut wire, problem).await?,
-        Some(Verdict::HeadTimeout) => {
+    match (verdict, served) {
+        (Some(Verdict::Refused(problem)), _) => last_word::say(&door, &mut wire, problem).await?,
+        (Some(Verdict::HeadTimeout), _) => {
             last_word::say(&door, &mut wire, crate::problems::HEAD_TIMEOUT).await?;
         }
-        Some(Verdict::Idle) => {}
-        None => served.map_err(io::Error::other)?,
+        // A response that broke off must not end like a whole one: no orderly close.
+        (None, Err(error)) if !refused => return Err(io::Error::other(error)),
+        _ => {}
     }
-    last_word::hang_up(wire, if unread { plane.limits.linger } else { Default::default() }).await
+    let linger = if unread { plane.limits.linger } else { Duration::ZERO };
+    last_word::hang_up(wire, linger).await
 }
 
 async fn serve_h2<B, S>(door: Arc<Door<B>>, wire: Wire<S>) -> io::Result<()>

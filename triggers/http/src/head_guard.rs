@@ -67,6 +67,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HeadGuard<S> {
         self.verdict.as_ref()
     }
 
+    /// Something on this connection was refused, in a head or in a body.
+    pub(crate) fn has_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
     /// The client may still be sending what nobody will read.
     pub(crate) fn has_unread_input(&self) -> bool {
         self.refused.is_some() || !self.scanner.is_between()

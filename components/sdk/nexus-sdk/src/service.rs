@@ -63,11 +63,13 @@ impl Service {
                 routing::get(move || health(facts)),
             )
             .route(&format!("{own}/openapi.json"), routing::get(openapi))
-            .fallback(|| async { Error::from(standard::NotFound) })
-            .method_not_allowed_fallback(|| async { Error::from(standard::MethodNotAllowed) });
+            .fallback(|| async { Error::from(standard::NotFound) });
         for (path, methods) in all.paths {
             router = router.route(&path, methods);
         }
+        // Reaches only the routes that are there already.
+        let router = router
+            .method_not_allowed_fallback(|| async { Error::from(standard::MethodNotAllowed) });
         Service {
             facts,
             routes,

@@ -22,12 +22,12 @@ const SPECIAL_V4: [Ipv4Net; 16] = [
     v4([203, 0, 113, 0], 24),   // documentation
     v4([224, 0, 0, 0], 4),      // multicast
     v4([240, 0, 0, 0], 4),      // reserved, and the broadcast address
-    v4([168, 63, 129, 16], 32), // a public address that Azure answers as its metadata wire server
+    v4([168, 63, 129, 16], 32), // public, yet the metadata server of Azure
 ];
 
-    v4([168, 63, 129, 16], 32), // public, yet the metadata server of Azure
-/// IPv4-mapped and -compatible, NAT64 (`64:ff9b::/96`), unique-local, link-local, site-local and
-/// multicast addresses all lie outside it.
+/// The one IPv6 block in which public unicast addresses lie (RFC 4291 §2.4). Outside it: loopback,
+/// unspecified, IPv4-mapped and -compatible, NAT64 (`64:ff9b::/96`), unique-local, link-local,
+/// site-local and multicast addresses.
 const GLOBAL_V6: Ipv6Net = v6([0x2000, 0], 3);
 
 /// Parts of [`GLOBAL_V6`] that are not the public internet, or that hide an IPv4 address.

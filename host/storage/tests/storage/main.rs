@@ -7,3 +7,4 @@ mod platform;
 mod pool;
 mod server;
 mod session;
+mod tls;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 pub struct Fresh {
     pub database: Database,
     pub first: Database,
+    home: PathBuf,
     _cluster: SharedCluster,
 }
 
@@ -32,7 +33,7 @@ pub async fn empty(limits: Limits) -> Fresh {
     let first = Database::open(cluster.server(), limits).await.expect("open");
     let name = format!("t_{}", uuid::Uuid::new_v4().simple());
     let database = first.create_empty(&name).await.expect("create");
-    Fresh { database, first, _cluster: cluster }
+    Fresh { database, first, home, _cluster: cluster }
 }
 
 /// A database with the platform's schema and two services, each with a table of notes.
@@ -59,6 +60,11 @@ pub fn platform() -> Migrations {
 impl Fresh {
     pub async fn as_alpha(&self) -> Session {
         self.database.service("alpha").await.expect("log in as alpha")
+    }
+
+    /// The server's own socket.
+    pub fn socket(&self) -> PathBuf {
+        self.home.join("pg/run/.s.PGSQL.5432")
     }
 
     pub async fn end(self) {

@@ -1,0 +1,93 @@
+//! How many connections an instance holds: a place is taken before a connection, and given back
+//! with it, however that comes about. Refuses to know where connections lead.
+
+use crate::encode::Param;
+use crate::error::PostgresError;
+use crate::host::spin::postgres::postgres::{ParameterValue, RowSet};
+use crate::rows::{columns, values};
+use crate::{OPEN_MAX, Postgres};
+use nexus_runtime::ComponentManifest;
+use nexus_storage::tokio_postgres::types::ToSql;
+use nexus_storage::{Error, Rows, Session};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long a call waits for another of its instance to give a connection back.
+const TURN: Duration = Duration::from_secs(3);
+
+/// What an instance keeps: the capability, and a place for each connection it may hold.
+#[derive(Clone)]
+pub struct State {
+    postgres: Postgres,
+    places: Arc<Semaphore>,
+}
+
+/// A connection of an instance, with its place; cheap to clone.
+#[derive(Clone)]
+pub struct Open {
+    session: Session,
+    place: Arc<OwnedSemaphorePermit>,
+}
+
+impl State {
+    pub(crate) fn new(postgres: Postgres) -> Self {
+        Self { postgres, places: Arc::new(Semaphore::new(OPEN_MAX)) }
+    }
+
+    pub(crate) async fn open(
+        self,
+        component: &ComponentManifest,
+        address: &str,
+        root: Option<&str>,
+    ) -> Result<Open, PostgresError> {
+        let place = match tokio::time::timeout(TURN, self.places.acquire_owned()).await {
+            Ok(Ok(place)) => Arc::new(place),
+            _ => return Err(PostgresError::TooManyOpen),
+        };
+        let opened = self.postgres.connect(component, address, root).await;
+        if let Err(error) = &opened {
+            tracing::warn!(component = %component.id, %error, "no database connection");
+        }
+        Ok(Open { session: opened?, place })
+    }
+}
+
+impl Open {
+    /// The place, to be held as long as a result is read.
+    pub(crate) fn place(&self) -> Arc<OwnedSemaphorePermit> {
+        self.place.clone()
+    }
+
+    pub(crate) async fn rows(
+        &self,
+        sql: &str,
+        params: Vec<ParameterValue>,
+    ) -> Result<Rows, Error> {
+        let params: Vec<Param> = params.into_iter().map(Param).collect();
+        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|p| p as _).collect();
+        self.session.rows(sql, &params).await
+    }
+
+    pub(crate) async fn execute(
+        &self,
+        sql: &str,
+        params: Vec<ParameterValue>,
+    ) -> Result<u64, Error> {
+        let params: Vec<Param> = params.into_iter().map(Param).collect();
+        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|p| p as _).collect();
+        self.session.execute(sql, &params).await
+    }
+
+    /// A whole result, bounded like what a guest may make the host hold.
+    pub(crate) async fn query(
+        &self,
+        sql: &str,
+        params: Vec<ParameterValue>,
+    ) -> Result<RowSet, PostgresError> {
+        let rows = self.rows(sql, params).await?;
+        let columns = columns(&rows);
+        let rows: Result<Vec<_>, _> = rows.collect().await?.iter().map(values).collect();
+        Ok(RowSet { columns, rows: rows? })
+    }
+}

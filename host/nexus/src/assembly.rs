@@ -1,0 +1,201 @@
+//! What this host is made of: one line per capability and per trigger. Knows how each part is
+//! configured from [`Settings`]; refuses to contain any of their rules.
+
+use crate::dev_tokens::DevKey;
+use crate::front::Mount;
+use crate::secret;
+use crate::settings::{Objects, Settings};
+use anyhow::{Context as _, Result};
+use capability_blob::{Blob, Door, Folder, FolderSettings, S3, S3Credentials, S3Settings, Signer};
+use capability_key_value::{EmbeddedSettings, KeyValue};
+use capability_outbound_http::{FrontDoor, OutboundHttp};
+use capability_password::Password;
+use capability_postgres::Postgres;
+use capability_redis::Redis;
+use capability_variables::Variables;
+use http::Uri;
+use nexus_runtime::{
+    ClockOffset, ComponentId, DEFAULT_TENANT, EngineSettings, Pools, Runtime, RuntimeBuilder,
+    Trigger as _,
+};
+use nexus_storage::Database;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+use tokio::runtime::Handle;
+use trigger_http::{CorsConfig, HttpConfig, HttpTrigger, LocalKeys, PeerConfig, TlsConfig};
+
+/// What the capabilities are made from.
+pub(crate) struct Parts<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) home: &'a Path,
+    pub(crate) public_url: &'a Uri,
+    pub(crate) database: Option<Database>,
+    /// Where this host listens in cleartext.
+    pub(crate) front_door: Option<SocketAddr>,
+    /// Filled once the runtime is there.
+    pub(crate) clock: Arc<OnceLock<Arc<ClockOffset>>>,
+}
+
+/// A runtime that is ready to load components, and what the host serves beside them.
+pub(crate) struct Assembled {
+    pub(crate) runtime: RuntimeBuilder,
+    pub(crate) mounts: Vec<Mount>,
+}
+
+/// Every capability of this host.
+pub(crate) fn assemble(parts: &Parts<'_>) -> Result<Assembled> {
+    let settings = parts.settings;
+    let variables = variables(parts)?;
+    let (blob, mounts) = blob(parts)?;
+    let engine = engine(settings.compiled.clone(), settings.instances_max);
+    let runtime = Runtime::builder(engine, settings.shards.get())
+        .capability(key_value(parts)?)
+        .capability(redis(parts, &variables)?)
+        .capability(postgres(parts, &variables))
+        .capability(outbound_http(parts, &variables)?)
+        .capability(Password::new(Default::default()).context("start the password threads")?)
+        .capability(blob)
+        .capability(variables);
+    Ok(Assembled { runtime, mounts })
+}
+
+/// The engine, with its compiled code in `compiled`.
+pub(crate) fn engine(compiled: PathBuf, instances: u32) -> EngineSettings {
+    EngineSettings { pools: Pools { instances, ..Pools::default() }, cache: compiled }
+}
+
+/// The HTTP trigger, bound to its addresses.
+pub(crate) fn http(
+    settings: &Settings,
+    public_url: &Uri,
+    share_ports: bool,
+    key: Option<&DevKey>,
+) -> Result<HttpTrigger> {
+    let issuer = origin(public_url);
+    let verifier = key.map(|key| LocalKeys::from_jwks(&key.jwks(), &issuer, DEFAULT_TENANT));
+    let verifier = verifier.transpose().context("use the development key")?;
+    let tls = settings.tls.clone();
+    HttpTrigger::new(HttpConfig {
+        listen: settings.listen.clone(),
+        tls: tls.map(|tls| TlsConfig::new(tls.listen, tls.certificate, tls.key)),
+        public_url: public_url.clone(),
+        cors: CorsConfig {
+            origins: settings.cors_origins.iter().cloned().collect(),
+            ..CorsConfig::default()
+        },
+        peers: PeerConfig {
+            allow: settings.ip_allow.clone(),
+            deny: settings.ip_deny.clone(),
+            trusted_proxies: settings.trusted_proxies.clone(),
+        },
+        verifier: verifier.map(|keys| Arc::new(keys) as _),
+        share_ports,
+        ..HttpConfig::default()
+    })
+}
+
+/// An origin without the slash that `Uri` adds.
+pub(crate) fn origin(url: &Uri) -> String {
+    url.to_string().trim_end_matches('/').to_owned()
+}
+
+fn variables(parts: &Parts<'_>) -> Result<Variables> {
+    let declared = parts.settings.manifest.variables.clone();
+    let variables = Variables::new(declared, parts.settings.environment.clone());
+    variables.context("read the application's variables")
+}
+
+fn key_value(parts: &Parts<'_>) -> Result<KeyValue> {
+    use capability_key_value::{Embedded, OnRedis};
+    if let Some(url) = &parts.settings.redis_url {
+        let server = OnRedis::new(url, Handle::current()).context("use REDIS_URL")?;
+        return Ok(KeyValue::new(server));
+    }
+    let folder = parts.home.join("key-value");
+    let store = Embedded::open(&folder, &EmbeddedSettings::default());
+    Ok(KeyValue::new(store.context("open the key-value store")?))
+}
+
+/// Memory of the host's own counters and channels: a page of counters for each of a million users.
+const REDIS_BYTES_MAX: usize = 256 << 20;
+
+/// Fills in `{{ variables }}` in the grants of a component.
+fn resolve(variables: &Variables) -> capability_redis::Resolve {
+    let variables = variables.clone();
+    Arc::new(move |component: &ComponentId, template: &str| {
+        variables.resolve(component, template).map_err(|error| error.to_string())
+    })
+}
+
+fn redis(parts: &Parts<'_>, variables: &Variables) -> Result<Redis> {
+    use capability_redis::{Embedded, OnServer};
+    let resolve = resolve(variables);
+    if let Some(url) = &parts.settings.redis_url {
+        let server = OnServer::new(url, Handle::current()).context("use REDIS_URL")?;
+        return Ok(Redis::new(server, resolve, Handle::current()));
+    }
+    let clock = parts.clock.clone();
+    let now = move || clock.get().map_or_else(SystemTime::now, |clock| clock.now());
+    let own = Embedded::with_clock(REDIS_BYTES_MAX, Arc::new(now));
+    Ok(Redis::new(own, resolve, Handle::current()))
+}
+
+fn postgres(parts: &Parts<'_>, variables: &Variables) -> Postgres {
+    Postgres::new(parts.database.clone(), resolve(variables), Handle::current())
+}
+
+fn outbound_http(parts: &Parts<'_>, variables: &Variables) -> Result<OutboundHttp> {
+    let variables = variables.clone();
+    let host = ComponentId::new("host").context("name the host")?;
+    let value = move |name: &str| variables.resolve(&host, &format!("{{{{ {name} }}}}")).ok();
+    let front_door = FrontDoor::default();
+    if let Some(address) = parts.front_door {
+        front_door.opened_at(address);
+    }
+    let config = capability_outbound_http::Config {
+        variables: Arc::new(value),
+        front_door,
+        ..Default::default()
+    };
+    OutboundHttp::new(config).context("prepare outbound HTTP")
+}
+
+/// Objects on S3, or in the home with a door for the URLs that are signed for them.
+fn blob(parts: &Parts<'_>) -> Result<(Blob, Vec<Mount>)> {
+    if let Some(objects) = &parts.settings.objects {
+        let store = S3::new(s3(objects, &parts.settings.environment)?).context("use S3")?;
+        return Ok((Blob::new(Arc::new(store)), Vec::new()));
+    }
+    let public_url = origin(parts.public_url).parse().context("read the public URL")?;
+    let secret = secret::kept_in(&parts.home.join("blob-secret"))?;
+    let folder = Folder::open(FolderSettings {
+        root: parts.home.join("blobs"),
+        signer: Signer::new(&secret, &public_url),
+        object_bytes_max: OBJECT_BYTES_MAX,
+    });
+    let folder = folder.context("open the object folder")?;
+    let door = Mount::new("blob-door", capability_blob::MOUNT, Door::new(folder.clone()))?;
+    Ok((Blob::new(Arc::new(folder)), vec![door]))
+}
+
+/// An hour of production video; larger things belong on an object store of their own.
+const OBJECT_BYTES_MAX: u64 = 64 << 30;
+
+fn s3(objects: &Objects, environment: &[(String, String)]) -> Result<S3Settings> {
+    let set = |name: &str| {
+        let found = environment.iter().rev().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
+    };
+    let needed = |name: &str| set(name).with_context(|| format!("S3 needs {name}"));
+    let credentials = S3Credentials {
+        access_key_id: needed("AWS_ACCESS_KEY_ID")?,
+        secret_access_key: needed("AWS_SECRET_ACCESS_KEY")?,
+        session_token: set("AWS_SESSION_TOKEN"),
+    };
+    let mut settings = S3Settings::new(&objects.bucket, &objects.region, credentials);
+    settings.endpoint = objects.endpoint.clone();
+    settings.public_endpoint = objects.public_endpoint.clone();
+    Ok(settings)
+}

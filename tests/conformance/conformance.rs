@@ -1,0 +1,7 @@
+//! What the host promises to every guest and every client, tried with real ones.
+#![allow(clippy::unwrap_used)]
+
+mod hostile_clients;
+mod hostile_guests;
+mod older_guests;
+mod spin_guests;

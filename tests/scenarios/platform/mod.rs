@@ -1,0 +1,7 @@
+//! Stories of the platform context.
+
+mod branding;
+mod configuration;
+mod flags;
+mod incidents;
+mod names;

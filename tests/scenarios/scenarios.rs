@@ -1,0 +1,4 @@
+//! The suite as its users meet it: one story per file, in the words of its context.
+#![allow(clippy::unwrap_used)]
+
+mod platform;
