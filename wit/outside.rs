@@ -20,20 +20,11 @@ use std::{env, fs, io};
 pub fn outside_wit(packages: &[&str]) -> PathBuf {
     let workspace = workspace();
     let deps = workspace.join("wit/deps");
-    println!(
-        "cargo:rerun-if-changed={}",
-        workspace.join("Cargo.lock").display()
-    );
-    println!(
-        "cargo:rerun-if-changed={}",
-        workspace.join("wit/outside.rs").display()
-    );
+    println!("cargo:rerun-if-changed={}", workspace.join("Cargo.lock").display());
+    println!("cargo:rerun-if-changed={}", workspace.join("wit/outside.rs").display());
     let Some(sdk) = spin_sdk(&workspace) else {
         let missing: Vec<_> = packages.iter().filter(|p| !deps.join(p).is_dir()).collect();
-        assert!(
-            missing.is_empty(),
-            "spin-sdk is not downloaded: run `cargo fetch` ({missing:?})"
-        );
+        assert!(missing.is_empty(), "spin-sdk is not downloaded: run `cargo fetch` ({missing:?})");
         return deps;
     };
     for package in packages {
@@ -47,11 +38,8 @@ pub fn outside_wit(packages: &[&str]) -> PathBuf {
 
 fn workspace() -> PathBuf {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
-    let root = here
-        .ancestors()
-        .find(|dir| dir.join("wit/outside.rs").is_file());
-    root.expect("a crate that includes wit/outside.rs lies below wit's parent")
-        .to_path_buf()
+    let root = here.ancestors().find(|dir| dir.join("wit/outside.rs").is_file());
+    root.expect("a crate that includes wit/outside.rs lies below wit's parent").to_path_buf()
 }
 
 /// The unpacked package of the version that `Cargo.lock` names: first where cargo unpacks
@@ -64,11 +52,7 @@ fn spin_sdk(workspace: &Path) -> Option<PathBuf> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
     let sources = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
-    let unpacked = sources
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|dir| dir.path().join(&folder));
+    let unpacked = sources.into_iter().flatten().flatten().map(|dir| dir.path().join(&folder));
     unpacked
         .into_iter()
         .find(|dir| dir.join("wit/deps").is_dir())
@@ -88,11 +72,7 @@ fn by_metadata(workspace: &Path, extra: &[&str]) -> Option<PathBuf> {
     // Build scripts should need no JSON crate; the only value wanted is one path per package.
     text.split("\"manifest_path\":\"")
         .skip(1)
-        .filter_map(|rest| {
-            Path::new(rest.split('"').next()?)
-                .parent()
-                .map(Path::to_path_buf)
-        })
+        .filter_map(|rest| Path::new(rest.split('"').next()?).parent().map(Path::to_path_buf))
         .find(|dir| {
             let name = dir.file_name().and_then(|n| n.to_str()).unwrap_or_default();
             name.starts_with("spin-sdk") && dir.join("wit/deps").is_dir()
@@ -118,10 +98,7 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
         fs::write(&part, &text)?;
         // An old time, or cargo would take the copy for a change made after this script ran.
         let modified = fs::metadata(entry.path())?.modified()?;
-        fs::File::options()
-            .write(true)
-            .open(&part)?
-            .set_modified(modified)?;
+        fs::File::options().write(true).open(&part)?.set_modified(modified)?;
         fs::rename(&part, &target)?;
     }
     Ok(())

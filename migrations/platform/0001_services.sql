@@ -63,7 +63,8 @@ begin
     role, role);
   execute format(
     'alter default privileges in schema %I grant usage, select on sequences to %I', role, role);
-  execute format('alter default privileges in schema %I grant execute on routines to %I', role, role);
+  execute format(
+    'alter default privileges in schema %I grant execute on routines to %I', role, role);
   execute format('grant connect on database %I to %I', current_database(), role);
 end
 $$;

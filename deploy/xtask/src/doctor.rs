@@ -5,9 +5,16 @@ use crate::workspace::Workspace;
 use crate::{packages, progress, shell, toolchain};
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A first build of host, guests and tests writes about this much.
 const DISK_GIB_MIN: u64 = 12;
+
+/// Some programs tell their life's story where a version is asked for.
+const VERSION_SHOWN_MAX: usize = 60;
+
+/// The test runner is compiled from source: minutes on two cores.
+const NEXTEST_LIMIT: Duration = Duration::from_secs(3_600);
 
 /// What a command is about to do, and so what it cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,11 +49,15 @@ pub fn run(ws: &Workspace, only_look: bool) -> Result<()> {
     let checks = if only_look {
         look(ws)
     } else {
+        bring_nextest(ws);
         mend(ws, look(ws), Purpose::All)
     };
     for check in &checks {
         match &check.found {
-            Ok(version) => println!("  ok       {:<16} {version}", check.name),
+            Ok(version) => {
+                let short: String = version.chars().take(VERSION_SHOWN_MAX).collect();
+                println!("  ok       {:<16} {short}", check.name);
+            }
             Err(lacks) => {
                 let word = if check.optional { "absent " } else { "MISSING" };
                 println!("  {word}  {:<16} {lacks}", check.name);
@@ -197,6 +208,22 @@ fn mend(ws: &Workspace, checks: Vec<Check>, purpose: Purpose) -> Vec<Check> {
         }
     }
     look(ws)
+}
+
+/// Only when somebody asks the doctor: a test run would be over before this is.
+fn bring_nextest(ws: &Workspace) {
+    if nextest().is_ok() {
+        return;
+    }
+    let mut cargo = shell::cargo(&ws.root);
+    cargo.args(["install", "cargo-nextest", "--locked"]);
+    let log = ws.target.join("xtask/nextest.log");
+    let brought = progress::stage("cargo install cargo-nextest --locked", || {
+        shell::run_into(&mut cargo, &log, NEXTEST_LIMIT)
+    });
+    if let Err(error) = brought {
+        eprintln!("    {error:#}\n    tests run without it, too");
+    }
 }
 
 fn at_least(program: &str, ask: &str, least: &str) -> Result<String, String> {

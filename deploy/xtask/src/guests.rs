@@ -27,7 +27,10 @@ pub fn build(ws: &Workspace, guests: &[&Member]) -> Result<BTreeMap<String, Path
         GuestToolchain::Own => "",
         GuestToolchain::Debian { .. } => " with Debian's compiler",
     };
-    let what = format!("build {} guests{how}", guests.len());
+    let what = match guests {
+        [guest] => format!("build the guest {}{how}", guest.name),
+        _ => format!("build {} guests{how}", guests.len()),
+    };
     let artifacts = progress::stage(&what, || artifacts(cargo))?;
     let mut built = BTreeMap::new();
     for guest in guests {

@@ -204,9 +204,11 @@ fn pid_file(ws: &Workspace) -> PathBuf {
     ws.home().join("nexus.pid")
 }
 
+/// The first address of a comma-separated list, as the host reads it.
 fn reachable(variable: &str, default: &str) -> Result<SocketAddr> {
     let text = std::env::var(variable).unwrap_or_else(|_| default.into());
-    let address = text.trim().parse();
+    let first = text.split(',').next().unwrap_or_default();
+    let address = first.trim().parse();
     let address = address.with_context(|| format!("{variable}={text} is not address:port"))?;
     Ok(from_here(address))
 }

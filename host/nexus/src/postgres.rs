@@ -50,9 +50,9 @@ pub(crate) async fn working(
     let (server, cluster) = match &wanted.choice {
         Choice::None => return Ok(None),
         Choice::Open(database) => {
-            let prepared = retried(conditions, &mut told, || prepare(&wanted, database));
-            prepared.await?;
-            return Ok(Some(Working { database: database.clone(), cluster: None }));
+            let errand = Errand::Prepare(database.clone());
+            let database = retried(conditions, &mut told, &wanted, errand).await?;
+            return Ok(Some(Working { database, cluster: None }));
         }
         Choice::Private => {
             let settings = cluster::Settings::default();
@@ -61,13 +61,26 @@ pub(crate) async fn working(
         }
         Choice::Url(url) => (Server::from_url(url)?, None),
     };
-    let open = || async {
-        let database = Database::open(server.clone(), limits.clone()).await?;
-        prepare(&wanted, &database).await?;
-        Ok(database)
-    };
-    let database = retried(conditions, &mut told, open).await?;
+    let errand = Errand::Open(server, limits);
+    let database = retried(conditions, &mut told, &wanted, errand).await?;
     Ok(Some(Working { database, cluster }))
+}
+
+/// What is tried until the server lets us.
+enum Errand {
+    Prepare(Database),
+    Open(Server, Limits),
+}
+
+impl Errand {
+    async fn run(&self, wanted: &Wanted) -> Result<Database, Error> {
+        let database = match self {
+            Errand::Prepare(database) => database.clone(),
+            Errand::Open(server, limits) => Database::open(server.clone(), limits.clone()).await?,
+        };
+        prepare(wanted, &database).await?;
+        Ok(database)
+    }
 }
 
 /// Migrations, then roles and schemas.
@@ -84,16 +97,17 @@ async fn prepare(wanted: &Wanted, database: &Database) -> Result<(), Error> {
     database.admit(&services).await
 }
 
-/// Repeats `work` while the server is away or does not let us in, which an operator may be
+/// Repeats the errand while the server is away or does not let us in, which an operator may be
 /// putting right at this moment.
-async fn retried<T>(
+async fn retried(
     conditions: &Conditions,
     told: &mut impl FnMut(&Error),
-    work: impl AsyncFn() -> Result<T, Error>,
-) -> Result<T, Error> {
+    wanted: &Wanted,
+    errand: Errand,
+) -> Result<Database, Error> {
     let (mut pause, mut last) = (PAUSE_MIN, String::new());
     loop {
-        match work().await {
+        match errand.run(wanted).await {
             Err(error) if error.is_unavailable() || is_locked_out(&error) => {
                 let words = error.to_string();
                 if words != last {

@@ -236,14 +236,15 @@ impl RuntimeBuilder {
             closing: AtomicBool::new(false),
         }));
         let mut components = HashMap::new();
-        let loads = manifest.components.iter().map(|component| {
-            let (runtime, component) = (runtime.clone(), component.clone());
-            tokio::task::spawn_blocking(move || {
+        let mut loads = Vec::with_capacity(manifest.components.len());
+        for component in manifest.components.iter().cloned() {
+            let runtime = runtime.clone();
+            loads.push(tokio::task::spawn_blocking(move || {
                 let made = runtime.0.workshop.prepare(&component, &runtime.downgrade());
                 (component.id.clone(), made)
-            })
-        });
-        for load in loads.collect::<Vec<_>>() {
+            }));
+        }
+        for load in loads {
             let (id, made) = load.await?;
             components.insert(id.clone(), activated(&id, made));
         }

@@ -104,6 +104,7 @@ impl Database {
             per_target_max: limits.per_service_max,
             wait: limits.wait,
             still: limits.still,
+            in_transaction: limits.idle_in_transaction + Duration::from_secs(5),
             running: limits.statement + Duration::from_secs(5),
             ..PoolLimits::default()
         };
@@ -113,6 +114,7 @@ impl Database {
             per_target_max: HOST_CONNECTIONS,
             wait: Duration::from_secs(30),
             still: forever,
+            in_transaction: forever,
             running: forever,
             ..PoolLimits::default()
         };
@@ -278,14 +280,14 @@ impl Database {
         }
     }
 
-    /// Makes a database as a copy of another, which nobody is connected to, with the same
+    /// Makes a database as a copy of another, which nobody else is connected to, with the same
     /// services admitted.
     ///
     /// # Errors
     ///
     /// [`Error::Query`] when it exists, or the template is in use.
     pub async fn create_from_template(&self, name: &str, template: &str) -> Result<Self, Error> {
-        self.close_idle(template);
+        self.retire(template);
         let session = self.host().await?;
         let sql = format!("create database {} template {}", quoted(name), quoted(template));
         session.batch(&sql).await?;
@@ -294,36 +296,42 @@ impl Database {
         Ok(copy)
     }
 
-    /// Makes an empty database.
+    /// Makes an empty database that only its owner enters.
     ///
     /// # Errors
     ///
     /// [`Error::Query`] when it exists.
     pub async fn create_empty(&self, name: &str) -> Result<Self, Error> {
-        let sql = format!("create database {} template template1", quoted(name));
-        self.host().await?.batch(&sql).await?;
-        Ok(self.named(name))
+        self.create_from_template(name, "template1").await
     }
 
     /// Drops a database of the server, and whatever is connected to it.
     ///
     /// # Errors
     ///
-    /// [`Error::Query`] when it is the one this session would stand in.
+    /// [`Error::Query`] when it is the one this session would stand in, or when others are
+    /// connected to it and the owner may not end them.
     pub async fn drop_database(&self, name: &str) -> Result<(), Error> {
-        self.close_idle(name);
-        let sql = format!("drop database if exists {} with (force)", quoted(name));
-        let dropped = self.host().await?.batch(&sql).await;
+        self.retire(name);
+        let session = self.host().await?;
+        let drop = format!("drop database if exists {}", quoted(name));
+        let dropped = match session.batch(&format!("{drop} with (force)")).await {
+            // The server waits some seconds for sessions that are about to end.
+            Err(e) if e.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                session.batch(&drop).await
+            }
+            other => other,
+        };
         let ending = format!("@{name}");
         let mut targets = self.shared.targets.lock().expect("nothing panics while it is held");
         targets.retain(|key, _| !key.ends_with(&ending));
         dropped
     }
 
-    fn close_idle(&self, database: &str) {
+    fn retire(&self, database: &str) {
         let ending = format!("@{database}");
-        self.shared.services.close_idle(|key| key.ends_with(&ending));
-        self.shared.host.close_idle(|key| key.ends_with(&ending));
+        self.shared.services.retire(|key| key.ends_with(&ending));
+        self.shared.host.retire(|key| key.ends_with(&ending));
     }
 
     /// Rights on the database itself are no part of a template: nobody but the admitted services
@@ -331,18 +339,23 @@ impl Database {
     pub(crate) async fn seal(&self) -> Result<(), Error> {
         let session = self.host().await?;
         let open = "select has_database_privilege('public', current_database(), 'connect') \
-                    or has_database_privilege('public', current_database(), 'temporary')";
-        if !session.query(open, &[]).await?[0].try_get::<_, bool>(0)? {
+                    or has_database_privilege('public', current_database(), 'temporary'), \
+                    to_regclass('platform.service') is not null";
+        let rows = session.query(open, &[]).await?;
+        if !rows[0].try_get::<_, bool>(0)? {
             return Ok(());
         }
-        let rows = session.query("select role::text from platform.service", &[]).await?;
-        let roles: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
-        let (roles, name) = (roles?.join(", "), quoted(&self.name));
-        let mut sql = format!("revoke all on database {name} from public;");
-        if !roles.is_empty() {
-            sql += &format!("grant connect on database {name} to {roles};");
+        let name = quoted(&self.name);
+        session.batch(&format!("revoke all on database {name} from public")).await?;
+        if rows[0].try_get::<_, bool>(1)? {
+            let rows = session.query("select role::text from platform.service", &[]).await?;
+            let roles: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+            let roles = roles?.join(", ");
+            if !roles.is_empty() {
+                session.batch(&format!("grant connect on database {name} to {roles}")).await?;
+            }
         }
-        session.batch(&sql).await
+        Ok(())
     }
 
     /// Connections of the services, and of the host itself.

@@ -1,6 +1,7 @@
 //! Where a server is and how one connection to it is opened: address, name resolution, socket,
 //! TLS, login. Refuses to know how many connections there may be.
 
+use crate::address::take_tls_words;
 use crate::error::{Error, says};
 use crate::socket::Socket;
 use crate::tls::{self, Mode, TappedTls};
@@ -244,8 +245,10 @@ impl Endpoint {
             Host::Tcp(name) if self.mode != Mode::Disable => name.clone(),
             _ => return self.login_plain(host, wire).await,
         };
-        let tls = self.tls.clone().map_or_else(|| tls::client(self.mode, self.roots.clone()), Ok)?;
-        let connect = TappedTls { connect: tls::connector::<Socket>(&tls, &name)?, wire: wire.clone() };
+        let tls =
+            self.tls.clone().map_or_else(|| tls::client(self.mode, self.roots.clone()), Ok)?;
+        let connect =
+            TappedTls { connect: tls::connector::<Socket>(&tls, &name)?, wire: wire.clone() };
         let socket = self.socket(host).await?;
         let mut config = self.config.clone();
         config.ssl_mode(SslMode::Require);
@@ -277,7 +280,10 @@ impl Endpoint {
         }
     }
 
-    async fn socket(&self, (host, ip, port): &(Host, Option<IpAddr>, u16)) -> Result<Socket, Error> {
+    async fn socket(
+        &self,
+        (host, ip, port): &(Host, Option<IpAddr>, u16),
+    ) -> Result<Socket, Error> {
         let failed = |e: std::io::Error| self.unreachable(e.to_string());
         let name = match host {
             Host::Unix(folder) => {
@@ -366,50 +372,6 @@ where
             None => return,
         }
     }
-}
-
-/// Takes `sslmode` and `sslrootcert` out of an address: the client library knows half of their
-/// values.
-fn take_tls_words(address: &str) -> Result<(String, Mode, Option<String>), Error> {
-    let (mut mode, mut root) = (Mode::Prefer, None);
-    let mut keep = |word: &str| -> Result<bool, Error> {
-        let (name, value) = word.split_once('=').unwrap_or((word, ""));
-        match name.trim() {
-            "sslmode" => {
-                mode = Mode::parse(value.trim().trim_matches('\''))
-                    .ok_or_else(|| Error::Address(format!("sslmode={value} is none of libpq's")))?;
-                Ok(false)
-            }
-            "sslrootcert" => {
-                root = Some(value.trim_matches('\'').replace("%2F", "/").replace("%2f", "/"));
-                Ok(false)
-            }
-            _ => Ok(true),
-        }
-    };
-    let is_url = ["postgres://", "postgresql://"].iter().any(|scheme| address.starts_with(scheme));
-    let rest = match (is_url, address.split_once('?')) {
-        (true, None) => address.to_owned(),
-        (true, Some((base, words))) => {
-            let mut kept = Vec::new();
-            for word in words.split('&') {
-                if keep(word)? {
-                    kept.push(word);
-                }
-            }
-            if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) }
-        }
-        (false, _) => {
-            let mut kept = Vec::new();
-            for word in address.split(' ') {
-                if keep(word)? {
-                    kept.push(word);
-                }
-            }
-            kept.join(" ")
-        }
-    };
-    Ok((rest, mode, root))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tokio_postgres::error::SqlState;
 
 /// The oldest major version of PostgreSQL that the migrations are written for.
-pub const OLDEST_MAJOR: u32 = 15;
+pub(crate) const OLDEST_MAJOR: u32 = 15;
 
 /// Everything this crate can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,8 @@ pub enum Error {
     #[error("all {bound} database connections stayed busy for {waited_ms} ms")]
     Saturated { bound: usize, waited_ms: u64 },
     #[error(
-        "the host closed this connection: it was held without use while others waited for one"
+        "the host closed this connection: it was held too long, in a transaction or a statement, or \
+         without use while others waited"
     )]
     Revoked,
     #[error("{keyword} is not run for a service: {reason}")]

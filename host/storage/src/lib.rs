@@ -4,6 +4,7 @@
 //! Knows the server, its roles and its folders of SQL. Refuses to know what any service keeps in
 //! its tables, and which interface a guest uses to ask for them.
 
+mod address;
 pub mod cluster;
 mod database;
 mod endpoint;
@@ -26,7 +27,7 @@ pub use migrations::{Applied, Migrations};
 pub use pool::{Pool, PoolLimits, PoolStats, Target};
 pub use roles::role_of;
 pub use rows::Rows;
-pub use session::Session;
-pub use statement::{Effect, Rules};
+pub use session::{Param, Session};
+pub use statement::Rules;
 
 pub use tokio_postgres;

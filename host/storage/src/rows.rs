@@ -5,16 +5,16 @@
 
 use crate::error::Error;
 use crate::session::Held;
+use futures::Stream;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker, ready};
-use futures::Stream;
 use tokio_postgres::{Column, Row, RowStream, Statement};
 
 /// What an unread result may take when another statement overtakes it, and what a result read in
 /// one piece may take. Bytes as the server sent them.
-pub(crate) const HELD_BYTES_MAX: usize = 32 << 20;
+pub(crate) const HELD_BYTES_MAX: usize = 16 << 20;
 
 /// A result being read. Dropping it before its end gives the rest up.
 pub struct Rows {

@@ -18,7 +18,7 @@ pub enum Rules {
 
 /// What running a statement may do to the session it runs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// Nothing that outlives its transaction.
     Transient,
     /// It may change settings, hold locks or cursors: the session is reset before its next use.
@@ -28,9 +28,28 @@ pub enum Effect {
 }
 
 const TRANSIENT: &[&str] = &[
-    "abort", "begin", "close", "commit", "delete", "end", "explain", "fetch", "insert", "lock",
-    "merge", "move", "release", "rollback", "savepoint", "select", "show", "start", "table",
-    "update", "values", "with",
+    "abort",
+    "begin",
+    "close",
+    "commit",
+    "delete",
+    "end",
+    "explain",
+    "fetch",
+    "insert",
+    "lock",
+    "merge",
+    "move",
+    "release",
+    "rollback",
+    "savepoint",
+    "select",
+    "show",
+    "start",
+    "table",
+    "update",
+    "values",
+    "with",
 ];
 
 /// What a service may run although it can leave something behind.
@@ -61,7 +80,7 @@ const NOT_A_SERVICES: &[(&str, &str)] = &[
 const REACHING: &[&[u8]] = &[b"set_config", b"advisory", b"u&", b"to_xml", b"ts_stat", b"dblink"];
 
 /// Sorts one statement.
-pub fn inspect(sql: &str, rules: Rules) -> Effect {
+pub(crate) fn inspect(sql: &str, rules: Rules) -> Effect {
     if rules == Rules::Host {
         return Effect::Lasting;
     }
@@ -155,10 +174,21 @@ mod tests {
     #[test]
     fn plain_queries_and_transactions_leave_nothing_behind() {
         for sql in [
-            "select 1", "  SELECT 1", "-- why\nselect 1", "/* a /* b */ c */ insert into t values (1)",
-            "(select 1) union (select 2)", ";select 1", "with x as (select 1) select * from x", "",
-            "begin isolation level serializable", "COMMIT", "set local search_path = x",
-            "set transaction read only", "update t set a = 1", "/**/", "\u{b}values (1)",
+            "select 1",
+            "  SELECT 1",
+            "-- why\nselect 1",
+            "/* a /* b */ c */ insert into t values (1)",
+            "(select 1) union (select 2)",
+            ";select 1",
+            "with x as (select 1) select * from x",
+            "",
+            "begin isolation level serializable",
+            "COMMIT",
+            "set local search_path = x",
+            "set transaction read only",
+            "update t set a = 1",
+            "/**/",
+            "\u{b}values (1)",
         ] {
             assert_eq!(inspect(sql, Rules::Service), Effect::Transient, "{sql}");
         }
@@ -167,11 +197,20 @@ mod tests {
     #[test]
     fn what_may_change_the_session_is_seen_through_any_disguise() {
         for sql in [
-            "set statement_timeout = 0", "SET SESSION work_mem = '1GB'", "set/*local*/x = 1",
-            "set --local\nx = 1", "reset all", "call p()", "declare c cursor with hold for select 1",
-            "select set_config('role', 'x', false)", "select pg_catalog.\"set_config\"('a','b',false)",
-            "select pg_Advisory_lock(1)", "select U&\"\\0073et_config\"('a','b',false)",
-            "-- x\rset y = 1", "\u{a0}select 1", "$1",
+            "set statement_timeout = 0",
+            "SET SESSION work_mem = '1GB'",
+            "set/*local*/x = 1",
+            "set --local\nx = 1",
+            "reset all",
+            "call p()",
+            "declare c cursor with hold for select 1",
+            "select set_config('role', 'x', false)",
+            "select pg_catalog.\"set_config\"('a','b',false)",
+            "select pg_Advisory_lock(1)",
+            "select U&\"\\0073et_config\"('a','b',false)",
+            "-- x\rset y = 1",
+            "\u{a0}select 1",
+            "$1",
         ] {
             let effect = inspect(sql, Rules::Service);
             assert!(effect != Effect::Transient, "{sql}: {effect:?}");
@@ -181,10 +220,21 @@ mod tests {
     #[test]
     fn commands_on_shared_things_are_refused_through_any_disguise() {
         for sql in [
-            "copy t from program 'id'", "LISTEN x", "--\rlisten x", "/* /* */ */ notify x, 'y'",
-            ";;copy t to stdout", "do $$ begin end $$", "alter role catalog password 'x'",
-            "create table t ()", "prepare transaction 'x'", "deallocate all", "discard all",
-            "vacuum", "load 'x'", "security label on role x is 'y'", "/*\n*/--\n(\tCoPy t to stdout)",
+            "copy t from program 'id'",
+            "LISTEN x",
+            "--\rlisten x",
+            "/* /* */ */ notify x, 'y'",
+            ";;copy t to stdout",
+            "do $$ begin end $$",
+            "alter role catalog password 'x'",
+            "create table t ()",
+            "prepare transaction 'x'",
+            "deallocate all",
+            "discard all",
+            "vacuum",
+            "load 'x'",
+            "security label on role x is 'y'",
+            "/*\n*/--\n(\tCoPy t to stdout)",
         ] {
             assert!(refused(sql), "{sql}");
         }

@@ -47,9 +47,9 @@ impl Mode {
 pub(crate) fn roots(pem: &[u8]) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        let added = certificate.map_err(|e| e.to_string()).and_then(|certificate| {
-            roots.add(certificate).map_err(|e| e.to_string())
-        });
+        let added = certificate
+            .map_err(|e| e.to_string())
+            .and_then(|certificate| roots.add(certificate).map_err(|e| e.to_string()));
         added.map_err(|e| Error::Address(format!("the root certificate is not sound: {e}")))?;
     }
     if roots.is_empty() {

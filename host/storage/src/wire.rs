@@ -15,7 +15,7 @@ use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
 /// The longest message taken from a server. A guest chooses its queries: without this bound one
 /// `repeat('x', 1000000000)` would be a gigabyte in the host.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 32 << 20;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
 /// What has passed on one connection.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use nexus_storage::{Database, Limits, Migrations, Server};
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::OnceCell;
 
 /// Taken while the template is made, so that only one process makes it.
@@ -133,4 +134,38 @@ fn fingerprint(folder: &Path) -> String {
         digest.update(std::fs::read(&file).expect("read a migration"));
     }
     digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A way to the tests' PostgreSQL over TCP; gone when dropped.
+pub struct Forward(tokio::task::JoinHandle<()>);
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Listens on a loopback port and passes bytes to the server's unix socket: for hosts that are
+/// given a `DATABASE_URL`, and for servers that shall appear later.
+///
+/// # Panics
+///
+/// When the port is taken.
+pub async fn forward(port: u16, database: &TestDatabase) -> Forward {
+    let session = database.database().host().await.expect("connect to the tests' PostgreSQL");
+    let rows = session.query("show unix_socket_directories", &[]).await.expect("find its socket");
+    let folder: String = rows[0].get(0);
+    let socket = Path::new(&folder).join(".s.PGSQL.5432");
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
+    Forward(tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let socket = socket.clone();
+            tokio::spawn(async move {
+                if let Ok(mut server) = UnixStream::connect(socket).await {
+                    // Either side may end it at any time.
+                    let _ended = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                }
+            });
+        }
+    }))
 }

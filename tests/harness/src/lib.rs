@@ -24,8 +24,9 @@ mod waiting;
 
 pub use answer::{Answer, Created, ProblemBody};
 pub use client::{Client, RequestDraft};
-pub use database::TestDatabase;
+pub use database::{Forward, TestDatabase, forward};
 pub use nexus::{Nexus, Setup};
+pub use ::nexus::{Database as DatabaseChoice, Settings};
 pub use nexus_redis_link::server::RedisServer as Redis;
 pub use raw::Raw;
 pub use staged::{component, probe, repository};

@@ -135,6 +135,18 @@ impl Nexus {
         Scrape::read(&page).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// Waits until calls are let through; for hosts begun with [`Setup::start_unready`].
+    ///
+    /// # Panics
+    ///
+    /// When that does not come, or the start fails.
+    pub async fn ready(&mut self) {
+        let ready = tokio::time::timeout(READY_MAX, self.host.ready()).await;
+        ready
+            .unwrap_or_else(|_| panic!("the host was not ready within {READY_MAX:?}"))
+            .unwrap_or_else(|error| panic!("the host could not start: {error:#}"));
+    }
+
     /// Moves the components' clock forward; it never goes back.
     pub async fn advance(&self, by: Duration) {
         self.runtime().clock().advance(by);
@@ -219,10 +231,7 @@ impl Setup {
     /// When a guest is not staged or not admitted, or the host does not become ready.
     pub async fn start(self) -> Nexus {
         let mut nexus = self.start_unready().await;
-        let ready = tokio::time::timeout(READY_MAX, nexus.host.ready()).await;
-        ready
-            .unwrap_or_else(|_| panic!("the host was not ready within {READY_MAX:?}"))
-            .unwrap_or_else(|error| panic!("the host could not start: {error:#}"));
+        nexus.ready().await;
         let inactive: Vec<_> = nexus
             .runtime()
             .snapshot()

@@ -5,3 +5,4 @@ mod configuration;
 mod flags;
 mod incidents;
 mod names;
+mod outage;

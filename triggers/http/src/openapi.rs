@@ -5,7 +5,7 @@
 use crate::backend::Backend;
 use crate::table::Table;
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use http_body_util::{BodyExt as _, Limited};
 use nexus_runtime::{Call, ComponentId, Principal, full};
 use serde_json::{Map, Value, json};
@@ -58,7 +58,11 @@ impl OpenApi {
         let mut documents = Vec::new();
         let mut missing = false;
         let anonymous = Arc::new(Principal::anonymous(tenant));
-        let asked = table.active.iter().map(|id| fetch(backend, id, server, anonymous.clone()));
+        let mut asked = Vec::new();
+        for id in &table.active {
+            let url = format!("{server}/api/{id}/openapi.json");
+            asked.push(fetch(backend.clone(), id.clone(), url, anonymous.clone()).boxed());
+        }
         let mut answers = futures::stream::iter(asked).buffered(ASKED_AT_ONCE);
         while let Some((id, answer)) = answers.next().await {
             match answer {
@@ -85,19 +89,19 @@ enum Answer {
 }
 
 async fn fetch<B: Backend>(
-    backend: &B,
-    id: &ComponentId,
-    server: &str,
+    backend: B,
+    id: ComponentId,
+    url: String,
     anonymous: Arc<Principal>,
 ) -> (ComponentId, Answer) {
     let asked = async {
         let request = http::Request::builder()
-            .uri(format!("{server}/api/{id}/openapi.json"))
+            .uri(url)
             .header("accept", "application/json")
             .body(full(""))
             .ok()?;
         let call = Call::new(crate::identity::new_request_id(), anonymous);
-        let response = backend.call(id, request, call).await.ok()?;
+        let response = backend.call(&id, request, call).await.ok()?;
         if response.status() == http::StatusCode::NOT_FOUND {
             return Some(Answer::None);
         }
@@ -111,7 +115,7 @@ async fn fetch<B: Backend>(
     if answer.is_none() {
         tracing::warn!(component = %id, "no OpenAPI document");
     }
-    (id.clone(), answer.unwrap_or(Answer::Failed))
+    (id, answer.unwrap_or(Answer::Failed))
 }
 
 /// Merges documents, in the order of their components.

@@ -190,7 +190,8 @@ impl Keeper {
         let status = i32::from(status.as_u16());
         let headers = Json(kept_headers(headers));
         let store = sql!(
-            "select platform.idempotency_store({tenant}, {subject}, {key}, {status}, {headers}, {body})"
+            "select platform.idempotency_store(
+               {tenant}, {subject}, {key}, {status}, {headers}, {body})"
         );
         let scope = Scope {
             tenant: self.db.tenant(),

@@ -16,6 +16,7 @@
 extern crate self as nexus_sdk;
 
 mod call;
+mod cell;
 mod commit;
 mod ctx;
 mod db;

@@ -60,7 +60,7 @@ impl Service {
         let mut router = axum::Router::new()
             .route(
                 &format!("{own}/health"),
-                routing::get(move || health(facts)),
+                routing::get(move |asked| health(facts, asked)),
             )
             .route(&format!("{own}/openapi.json"), routing::get(openapi))
             .fallback(|| async { Error::from(standard::NotFound) });
@@ -118,29 +118,30 @@ fn document(facts: Facts, routes: &[Route]) -> Value {
 
 /// Alive, and whether the database is in reach: 200 `pass` or a 503 problem that says what
 /// failed. Needs no principal, so that a probe can ask.
-async fn health(facts: Facts) -> axum::response::Response {
+async fn health(facts: Facts, asked: Request) -> Response<Body> {
     let reached = Db::new(None).ping().await;
-    let pass = reached.is_ok();
-    let word = |pass: bool| if pass { "pass" } else { "fail" };
+    let word = if reached.is_ok() { "pass" } else { "fail" };
     let mut body = json!({
-        "service": facts.name, "version": facts.version, "status": word(pass),
-        "checks": { "database": { "status": word(pass) } },
+        "service": facts.name, "version": facts.version, "status": word,
+        "checks": { "database": { "status": word } },
     });
-    if let Err(error) = reached {
-        if let Error::Failed(failure) | Error::Unavailable { failure, .. } = error {
-            log_failure(facts.name, "health", &failure);
-        }
-        body["type"] = format!("/problems/{}/unhealthy", facts.name).into();
-        body["title"] = "Unhealthy".into();
-        body["detail"] = "the database is out of reach".into();
-        body["status"] = 503.into();
-        let kind = [
-            (header::CONTENT_TYPE, "application/problem+json"),
-            (header::RETRY_AFTER, "1"),
-        ];
-        return (StatusCode::SERVICE_UNAVAILABLE, kind, body.to_string()).into_response();
+    let Err(error) = reached else {
+        return Json(body).into_response();
+    };
+    let request_id = request_id(asked.headers());
+    if let Error::Failed(failure) | Error::Unavailable { failure, .. } = error {
+        log_failure(facts.name, &request_id, &failure);
     }
-    Json(body).into_response()
+    body["type"] = format!("/problems/{}/unhealthy", facts.name).into();
+    body["title"] = "Unhealthy".into();
+    body["detail"] = "the database is out of reach".into();
+    body["status"] = 503.into();
+    body["instance"] = request_id.into();
+    let kind = [
+        (header::CONTENT_TYPE, "application/problem+json"),
+        (header::RETRY_AFTER, "1"),
+    ];
+    (StatusCode::SERVICE_UNAVAILABLE, kind, body.to_string()).into_response()
 }
 
 /// What the answer must be completed with from the question.
@@ -161,7 +162,8 @@ impl Asked {
 
     fn complete(&self, mut response: Response<Body>) -> Response<Body> {
         if let Some(CreatedId(id)) = response.extensions_mut().remove() {
-            let location = format!("{}/{id}", self.uri.path().trim_end_matches('/'));
+            let path = self.uri.path().trim_end_matches('/');
+            let location = format!("{path}/{}", path_segment(&id));
             set(&mut response, header::LOCATION, &location);
         }
         if let Some(NextPage(token)) = response.extensions_mut().remove() {
@@ -197,8 +199,18 @@ impl Asked {
     }
 }
 
+/// `text` as one segment of a path (RFC 3986 §2.3: all but the unreserved is escaped).
+fn path_segment(text: &str) -> String {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let escape = |byte: u8| match unreserved(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
+}
+
 fn set(response: &mut Response<Body>, name: header::HeaderName, value: &str) {
-    // A path came in as a header-safe URI and an id is JSON text; what is neither is left out.
+    // Escaped above or taken from a URI that came in: always fit for a header.
     if let Ok(value) = HeaderValue::try_from(value) {
         response.headers_mut().insert(name, value);
     }
@@ -239,5 +251,16 @@ mod export {
         let request = Request::from_request(request)?.map(Body::new);
         let response = SERVICE.get_or_init(build).call(request).await;
         response.into_response()
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn an_id_stays_one_segment_of_a_path() {
+        assert_eq!(path_segment("01890a5d-ac96"), "01890a5d-ac96");
+        assert_eq!(path_segment("a/b c?é"), "a%2Fb%20c%3F%C3%A9");
     }
 }

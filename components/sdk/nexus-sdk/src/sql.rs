@@ -193,7 +193,8 @@ mod tests {
             title: "Lamp".into(),
         };
         let insert = sql!(
-            "insert into catalog.product (tenant_id, id, title) values ({tenant}, {p.id}, {p.title})"
+            "insert into catalog.product (tenant_id, id, title)
+             values ({tenant}, {p.id}, {p.title})"
         );
         let values = "values ($1, $2, $3)";
         assert!(insert.text().ends_with(values), "{}", insert.text());

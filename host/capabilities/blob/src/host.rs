@@ -84,8 +84,8 @@ impl Opened {
     ) -> std::result::Result<buckets::Stored, BlobError> {
         let (place, put) = (self.place(key)?, options.try_into()?);
         let _transfer = self.transfer().await?;
-        let stored = incoming.feed(async |body| self.store().put(&place, put, body).await).await;
-        stored.map(Into::into)
+        let (body, ending) = incoming.split();
+        ending.of(self.store().put(&place, put, body)).await.map(Into::into)
     }
 
     async fn upload_part(
@@ -97,9 +97,8 @@ impl Opened {
     ) -> std::result::Result<buckets::Stored, BlobError> {
         let part = values::part(number, &options)?;
         let _transfer = self.transfer().await?;
-        let store = self.store();
-        let stored = incoming.feed(async |body| store.upload_part(&upload, part, body).await).await;
-        stored.map(Into::into)
+        let (body, ending) = incoming.split();
+        ending.of(self.store().upload_part(&upload, part, body)).await.map(Into::into)
     }
 }
 

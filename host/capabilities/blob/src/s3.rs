@@ -3,6 +3,8 @@
 //! Source: the Amazon S3 API reference; signature version 4; path-style addresses by default.
 
 mod fault;
+mod parted;
+mod passing;
 mod read;
 mod settings;
 mod upload;

@@ -35,31 +35,41 @@ pub(crate) fn inflow() -> (Inflow, Incoming) {
     (Inflow { chunks: PollSender::new(sender), _closed }, Incoming { chunks, closed })
 }
 
+/// What lets a body end: to be polled together with whatever takes the body.
+pub(crate) struct Ending {
+    closed: oneshot::Receiver<()>,
+    end: oneshot::Sender<()>,
+}
+
 impl Incoming {
-    /// Gives `store` the body and waits for its answer.
+    /// The body, and its end.
     ///
-    /// The body ends well only if this future is still polled after the stream was closed. It is
+    /// The body ends well only if [`Ending::of`] is still polled after the stream was closed. It is
     /// not when the call was cancelled or the instance died: then the body ends with
     /// [`BlobError::Incomplete`] and nothing half-written becomes visible.
-    pub(crate) async fn feed<T>(
-        self,
-        store: impl AsyncFnOnce(Body) -> Result<T, BlobError>,
-    ) -> Result<T, BlobError> {
+    pub(crate) fn split(self) -> (Body, Ending) {
         let (end, ended) = oneshot::channel::<()>();
-        let step = |(mut chunks, ended): (mpsc::Receiver<Bytes>, oneshot::Receiver<()>)| async {
+        let step = |(mut chunks, ended): (mpsc::Receiver<Bytes>, oneshot::Receiver<()>)| async move {
             match chunks.recv().await {
                 Some(chunk) => Ok(Some((chunk, (chunks, ended)))),
                 None => ended.await.map(|()| None).map_err(|_| BlobError::Incomplete),
             }
         };
         let body = try_unfold((self.chunks, ended), step).boxed();
-        let storing = std::pin::pin!(store(body));
-        match futures::future::select(storing, self.closed).await {
+        (body, Ending { closed: self.closed, end })
+    }
+}
+
+impl Ending {
+    /// Waits for the answer of whoever takes the body, and tells it when the body has ended.
+    pub(crate) async fn of<T>(self, taking: impl Future<Output = T>) -> T {
+        let taking = std::pin::pin!(taking);
+        match futures::future::select(taking, self.closed).await {
             futures::future::Either::Left((answer, _)) => answer,
-            futures::future::Either::Right((_, storing)) => {
-                // Fails when the store has answered and dropped the body: then nobody listens.
-                _ = end.send(());
-                storing.await
+            futures::future::Either::Right((_, taking)) => {
+                // Fails when the answer is under way and the body dropped: then nobody listens.
+                _ = self.end.send(());
+                taking.await
             }
         }
     }
@@ -212,7 +222,9 @@ mod tests {
         let (inflow, incoming) = inflow();
         let reader = StreamReader::new(&mut store, outflow).unwrap();
         reader.pipe(&mut store, inflow).unwrap();
-        let answer = store.run_concurrent(async |_| incoming.feed(sink).await).await.unwrap();
+        let (body, ending) = incoming.split();
+        let taking = async |_: &_| ending.of(sink(body)).await;
+        let answer = store.run_concurrent(taking).await.unwrap();
         drop(store);
         assert_eq!(transfers.available_permits(), 1, "the transfer is given back");
         (answer, outcome.await.ok())
@@ -269,11 +281,10 @@ mod tests {
         sender.send_item(Bytes::from_static(b"half")).unwrap();
         drop(sender);
         let (answer, answered) = oneshot::channel();
-        let mut call = Box::pin(incoming.feed(async |body: Body| {
-            // As S3 does: the work goes on elsewhere.
-            tokio::spawn(async move { answer.send(body.try_collect::<Vec<_>>().await) });
-            std::future::pending::<Result<(), BlobError>>().await
-        }));
+        let (body, ending) = incoming.split();
+        // As with S3: the work goes on elsewhere.
+        tokio::spawn(async move { answer.send(body.try_collect::<Vec<_>>().await) });
+        let mut call = Box::pin(ending.of(std::future::pending::<()>()));
         assert!(futures::poll!(call.as_mut()).is_pending());
         drop(inflow);
         drop(call);

@@ -42,7 +42,7 @@ impl Progress {
         Arc::new(Self { began: Instant::now(), millis: AtomicU64::new(0) })
     }
 
-    fn moved(&self) {
+    pub(crate) fn moved(&self) {
         let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.millis.store(millis, Ordering::Relaxed);
     }

@@ -255,6 +255,7 @@ impl Outgoing<'_> {
                 None => self.open(&shard, &key, connected_by, second).await?,
             };
             let again = if reused { repeatable(&request) } else { None };
+            progress.moved();
             let sent = connection.send(request, &self.destination);
             match first_byte(sent, &progress, patience.first_byte).await? {
                 Ok(response) => {

@@ -104,3 +104,42 @@ impl Capability for OutboundHttp {
         OutboundState::new(self.client.clone(), self.egress(opening))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nexus_runtime::Manifest;
+    use std::path::Path;
+    use wasmtime::Engine;
+
+    fn admit(lines: &[&str]) -> Result<(), Denied> {
+        let text = format!(
+            "spin_manifest_version = 2\n[application]\nname = \"test\"\n\
+             [component.shop]\nsource = \"shop.wasm\"\nallowed_outbound_hosts = {lines:?}\n"
+        );
+        let manifest = Manifest::parse(&text, Path::new("spin.toml")).expect("it is sound");
+        let capability = OutboundHttp::new(Config::default()).expect("the defaults are sound");
+        capability.admit(&manifest.components[0])
+    }
+
+    #[test]
+    fn a_component_is_admitted_with_sound_lines_or_none() {
+        assert_eq!(admit(&[]), Ok(()));
+        assert_eq!(admit(&["https://api.example.com", "postgres://db.example.com"]), Ok(()));
+    }
+
+    #[test]
+    fn a_line_that_grants_nothing_is_refused_with_one_that_does() {
+        let line = |lines: &[&str]| admit(lines).expect_err("it is refused").line;
+        let slip = line(&["http://a.example", "api.example.org:8443"]);
+        assert_eq!(slip, r#"allowed_outbound_hosts = ["https://api.example.org:8443"]"#);
+        let unknown = line(&["https://{{ nowhere }}"]);
+        assert_eq!(unknown, r#"allowed_outbound_hosts = ["https://api.example.com"]"#);
+    }
+
+    #[test]
+    fn both_generations_of_the_interface_link() {
+        let mut linker = Linker::new(&Engine::default());
+        OutboundHttp::link(&mut linker).expect("the interfaces are defined once");
+    }
+}

@@ -314,3 +314,37 @@ impl Lease {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destination::Target;
+
+    fn key(uri: &str) -> Key {
+        match Target::of(&uri.parse().expect(uri)) {
+            Ok(Target::Remote(destination)) => Key { egress: 0, destination },
+            other => panic!("{uri} is not remote: {other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_destination_that_never_answered_is_forgotten() {
+        let bounds = Bounds { idle: Duration::from_millis(4), ..Bounds::default() };
+        let shard = Arc::new(Shard::new(bounds));
+        for host in 0..100 {
+            drop(shard.begin(&key(&format!("http://host-{host}.example/"))).await);
+        }
+        let held = shard.begin(&key("http://held.example/")).await;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while shard.state().hosts.len() > 1 {
+            assert!(Instant::now() < deadline, "{} are remembered", shard.state().hosts.len());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(shard.state().hosts.contains_key(&key("http://held.example/")));
+        drop(held);
+        while shard.state().sweeping {
+            assert!(Instant::now() < deadline, "the sweeper outlives its work");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}

@@ -3,11 +3,11 @@
 //!
 //! Formats: the `*_send` functions of PostgreSQL's source. Refuses to know rows and columns.
 
-use crate::calendar::{EPOCH_DAYS, MICROS_PER_DAY, date_of, time_of, year_and_era};
+use crate::calendar::{EPOCH_DAYS, MICROS_PER_DAY, date_of, time_of};
+use crate::decimal::decimal;
 use crate::host::spin::postgres::postgres::{DbDataType, DbValue, Interval, RangeBoundKind};
+use crate::text::text;
 use nexus_storage::tokio_postgres::types::{FromSql, Kind, Type};
-use std::fmt::Write as _;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Why a value cannot be handed over.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,10 +20,7 @@ pub struct Malformed {
 pub(crate) struct Raw<'a>(pub(crate) Option<&'a [u8]>);
 
 impl<'a> FromSql<'a> for Raw<'a> {
-    fn from_sql(
-        _: &Type,
-        raw: &'a [u8],
-    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
         Ok(Self(Some(raw)))
     }
 
@@ -38,7 +35,7 @@ impl<'a> FromSql<'a> for Raw<'a> {
 
 /// How a type is handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
+pub(crate) enum Shape {
     Bool,
     Int8,
     Int16,
@@ -70,7 +67,7 @@ enum Shape {
     Opaque,
 }
 
-fn shape(of: &Type) -> Shape {
+pub(crate) fn shape(of: &Type) -> Shape {
     match *of {
         Type::BOOL => Shape::Bool,
         Type::CHAR => Shape::Int8,
@@ -127,8 +124,22 @@ fn is_scalar(shape: Shape) -> bool {
     use Shape::*;
     matches!(
         shape,
-        Bool | Int8 | Int16 | Int32 | Int64 | Float32 | Float64 | Text | Date | Time | Datetime
-            | Uuid | Json | Jsonb | Decimal | Inet | Oid
+        Bool | Int8
+            | Int16
+            | Int32
+            | Int64
+            | Float32
+            | Float64
+            | Text
+            | Date
+            | Time
+            | Datetime
+            | Uuid
+            | Json
+            | Jsonb
+            | Decimal
+            | Inet
+            | Oid
     )
 }
 
@@ -168,7 +179,7 @@ pub(crate) fn value(of: &Type, raw: Option<&[u8]>) -> Result<DbValue, Malformed>
     decode(of, raw).ok_or_else(|| Malformed { name: of.name().to_owned() })
 }
 
-fn decode(of: &Type, raw: &[u8]) -> Option<DbValue> {
+pub(crate) fn decode(of: &Type, raw: &[u8]) -> Option<DbValue> {
     Some(match shape(of) {
         Shape::Bool => DbValue::Boolean(raw.first()? != &0),
         Shape::Int8 => DbValue::Int8(raw.first()?.cast_signed()),
@@ -215,15 +226,15 @@ fn decode(of: &Type, raw: &[u8]) -> Option<DbValue> {
     })
 }
 
-fn int32(raw: &[u8]) -> Option<i32> {
+pub(crate) fn int32(raw: &[u8]) -> Option<i32> {
     Some(i32::from_be_bytes(raw.try_into().ok()?))
 }
 
-fn int64(raw: &[u8]) -> Option<i64> {
+pub(crate) fn int64(raw: &[u8]) -> Option<i64> {
     Some(i64::from_be_bytes(raw.try_into().ok()?))
 }
 
-fn element(of: &Type) -> Option<&Type> {
+pub(crate) fn element(of: &Type) -> Option<&Type> {
     match of.kind() {
         Kind::Array(inner) | Kind::Range(inner) => Some(inner),
         Kind::Domain(inner) => element(inner),
@@ -231,7 +242,7 @@ fn element(of: &Type) -> Option<&Type> {
     }
 }
 
-type Date = (i32, u8, u8);
+pub(crate) type Date = (i32, u8, u8);
 type Datetime = (i32, u8, u8, u8, u8, u8, u32);
 
 /// None for the infinities, which no calendar holds.
@@ -258,55 +269,11 @@ fn interval(raw: &[u8]) -> Option<Interval> {
     Some(Interval { micros: int64(micros)?, days: int32(days)?, months: int32(months)? })
 }
 
-/// `numeric_send`: digits in base 10000, the power of the first, sign, digits after the point.
-fn decimal(raw: &[u8]) -> Option<String> {
-    let word = |at: usize| Some(u16::from_be_bytes(raw.get(2 * at..2 * at + 2)?.try_into().ok()?));
-    let (digits, weight) = (usize::from(word(0)?), i32::from(word(1)?.cast_signed()));
-    let (sign, scale) = (word(2)?, usize::from(word(3)?));
-    match sign {
-        0xC000 => return Some("NaN".into()),
-        0xD000 => return Some("Infinity".into()),
-        0xF000 => return Some("-Infinity".into()),
-        _ => {}
-    }
-    let group = |power: i32| -> Option<u16> {
-        match usize::try_from(weight - power) {
-            Ok(at) if at < digits => word(4 + at),
-            _ => Some(0),
-        }
-    };
-    let mut out = String::from(if sign == 0x4000 { "-" } else { "" });
-    let start = out.len();
-    for power in (0..=weight.max(0)).rev() {
-        let group = group(power)?;
-        if out.len() == start && power > 0 {
-            if group != 0 {
-                write!(out, "{group}").ok()?;
-            }
-        } else if out.len() == start {
-            write!(out, "{group}").ok()?;
-        } else {
-            write!(out, "{group:04}").ok()?;
-        }
-    }
-    if scale > 0 {
-        out.push('.');
-        let end = out.len() + scale;
-        let mut power = -1;
-        while out.len() < end {
-            write!(out, "{:04}", group(power)?).ok()?;
-            power -= 1;
-        }
-        out.truncate(end);
-    }
-    Some(out)
-}
-
-type Bound<T> = Option<(T, RangeBoundKind)>;
+pub(crate) type Bound<T> = Option<(T, RangeBoundKind)>;
 
 /// `range_send`: flags, then each finite bound with its length. The empty range, for which the
 /// interface has no case, is (0, 0): nothing lies between a number and itself.
-fn range<T: Clone>(
+pub(crate) fn range<T: Clone>(
     raw: &[u8],
     bound: impl Fn(&[u8]) -> Option<T>,
     zero: T,
@@ -363,92 +330,6 @@ fn array<T>(raw: &[u8], item: impl Fn(&[u8]) -> Option<T>) -> Option<Vec<Option<
         });
     }
     Some(items)
-}
-
-/// A scalar as PostgreSQL would write it.
-fn text(of: &Type, raw: &[u8]) -> Option<String> {
-    Some(match decode_scalar(of, raw)? {
-        DbValue::Boolean(v) => v.to_string(),
-        DbValue::Int8(v) => char::from(v.cast_unsigned()).to_string(),
-        DbValue::Int16(v) => v.to_string(),
-        DbValue::Int32(v) => v.to_string(),
-        DbValue::Int64(v) => v.to_string(),
-        DbValue::Floating32(v) => v.to_string(),
-        DbValue::Floating64(v) => v.to_string(),
-        DbValue::Str(v) | DbValue::Decimal(v) => v,
-        DbValue::Jsonb(v) => String::from_utf8(v).ok()?,
-        DbValue::Date(date) => date_text(date),
-        DbValue::Time(time) => time_text(time),
-        DbValue::Datetime((year, month, day, hour, minute, second, nanos)) => {
-            let date = date_text((year, month, day));
-            let (date, era) = date.split_once(' ').unwrap_or((&date, ""));
-            let zone = if *of == Type::TIMESTAMPTZ { "+00" } else { "" };
-            let space = if era.is_empty() { "" } else { " " };
-            format!("{date} {}{zone}{space}{era}", time_text((hour, minute, second, nanos)))
-        }
-        _ => return None,
-    })
-}
-
-fn decode_scalar(of: &Type, raw: &[u8]) -> Option<DbValue> {
-    Some(match shape(of) {
-        Shape::Text => DbValue::Str(std::str::from_utf8(raw).ok()?.to_owned()),
-        Shape::Uuid => DbValue::Str(uuid::Uuid::from_slice(raw).ok()?.to_string()),
-        Shape::Inet => DbValue::Str(inet(raw)?),
-        Shape::RangeText => DbValue::Str(range_text(element(of)?, raw)?),
-        Shape::Date if int32(raw)? == i32::MAX => DbValue::Str("infinity".into()),
-        Shape::Date if int32(raw)? == i32::MIN => DbValue::Str("-infinity".into()),
-        Shape::Datetime if int64(raw)? == i64::MAX => DbValue::Str("infinity".into()),
-        Shape::Datetime if int64(raw)? == i64::MIN => DbValue::Str("-infinity".into()),
-        _ => decode(of, raw)?,
-    })
-}
-
-fn date_text((year, month, day): Date) -> String {
-    let (year, era) = year_and_era(year.into());
-    format!("{year:04}-{month:02}-{day:02}{era}")
-}
-
-fn time_text((hour, minute, second, nanos): (u8, u8, u8, u32)) -> String {
-    let whole = format!("{hour:02}:{minute:02}:{second:02}");
-    if nanos == 0 {
-        return whole;
-    }
-    let fraction = format!("{:06}", nanos / 1000);
-    format!("{whole}.{}", fraction.trim_end_matches('0'))
-}
-
-fn range_text(of: &Type, raw: &[u8]) -> Option<String> {
-    if raw.first()? & 0x01 != 0 {
-        return Some("empty".into());
-    }
-    let (lower, upper) = range(raw, |raw| text(of, raw), String::new())?;
-    let quoted = |bound: &str| match bound.contains([' ', ',', '"', '\\', '(', ')', '[', ']']) {
-        true => format!("\"{}\"", bound.replace('\\', "\\\\").replace('"', "\"\"")),
-        false => bound.to_owned(),
-    };
-    let opening = match &lower {
-        Some((value, RangeBoundKind::Inclusive)) => format!("[{}", quoted(value)),
-        Some((value, RangeBoundKind::Exclusive)) => format!("({}", quoted(value)),
-        None => "(".into(),
-    };
-    Some(match &upper {
-        Some((value, RangeBoundKind::Inclusive)) => format!("{opening},{}]", quoted(value)),
-        Some((value, RangeBoundKind::Exclusive)) => format!("{opening},{})", quoted(value)),
-        None => format!("{opening},)"),
-    })
-}
-
-/// `network_send`: family, bits of the mask, whether it is a cidr, length, address.
-fn inet(raw: &[u8]) -> Option<String> {
-    let [_, bits, is_cidr, _, address @ ..] = raw else { return None };
-    let (address, full) = match address.len() {
-        4 => (Ipv4Addr::from(<[u8; 4]>::try_from(address).ok()?).to_string(), 32),
-        16 => (Ipv6Addr::from(<[u8; 16]>::try_from(address).ok()?).to_string(), 128),
-        _ => return None,
-    };
-    let masked = *is_cidr != 0 || *bits != full;
-    Some(if masked { format!("{address}/{bits}") } else { address })
 }
 
 #[cfg(test)]

@@ -227,9 +227,6 @@ mod tests {
         assert!(date((2024, 13, 1)).is_err());
         assert!(time((25, 0, 0, 0)).is_err());
         assert_eq!(date((0, 3, 15)).unwrap(), "0001-03-15 BC");
-        assert_eq!(
-            timestamp(-1, &Type::TIMESTAMPTZ).unwrap(),
-            "1969-12-31 23:59:59.000000+00"
-        );
+        assert_eq!(timestamp(-1, &Type::TIMESTAMPTZ).unwrap(), "1969-12-31 23:59:59.000000+00");
     }
 }

@@ -67,9 +67,8 @@ impl Grants {
     /// None when no line covers the host.
     pub(crate) fn reach(&self, host: &str, port: u16) -> Option<Reach> {
         let host = host.to_ascii_lowercase();
-        let covers = |grant: &&Grant| {
-            grant.ports.contains(&u32::from(port)) && grant.host.covers(&host)
-        };
+        let covers =
+            |grant: &&Grant| grant.ports.contains(&u32::from(port)) && grant.host.covers(&host);
         let reach = |grant: &Grant| match grant.host {
             Host::Exactly(_) | Host::Network(_) => Reach::Anywhere,
             Host::Any | Host::Below(_) => Reach::Public,

@@ -36,6 +36,7 @@ wasmtime::component::bindgen!({
 });
 
 /// Behind a guest's handle: an address, and a certificate to trust for it.
+#[expect(unreachable_pub, reason = "the generated bindings export it again")]
 pub struct Builder {
     address: String,
     root: Option<String>,

@@ -6,6 +6,7 @@
 //! cleaned and bounded; that is `nexus-storage`'s.
 
 mod calendar;
+mod decimal;
 mod decode;
 mod encode;
 mod error;
@@ -14,6 +15,7 @@ mod host;
 mod outside;
 mod places;
 mod rows;
+mod text;
 
 pub use decode::Malformed;
 pub use error::PostgresError;
@@ -21,9 +23,7 @@ pub use places::State;
 
 use grant::Grants;
 use host::spin::postgres::postgres;
-use nexus_runtime::{
-    Capability, ComponentId, ComponentManifest, Denied, Has, Instance, Opening,
-};
+use nexus_runtime::{Capability, ComponentId, ComponentManifest, Denied, Has, Instance, Opening};
 use nexus_storage::{Database, Endpoint, Session};
 use outside::Outside;
 use std::sync::Arc;

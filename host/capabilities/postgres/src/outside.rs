@@ -12,6 +12,10 @@ use tokio::runtime::Handle;
 /// Connections of one component to all servers it names.
 const CONNECTIONS_MAX: usize = 8;
 
+/// What a component does with its own server is bounded by its own time; this is for what is left
+/// behind.
+const HELD_MAX: Duration = Duration::from_secs(3600);
+
 /// Addresses remembered per component; a guest that makes up more starts anew.
 const ADDRESSES_MAX: usize = 16;
 
@@ -51,6 +55,8 @@ impl Outside {
                 connections_max: CONNECTIONS_MAX,
                 per_target_max: CONNECTIONS_MAX,
                 idle: Duration::from_secs(30),
+                in_transaction: HELD_MAX,
+                running: HELD_MAX,
                 ..PoolLimits::default()
             };
             Arc::new(Servers { pool: Pool::new(limits), targets: Mutex::default() })

@@ -24,6 +24,7 @@ pub struct State {
 }
 
 /// A connection of an instance, with its place; cheap to clone.
+#[expect(unreachable_pub, reason = "the generated bindings export it again")]
 #[derive(Clone)]
 pub struct Open {
     session: Session,
@@ -59,11 +60,7 @@ impl Open {
         self.place.clone()
     }
 
-    pub(crate) async fn rows(
-        &self,
-        sql: &str,
-        params: Vec<ParameterValue>,
-    ) -> Result<Rows, Error> {
+    pub(crate) async fn rows(&self, sql: &str, params: Vec<ParameterValue>) -> Result<Rows, Error> {
         let params: Vec<Param> = params.into_iter().map(Param).collect();
         let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|p| p as _).collect();
         self.session.rows(sql, &params).await

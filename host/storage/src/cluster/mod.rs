@@ -34,6 +34,9 @@ use tokio::task::JoinHandle;
 /// How long a start may take; a server that was killed first repeats its log.
 const START: Duration = Duration::from_secs(120);
 
+/// How long a server that was left running may take to answer.
+const TAKE_OVER: Duration = Duration::from_secs(10);
+
 /// How often a starting server is asked whether it is ready.
 const ASK: Duration = Duration::from_millis(10);
 
@@ -156,11 +159,11 @@ async fn bring_up(place: &Place, settings: &Settings) -> Result<(Process, RoleKe
         tokio::task::spawn_blocking(init).await.map_err(failed)??;
     }
     let changed = setup::configure(place, settings)?;
-    let process = match take_over(place, changed).await {
+    let process = match take_over(place, !changed).await {
         Some(process) => process,
         None => launch(place).await?,
     };
-    if !place.complete().exists() {
+    if !setup::is_furnished(place) {
         setup::furnish(place).await?;
     }
     let key = role_key(place)?;
@@ -169,20 +172,17 @@ async fn bring_up(place: &Place, settings: &Settings) -> Result<(Process, RoleKe
     Ok((process, key))
 }
 
-/// The server an earlier host left, if it still answers.
-async fn take_over(place: &Place, changed: bool) -> Option<Process> {
+/// The server an earlier host left, if it answers and is configured as this host wants it.
+async fn take_over(place: &Place, as_wanted: bool) -> Option<Process> {
     let mut process = Process::left_running(place)?;
-    if changed {
-        process.signal(Signal::HUP);
-    }
-    match ready(place, &mut process).await {
-        Ok(()) => Some(process),
-        Err(error) => {
-            tracing::warn!(%error, "restarting the PostgreSQL that an earlier host left");
-            process.stop().await;
-            None
+    if as_wanted {
+        match ready(place, &mut process, TAKE_OVER).await {
+            Ok(()) => return Some(process),
+            Err(error) => tracing::warn!(%error, "the PostgreSQL of an earlier host is no use"),
         }
     }
+    process.stop().await;
+    None
 }
 
 /// Starts a server on data that has none.
@@ -192,7 +192,7 @@ async fn launch(place: &Place) -> Result<Process, Error> {
         .map_err(|source| Error::File { path: place.data.clone(), source })?;
     let binaries = Binaries::find(Some(version.trim()), &place.data)?;
     let mut process = Process::start(place, &binaries)?;
-    match ready(place, &mut process).await {
+    match ready(place, &mut process, START).await {
         Ok(()) => Ok(process),
         Err(error) => {
             process.stop().await;
@@ -201,8 +201,8 @@ async fn launch(place: &Place) -> Result<Process, Error> {
     }
 }
 
-async fn ready(place: &Place, process: &mut Process) -> Result<(), Error> {
-    let deadline = Instant::now() + START;
+async fn ready(place: &Place, process: &mut Process, limit: Duration) -> Result<(), Error> {
+    let deadline = Instant::now() + limit;
     loop {
         let error = match setup::answers(place).await {
             Ok(()) => return Ok(()),

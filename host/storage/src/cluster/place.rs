@@ -85,7 +85,7 @@ impl Place {
         self.state.join("secret")
     }
 
-    /// Written when everything a first start does is done.
+    /// Says which version of a first start's work was done to its end.
     pub(crate) fn complete(&self) -> PathBuf {
         self.state.join("complete")
     }

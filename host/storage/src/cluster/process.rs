@@ -54,9 +54,9 @@ impl Process {
                 rustix::process::setrlimit(Resource::As, limit).map_err(Into::into)
             });
         }
-        let child = command.spawn().map_err(|e| {
-            failed(format!("{}: {e}", binaries.folder.join("postgres").display()))
-        })?;
+        let child = command
+            .spawn()
+            .map_err(|e| failed(format!("{}: {e}", binaries.folder.join("postgres").display())))?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| failed("no process id".into()))?;
         Self::watching(pid, Some(child)).map_err(|e| failed(e.to_string()))

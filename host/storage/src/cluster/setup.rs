@@ -35,7 +35,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { connections_max: 64, durable: true }
+        Self { connections_max: 130, durable: true }
     }
 }
 
@@ -74,14 +74,14 @@ pub(crate) fn init(place: &Place, binaries: &Binaries, settings: &Settings) -> R
 pub(crate) fn configure(place: &Place, settings: &Settings) -> Result<bool, Error> {
     let own = rustix::process::geteuid().as_raw();
     let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let mut users: Vec<&str> = [own, place.user.uid]
-        .iter()
-        .filter_map(|uid| name_of(&accounts, *uid))
-        .collect();
+    let mut users: Vec<&str> =
+        [own, place.user.uid].iter().filter_map(|uid| name_of(&accounts, *uid)).collect();
     users.dedup();
     if users.is_empty() {
-        let detail = format!("user {own} has no name in /etc/passwd, which login by \
-             peer needs: set DATABASE_URL to a server instead");
+        let detail = format!(
+            "user {own} has no name in /etc/passwd, which login by \
+             peer needs: set DATABASE_URL to a server instead"
+        );
         return Err(Error::Cluster { doing: "configure", detail });
     }
     let mut map = String::from("# Who on this machine may log in as whom without a password.\n");
@@ -150,18 +150,18 @@ fn config(place: &Place, settings: &Settings) -> String {
          timezone = 'UTC'\n\
          log_timezone = 'UTC'\n\
          log_line_prefix = '%m [%p] %q%u@%d '\n\
-         # Statements hold people's data; errors reach the caller anyway.\n\
+         # Errors reach their caller; written here as well, they could fill the disk.\n\
+         log_min_messages = log\n\
          log_min_error_statement = panic\n\
-         log_min_messages = warning\n\
          log_checkpoints = off\n",
         place.sockets.display().to_string().replace('\'', "''"),
         settings.connections_max,
     )
 }
 
-/// Makes the owner and its database, and takes from everybody what a service has no use for. The
-/// rights on functions stand in each database's own catalog, so they are taken in `template1`,
-/// which all others are copied from.
+/// Makes the owner and its database, unless they are there, and takes from everybody what a
+/// service has no use for. The rights on functions stand in each database's own catalog, so they
+/// are taken in `template1`, which all others are copied from.
 pub(crate) async fn furnish(place: &Place) -> Result<(), Error> {
     let owner = format!(
         "do $$ begin if not exists (select from pg_roles where rolname = '{OWNER}') then \
@@ -176,8 +176,16 @@ pub(crate) async fn furnish(place: &Place) -> Result<(), Error> {
     }
     run(place, "postgres", SHUT).await?;
     let complete = place.complete();
-    fs::write(&complete, b"").map_err(|source| Error::File { path: complete, source })
+    fs::write(&complete, FURNISHING).map_err(|source| Error::File { path: complete, source })
 }
+
+/// Whether what a first start does was done, by this version of it.
+pub(crate) fn is_furnished(place: &Place) -> bool {
+    fs::read_to_string(place.complete()).is_ok_and(|done| done == FURNISHING)
+}
+
+/// To be counted up whenever what follows changes: existing clusters are then furnished again.
+const FURNISHING: &str = "1";
 
 /// Large objects belong to no schema; session locks and settings outlive a query in which no
 /// keyword shows them; notifications reach across services; procedural code outside migrations
@@ -204,10 +212,12 @@ grant usage on language plpgsql to nexus;
 revoke create on schema public from public;
 ";
 
-/// Each message of its own: `template1` stays open to the owner, who copies it.
+/// Only the owner comes in. It ends sessions of others where it drops a database, and sees what
+/// they wait for.
 const SHUT: &str = "
-revoke all on database postgres, template1 from public;
+revoke all on database postgres, template1, nexus from public;
 grant connect on database template1 to nexus;
+grant pg_signal_backend, pg_read_all_stats to nexus;
 ";
 
 async fn run(place: &Place, database: &str, sql: &str) -> Result<(), Error> {

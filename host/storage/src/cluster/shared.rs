@@ -5,8 +5,8 @@
 //! has gone. Refuses to supervise: a test that kills servers starts its own.
 
 use super::place::Place;
-use super::setup::Settings;
-use super::{bring_up, server};
+use super::setup::{self, Settings};
+use super::{bring_up, role_key, server, take_over};
 use crate::database::Server;
 use crate::error::Error;
 use crate::roles::RoleKey;
@@ -45,7 +45,11 @@ impl SharedCluster {
         let place = Place::make(home)?;
         let share = locked(&place, "users", FlockOperation::LockShared).await?;
         let turn = locked(&place, "turn", FlockOperation::LockExclusive).await?;
-        let (process, key) = bring_up(&place, &settings).await?;
+        // What others use is used as it is: only who finds no server says how it runs.
+        let (process, key) = match take_over(&place, true).await {
+            Some(process) if setup::is_furnished(&place) => (process, role_key(&place)?),
+            _ => bring_up(&place, &settings).await?,
+        };
         let watcher = place.state.join("watcher");
         let pid = process.id().to_string();
         if std::fs::read_to_string(&watcher).ok().as_deref() != Some(&*pid) {

@@ -10,7 +10,6 @@ const ATTACKS: &[(&str, &str)] = &[
     ("select * from beta.note", "42501"),
     ("insert into beta.note values (1, 'x')", "42501"),
     ("with x as (delete from beta.note returning *) select * from x", "42501"),
-    ("lock table beta.note", "42501"),
     ("explain analyze select * from beta.note", "42501"),
     ("select query_to_xml('select * from beta.note', false, false, '')", "42501"),
     // other identities
@@ -20,8 +19,10 @@ const ATTACKS: &[(&str, &str)] = &[
     ("set session authorization beta", "42501"),
     ("set session authorization postgres", "42501"),
     ("select set_config('role', 'beta', false)", "42501"),
-    ("select query_to_xml('select set' || '_config(''role'', ''beta'', false)', true, true, '')",
-     "42501"),
+    (
+        "select query_to_xml('select set' || '_config(''role'', ''beta'', false)', true, true, '')",
+        "42501",
+    ),
     ("select U&\"\\0073et_config\"('role', 'beta', false)", "42501"),
     ("alter role alpha superuser", "-"),
     ("alter role alpha password 'known'", "-"),
@@ -35,7 +36,6 @@ const ATTACKS: &[(&str, &str)] = &[
     ("select * from platform.outbox", "42501"),
     ("insert into platform.service values ('alpha', 'beta')", "42501"),
     ("update platform.idempotency set status = 200", "42501"),
-    ("lock table platform.migration", "42501"),
     ("select platform.admit('beta', 'alpha')", "42501"),
     ("select platform.caller()", "42501"),
     ("select platform.purge_expired()", "42501"),
@@ -94,6 +94,18 @@ async fn a_hostile_service_gets_nowhere() {
     let session = fresh.as_alpha().await;
     let who: String = value(&session, "select session_user || ' ' || current_user").await;
     assert_eq!(who, "alpha alpha");
+    fresh.end().await;
+}
+
+#[tokio::test]
+async fn a_service_cannot_hold_up_migrations_or_other_services() {
+    let fresh = two_services(brisk()).await;
+    for sql in ["lock table platform.migration", "lock table beta.note in access share mode"] {
+        let session = fresh.as_alpha().await;
+        session.execute("begin", &[]).await.unwrap();
+        let refused = session.execute(sql, &[]).await.unwrap_err();
+        assert_eq!(refused.code().unwrap().code(), "42501", "{sql}");
+    }
     fresh.end().await;
 }
 
@@ -174,8 +186,12 @@ async fn a_role_that_somebody_else_made_or_widened_stands_for_no_service() {
     let refused = fresh.database.admit(&[&foreign]).await;
     assert!(matches!(refused, Err(Error::Role { .. })), "{refused:?}");
     fresh.database.admit(&[&widened]).await.unwrap();
-    host.batch(&format!("alter role {widened} createdb; delete from platform.service \
-                         where role = '{widened}'")).await.unwrap();
+    host.batch(&format!(
+        "alter role {widened} createdb; delete from platform.service \
+                         where role = '{widened}'"
+    ))
+    .await
+    .unwrap();
     let refused = fresh.database.admit(&[&widened]).await;
     assert!(matches!(refused, Err(Error::Role { .. })), "{refused:?}");
     fresh.first.drop_database(fresh.database.name()).await.unwrap();

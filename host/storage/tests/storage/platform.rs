@@ -7,7 +7,9 @@ const TENANT: &str = "00000000-0000-7000-8000-000000000001";
 const EVENT: &str = "00000000-0000-7000-8000-0000000000e1";
 
 fn publish(topic: &str, id: &str) -> String {
-    format!("select platform.publish('{topic}', '{id}', 'product/1', '{TENANT}', '{{\"a\": 1}}', null)")
+    format!(
+        "select platform.publish('{topic}', '{id}', 'product/1', '{TENANT}', '{{\"a\": 1}}', null)"
+    )
 }
 
 async fn code(session: &Session, sql: &str) -> String {
@@ -44,7 +46,9 @@ async fn an_event_is_published_by_its_login_and_with_its_transaction() {
 async fn what_is_no_event_is_not_published() {
     let fresh = two_services(brisk()).await;
     let session = fresh.as_alpha().await;
-    for topic in ["", "product.created.v1", "a.b.c", "a.b.c.v0", "A.b.c.v1", "a.b.c.d.v1", "a.b.c.v1\n"] {
+    for topic in
+        ["", "product.created.v1", "a.b.c", "a.b.c.v0", "A.b.c.v1", "a.b.c.d.v1", "a.b.c.v1\n"]
+    {
         assert_eq!(code(&session, &publish(topic, EVENT)).await, "22023", "{topic:?}");
     }
     let large = format!(

@@ -66,7 +66,13 @@ async fn pass(mut client: TcpStream, socket: PathBuf, acceptor: Option<TlsAccept
     }
 }
 
-async fn open(host: &str, door: &Door, rest: &str, role: &str, database: &str) -> Result<(), Error> {
+async fn open(
+    host: &str,
+    door: &Door,
+    rest: &str,
+    role: &str,
+    database: &str,
+) -> Result<(), Error> {
     let url = format!("postgres://{role}:secret@{host}:{}/{database}?{rest}", door.port);
     Database::open(Server::from_url(&url)?, brisk()).await.map(drop)
 }
@@ -76,7 +82,12 @@ async fn each_mode_keeps_its_promise() {
     let fresh = empty(brisk()).await;
     let role = format!("tls{}", uuid::Uuid::new_v4().simple());
     let owner = fresh.first.host().await.unwrap();
-    owner.batch(&format!("create role {role} login password 'secret'")).await.unwrap();
+    let name = fresh.database.name();
+    let make = format!(
+        "create role {role} login password 'secret'; \
+                        grant connect on database {name} to {role}"
+    );
+    owner.batch(&make).await.unwrap();
     let (tls, plain) = (door(&fresh, true).await, door(&fresh, false).await);
     let root = format!("sslrootcert={}", tls.certificate.path().display());
     for (host, door, rest, good) in [

@@ -5,4 +5,5 @@ mod dependencies;
 mod graph;
 mod licences;
 mod manifests;
+mod scaffold;
 mod tree;

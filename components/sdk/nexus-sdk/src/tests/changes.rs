@@ -1,10 +1,12 @@
 //! Changing: all or nothing, once, and told.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::catalog::{
-    Answer, Asking, Product, ProductCreated, ask, created_elsewhere, find, insert, member,
-    on_created, tenant,
+    Answer, Asking, Product, ProductCreated, ProductId, ask, created_elsewhere, find, insert,
+    member, on_created, tenant,
 };
 use super::cluster::Cluster;
 use crate::prelude::*;
@@ -169,23 +171,35 @@ async fn a_transaction_that_another_one_disturbed_is_tried_again() {
     ctx.commit([insert(&a), insert(&b)]).await.unwrap();
     let touch = |p: &Product| {
         let id = p.id;
-        sql!(
-            "update catalog.product set version = version + 1
-              where tenant_id = {tenant} and id = {id} and pg_sleep(0.3) is not null"
-        )
+        sql!("update catalog.product set version = version + 1 where tenant_id = {tenant} and id = {id}")
+            .expect_rows(1)
     };
-    // Each locks what the other wants next: PostgreSQL aborts one of them (40P01).
-    let other = ctx_again();
-    let there = ctx.commit([touch(&a).expect_rows(1), touch(&b).expect_rows(1)]);
-    let back = other.commit([touch(&b).expect_rows(1), touch(&a).expect_rows(1)]);
-    let (there, back) = tokio::join!(there, back);
-    there.unwrap();
-    back.unwrap();
-    assert_eq!(cluster.count("catalog.product where version = 3").await, 2);
-}
-
-fn ctx_again() -> Ctx {
-    ctx()
+    // Somebody holds b and then wants a, which the commit holds while it wants b. It waited
+    // first, so it is the one PostgreSQL aborts (40P01).
+    let (other, observer) = (
+        cluster.connect("postgres").await,
+        cluster.connect("postgres").await,
+    );
+    let theirs =
+        |id: ProductId| format!("update catalog.product set version = 10 where id = '{id}'");
+    other
+        .batch_execute(&format!("begin; {}", theirs(b.id)))
+        .await
+        .unwrap();
+    let disturb = async {
+        let waiting = "select from pg_stat_activity where wait_event_type = 'Lock'";
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while observer.query(waiting, &[]).await.unwrap().is_empty() {
+            assert!(Instant::now() < deadline, "the commit never waited");
+        }
+        other
+            .batch_execute(&format!("{}; commit", theirs(a.id)))
+            .await
+            .unwrap();
+    };
+    let (committed, ()) = tokio::join!(ctx.commit([touch(&a), touch(&b)]), disturb);
+    committed.unwrap();
+    assert_eq!(cluster.count("catalog.product where version = 11").await, 2);
 }
 
 #[tokio::test]

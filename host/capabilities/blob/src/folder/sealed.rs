@@ -162,7 +162,8 @@ fn read_record<R: DeserializeOwned>(file: &File) -> io::Result<(R, u64)> {
     let damaged = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
     let length = file.metadata()?.len();
     let mut tail = vec![0; length.min(TAIL_BYTES) as usize];
-    file.read_exact_at(&mut tail, length - tail.len() as u64)?;
+    let start = length - tail.len() as u64;
+    file.read_exact_at(&mut tail, start)?;
     let (_, seal) = tail.split_last_chunk::<16>().ok_or_else(|| damaged("it has no seal"))?;
     let (record_length, rest) = seal.split_first_chunk::<4>().expect("16 bytes hold 4");
     let (crc, magic) = rest.split_first_chunk::<4>().expect("12 bytes hold 4");

@@ -1,12 +1,12 @@
-//! Uploads in parts, ours and the guest's, and copies of objects too large for one request.
-//! An upload of ours that fails or is dropped is aborted: S3 charges for parts that nobody finishes.
+//! Uploads in parts that a guest makes, and copies, which S3 does by itself.
 
 use super::Remote;
 use super::fault::fault;
+use super::parted::{Parted, SentPart};
+use super::passing::Passing;
 use super::read::{self, Found};
-use super::write::{Buffer, Cutter, conditions};
+use super::write::{Cutter, conditions};
 use crate::body;
-use crate::checksum::{Checksums, Hasher};
 use crate::name::{Attributes, Place};
 use crate::signed::encoded_key;
 use crate::store::{
@@ -14,138 +14,12 @@ use crate::store::{
     Upload,
 };
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, MetadataDirective,
+    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, MetadataDirective,
 };
-use bytes::Bytes;
-use futures::StreamExt as _;
-use http_body::{Frame, SizeHint};
 use std::collections::HashMap;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
-use tokio::runtime::Handle;
-use tokio::task::JoinSet;
-
-/// Parts of one object on their way at once: the next one fills while one leaves.
-const SENDING_MAX: usize = 2;
-
-/// A part that S3 has.
-pub(super) struct SentPart {
-    pub(super) number: u32,
-    pub(super) etag: String,
-    pub(super) crc32c: Option<u32>,
-}
-
-impl SentPart {
-    fn completed(self) -> CompletedPart {
-        CompletedPart::builder()
-            .part_number(self.number as i32)
-            .e_tag(read::quoted(&self.etag))
-            .set_checksum_crc32_c(self.crc32c.map(read::crc32c_text))
-            .build()
-    }
-}
-
-/// An upload of ours; aborted when dropped before it is complete.
-pub(super) struct Parted {
-    remote: Arc<Remote>,
-    place: Place,
-    id: Option<String>,
-    sending: JoinSet<Result<SentPart, BlobError>>,
-    parts: Vec<SentPart>,
-    count: u32,
-}
-
-impl Parted {
-    pub(super) fn new(remote: Arc<Remote>, place: Place, id: String) -> Self {
-        let (sending, parts) = (JoinSet::new(), Vec::new());
-        Self { remote, place, id: Some(id), sending, parts, count: 0 }
-    }
-
-    /// Parts begun so far.
-    pub(super) fn count(&self) -> u32 {
-        self.count
-    }
-
-    fn id(&self) -> String {
-        self.id.clone().expect("an upload has its id until it is complete")
-    }
-
-    /// Begins to send the next part, once fewer than [`SENDING_MAX`] are on their way.
-    pub(super) async fn send(&mut self, buffer: Buffer) -> Result<(), BlobError> {
-        if self.sending.len() >= SENDING_MAX {
-            self.arrive().await?;
-        }
-        self.count += 1;
-        let (remote, place, id, number) =
-            (self.remote.clone(), self.place.clone(), self.id(), self.count);
-        self.sending
-            .spawn(async move { SentPart::send(&remote, &place, &id, number, buffer).await });
-        Ok(())
-    }
-
-    async fn arrive(&mut self) -> Result<(), BlobError> {
-        if let Some(part) = self.sending.join_next().await {
-            self.parts.push(body::joined(part)?);
-        }
-        Ok(())
-    }
-
-    /// Waits for all parts.
-    pub(super) async fn sent(&mut self) -> Result<Vec<CompletedPart>, BlobError> {
-        while !self.sending.is_empty() {
-            self.arrive().await?;
-        }
-        self.parts.sort_unstable_by_key(|part| part.number);
-        Ok(self.parts.drain(..).map(SentPart::completed).collect())
-    }
-
-    /// Returns the etag.
-    pub(super) async fn complete(
-        mut self,
-        parts: Vec<CompletedPart>,
-        condition: Option<&Condition>,
-        crc32c: Option<u32>,
-        size: u64,
-    ) -> Result<String, BlobError> {
-        let remote = self.remote.clone();
-        let crc32c = crc32c.filter(|_| remote.settings.full_object_crc32c);
-        let (if_match, if_none_match) = conditions(condition);
-        let request = remote.client.complete_multipart_upload().bucket(remote.bucket());
-        let request = request
-            .key(Remote::key(&self.place))
-            .upload_id(self.id())
-            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
-            .set_checksum_type(crc32c.map(|_| ChecksumType::FullObject))
-            .set_checksum_crc32_c(crc32c.map(read::crc32c_text))
-            .mpu_object_size(size as i64)
-            .set_if_match(if_match)
-            .set_if_none_match(if_none_match);
-        let answer = request.send().await.map_err(|e| fault(e, remote.bucket()))?;
-        self.id = None;
-        Ok(read::etag(answer.e_tag()))
-    }
-}
-
-impl Drop for Parted {
-    fn drop(&mut self) {
-        let Some(id) = self.id.take() else { return };
-        let (remote, place) = (self.remote.clone(), self.place.clone());
-        let mut sending = std::mem::take(&mut self.sending);
-        let abort = async move {
-            // A part that arrives after the abort would stay.
-            sending.shutdown().await;
-            if let Err(error) = remote.abort_upload(&Upload { place, id }).await {
-                tracing::warn!(%error, "an unfinished upload stays in the object store");
-            }
-        };
-        if let Ok(home) = Handle::try_current() {
-            home.spawn(abort);
-        }
-    }
-}
+use std::sync::{Arc, PoisonError};
 
 impl Remote {
     /// `crc32c` asks S3 to expect the CRC32C of the whole.
@@ -177,8 +51,7 @@ impl Remote {
     ) -> Result<Stored, BlobError> {
         let (size, etag, checksums) = match part.size {
             Some(size) if size > UNSIZED_PART_BYTES_MAX => {
-                let passing = Passing::new(body::sized(body, Some(size), size), size);
-                let seen = passing.seen.clone();
+                let (passing, seen) = Passing::new(body::sized(body, Some(size), size), size);
                 let sent = self.send_part(upload, part.number, size, passing.into_stream()).await;
                 let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 // The body's own error is the cause of whatever S3 said.
@@ -346,82 +219,6 @@ impl Remote {
             let number = number as u32;
             parts.push(SentPart { number, etag, crc32c: None }.completed());
         }
-        parted.count = parts.len() as u32;
         parted.complete(parts, None, None, size).await
-    }
-}
-
-/// A body that passes through once: counted, hashed, not kept.
-struct Passing {
-    body: Mutex<Body>,
-    /// Bytes that S3 has not been given yet.
-    left: u64,
-    /// The last chunk, withheld until the body has ended well.
-    last: Option<Bytes>,
-    hasher: Hasher,
-    /// What passed, once it has; or why it did not.
-    seen: Arc<Mutex<Result<Hasher, BlobError>>>,
-}
-
-impl Passing {
-    fn new(body: Body, size: u64) -> Self {
-        let seen = Arc::new(Mutex::new(Err(BlobError::Incomplete)));
-        Self { body: Mutex::new(body), left: size, last: None, hasher: Hasher::default(), seen }
-    }
-
-    fn into_stream(self) -> ByteStream {
-        ByteStream::new(SdkBody::from_body_1_x(self))
-    }
-
-    fn tell(&self, seen: Result<Hasher, BlobError>) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
-    }
-
-    fn give(&mut self, chunk: Bytes) -> Poll<Option<Result<Frame<Bytes>, BlobError>>> {
-        self.left -= chunk.len() as u64;
-        Poll::Ready(Some(Ok(Frame::data(chunk))))
-    }
-}
-
-impl http_body::Body for Passing {
-    type Data = Bytes;
-    type Error = BlobError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BlobError>>> {
-        loop {
-            let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
-            match ready!(body.poll_next_unpin(cx)) {
-                Some(Ok(chunk)) => {
-                    self.hasher.update(&chunk);
-                    if chunk.len() as u64 == self.left {
-                        self.last = Some(chunk);
-                        continue;
-                    }
-                    return self.give(chunk);
-                }
-                Some(Err(error)) => {
-                    self.tell(Err(error.clone()));
-                    return Poll::Ready(Some(Err(error)));
-                }
-                None => {
-                    self.tell(Ok(self.hasher.clone()));
-                    return match self.last.take() {
-                        Some(last) => self.give(last),
-                        None => Poll::Ready(None),
-                    };
-                }
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
     }
 }

@@ -4,7 +4,7 @@
 use super::Remote;
 use super::fault::fault;
 use super::read::{self, SHA256};
-use super::upload::{Parted, SentPart};
+use super::parted::{Parted, SentPart};
 use crate::body;
 use crate::checksum::{Checksums, Crc32c, Hasher, hex};
 use crate::name::Place;

@@ -27,11 +27,11 @@ use tokio_rustls::TlsAcceptor;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 /// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server on a free port of 127.0.0.1, gone when dropped.
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     counts: Arc<Counts>,
     task: JoinHandle<()>,
 }
@@ -51,7 +51,7 @@ impl Drop for Server {
 
 impl Server {
     /// Serves HTTP/1.1 (and HTTP/2 with prior knowledge) in cleartext.
-    pub async fn start<F, R>(answer: F) -> Self
+    pub(crate) async fn start<F, R>(answer: F) -> Self
     where
         F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = Response<WasiBody>> + Send + 'static,
@@ -64,7 +64,7 @@ impl Server {
     }
 
     /// Serves TLS with what `acceptor` offers.
-    pub async fn start_tls<F, R>(acceptor: TlsAcceptor, answer: F) -> Self
+    pub(crate) async fn start_tls<F, R>(acceptor: TlsAcceptor, answer: F) -> Self
     where
         F: Fn(Request<Incoming>) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = Response<WasiBody>> + Send + 'static,
@@ -81,7 +81,7 @@ impl Server {
     }
 
     /// Hands every connection to `take`.
-    pub async fn raw<F, R>(take: F) -> Self
+    pub(crate) async fn raw<F, R>(take: F) -> Self
     where
         F: Fn(TcpStream, Counted) -> R + Send + 'static,
         R: Future<Output = ()> + Send + 'static,
@@ -94,11 +94,11 @@ impl Server {
             while let Ok((stream, _)) = listener.accept().await {
                 counted.accepted.fetch_add(1, Ordering::SeqCst);
                 counted.open.fetch_add(1, Ordering::SeqCst);
-                let closing = Counted(counted.clone());
+                let open = Open(counted.clone());
                 let served = take(stream, Counted(counted.clone()));
                 tokio::spawn(async move {
                     served.await;
-                    closing.0.open.fetch_sub(1, Ordering::SeqCst);
+                    drop(open);
                 });
             }
         });
@@ -106,30 +106,39 @@ impl Server {
     }
 
     /// Connections taken so far.
-    pub fn accepted(&self) -> usize {
+    pub(crate) fn accepted(&self) -> usize {
         self.counts.accepted.load(Ordering::SeqCst)
     }
 
     /// Connections open now.
-    pub fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.counts.open.load(Ordering::SeqCst)
     }
 
     /// Requests seen so far.
-    pub fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.counts.requests.load(Ordering::SeqCst)
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 }
 
+/// Counts a connection as open, until it ends or its task panics.
+struct Open(Arc<Counts>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// A connection's share in its server's counts.
-pub struct Counted(Arc<Counts>);
+pub(crate) struct Counted(Arc<Counts>);
 
 impl Counted {
-    pub fn request(&self) {
+    pub(crate) fn request(&self) {
         self.0.requests.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -156,17 +165,17 @@ fn watched(body: WasiBody) -> http_body_util::combinators::UnsyncBoxBody<Bytes, 
 }
 
 /// "hello", for tests that are not about the answer.
-pub async fn hello(_request: Request<Incoming>) -> Response<WasiBody> {
+pub(crate) async fn hello(_request: Request<Incoming>) -> Response<WasiBody> {
     Response::new(full("hello"))
 }
 
 /// The request's body comes back as it comes in.
-pub async fn echo(request: Request<Incoming>) -> Response<WasiBody> {
+pub(crate) async fn echo(request: Request<Incoming>) -> Response<WasiBody> {
     Response::new(request.into_body().map_err(Error::from).boxed_unsync())
 }
 
 /// What the server saw: the request line and its fields, one per line.
-pub async fn mirror(request: Request<Incoming>) -> Response<WasiBody> {
+pub(crate) async fn mirror(request: Request<Incoming>) -> Response<WasiBody> {
     let mut seen = format!("{} {} {:?}\n", request.method(), request.uri(), request.version());
     for (name, value) in request.headers() {
         seen += &format!("{name}: {}\n", value.to_str().expect("tests send ASCII"));
@@ -177,13 +186,13 @@ pub async fn mirror(request: Request<Incoming>) -> Response<WasiBody> {
 }
 
 /// Certificates of an authority made for one test.
-pub struct Authority {
+pub(crate) struct Authority {
     issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
-    pub pem: String,
+    pub(crate) pem: String,
 }
 
 impl Authority {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = rcgen::CertificateParams::default();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let key = rcgen::KeyPair::generate().expect("ring makes keys");
@@ -192,7 +201,7 @@ impl Authority {
     }
 
     /// A server certificate for `name`, offered with these protocols.
-    pub fn acceptor(&self, name: &str, alpn: &[&str]) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self, name: &str, alpn: &[&str]) -> TlsAcceptor {
         let key = rcgen::KeyPair::generate().expect("ring makes keys");
         let params = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a sound name");
         let certificate = params.signed_by(&key, &self.issuer).expect("the authority signs");
@@ -208,7 +217,7 @@ impl Authority {
         TlsAcceptor::from(Arc::new(config))
     }
 
-    pub fn write(&self, folder: &Path) -> std::path::PathBuf {
+    pub(crate) fn write(&self, folder: &Path) -> std::path::PathBuf {
         let path = folder.join("ca.pem");
         std::fs::write(&path, &self.pem).expect("the folder is writable");
         path
@@ -216,18 +225,18 @@ impl Authority {
 }
 
 /// Answers from a list, one entry per question; the last one again and again.
-pub struct Script {
+pub(crate) struct Script {
     answers: Vec<Vec<IpAddr>>,
     asked: AtomicUsize,
 }
 
 impl Script {
-    pub fn new(answers: &[&[&str]]) -> Arc<Self> {
+    pub(crate) fn new(answers: &[&[&str]]) -> Arc<Self> {
         let parse = |ips: &&[&str]| ips.iter().map(|ip| ip.parse().expect(ip)).collect();
         Arc::new(Self { answers: answers.iter().map(parse).collect(), asked: AtomicUsize::new(0) })
     }
 
-    pub fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 }
@@ -241,30 +250,30 @@ impl Resolve for Script {
 }
 
 /// Names resolve to loopback.
-pub fn loopback() -> Arc<Script> {
+pub(crate) fn loopback() -> Arc<Script> {
     Script::new(&[&["127.0.0.1"]])
 }
 
-pub fn client(config: Config) -> Client {
+pub(crate) fn client(config: Config) -> Client {
     Client::new(&config).expect("the test's configuration is sound")
 }
 
-pub fn bounded(bounds: Bounds) -> Client {
+pub(crate) fn bounded(bounds: Bounds) -> Client {
     client(Config { bounds, ..Config::default() })
 }
 
 /// The component `shop`, with these lines granted and nobody to call in-process.
-pub fn origin(lines: &[&str]) -> Origin {
+pub(crate) fn origin(lines: &[&str]) -> Origin {
     origin_with(lines, "", nobody())
 }
 
-pub fn nobody() -> Arc<Components> {
+pub(crate) fn nobody() -> Arc<Components> {
     Arc::new(|component, _request, _call| -> ComponentCall {
         Box::pin(async move { Err(CallError::NoSuchComponent(component)) })
     })
 }
 
-pub fn origin_with(lines: &[&str], limits: &str, components: Arc<Components>) -> Origin {
+pub(crate) fn origin_with(lines: &[&str], limits: &str, components: Arc<Components>) -> Origin {
     let text = format!(
         "spin_manifest_version = 2\n[application]\nname = \"test\"\n\
          [component.shop]\nsource = \"shop.wasm\"\nallowed_outbound_hosts = {lines:?}\n\
@@ -277,21 +286,21 @@ pub fn origin_with(lines: &[&str], limits: &str, components: Arc<Components>) ->
 }
 
 /// A call by a user, with this request id.
-pub fn call(request_id: &str) -> Call {
+pub(crate) fn call(request_id: &str) -> Call {
     let mut principal = Principal::anonymous(DEFAULT_TENANT);
     principal.subject = "u-1".to_owned();
     Call::new(request_id, Arc::new(principal))
 }
 
-pub fn get(uri: &str) -> Request<WasiBody> {
+pub(crate) fn get(uri: &str) -> Request<WasiBody> {
     Request::get(uri).body(full(Bytes::new())).expect("the test's URI is sound")
 }
 
-pub fn post(uri: &str, body: WasiBody) -> Request<WasiBody> {
+pub(crate) fn post(uri: &str, body: WasiBody) -> Request<WasiBody> {
     Request::post(uri).body(body).expect("the test's URI is sound")
 }
 
-pub fn options(
+pub(crate) fn options(
     connect_ms: Option<u64>,
     first_byte_ms: Option<u64>,
     between_bytes_ms: Option<u64>,
@@ -304,13 +313,13 @@ pub fn options(
 }
 
 /// The whole body as text.
-pub async fn text(response: Response<WasiBody>) -> String {
+pub(crate) async fn text(response: Response<WasiBody>) -> String {
     let bytes = response.into_body().collect().await.expect("the body arrives").to_bytes();
     String::from_utf8(bytes.to_vec()).expect("the body is text")
 }
 
 /// The error of a request that must not get a response.
-pub fn refusal(sent: Result<Response<WasiBody>, Error>) -> String {
+pub(crate) fn refusal(sent: Result<Response<WasiBody>, Error>) -> String {
     match sent {
         Ok(response) => panic!("the request got a response: {}", response.status()),
         Err(error) => format!("{error:?}"),
@@ -318,7 +327,7 @@ pub fn refusal(sent: Result<Response<WasiBody>, Error>) -> String {
 }
 
 /// Polls a condition until it holds.
-pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !condition() {
         assert!(tokio::time::Instant::now() < deadline, "it never came true that {what}");

@@ -68,8 +68,10 @@ async fn another_server_needs_a_line_that_names_it() {
     let role = format!("outside{}", uuid::Uuid::new_v4().simple());
     let host = fixture.database.host().await.unwrap();
     let name = fixture.database.name().to_owned();
-    let make = format!("create role {role} login password 'secret'; \
-                        grant connect on database \"{name}\" to {role}");
+    let make = format!(
+        "create role {role} login password 'secret'; \
+                        grant connect on database \"{name}\" to {role}"
+    );
     host.batch(&make).await.unwrap();
     let port = door(fixture.home.join("pg/run/.s.PGSQL.5432")).await;
     let address = format!("postgres://{role}:secret@127.0.0.1:{port}/{name}");
@@ -102,7 +104,7 @@ async fn another_server_needs_a_line_that_names_it() {
     owner.batch(&format!("drop role {role}")).await.unwrap();
 }
 
-#[tokio::test(start_paused = false)]
+#[tokio::test]
 async fn an_instance_holds_a_few_connections_and_others_wait_their_turn() {
     let fixture = fixture().await;
     let state = State::new(fixture.postgres.clone());
