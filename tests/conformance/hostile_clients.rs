@@ -38,7 +38,6 @@ async fn an_ambiguous_request_is_refused_and_nothing_is_read_after_it() {
         ("a bare line feed in the head", "x-a: b\ncontent-length: 0\r\n\r\n"),
         ("a bare carriage return", "x-a: b\rc\r\ncontent-length: 0\r\n\r\n"),
         ("a nul in a value", "x-a: b\0c\r\ncontent-length: 0\r\n\r\n"),
-        ("a broken chunk size", "transfer-encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n"),
     ] {
         let said = converse(&nexus, format!("{lengths}{head}{smuggled}").as_bytes()).await;
         let statuses = statuses(&said);
@@ -47,6 +46,17 @@ async fn an_ambiguous_request_is_refused_and_nothing_is_read_after_it() {
         assert!(refused, "{name}: {said}");
     }
     nexus.anonymous().get("/hello").await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_read_after_a_body_that_breaks_off() {
+    let nexus = host().await;
+    let chunks = "transfer-encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n";
+    let smuggled = "GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n";
+    let said = format!("POST / HTTP/1.1\r\nhost: x\r\n{chunks}{smuggled}");
+    let answers = converse(&nexus, said.as_bytes()).await;
+    // The guest may have answered before it came to the broken part.
+    assert!(statuses(&answers).len() <= 1, "a second request was read: {answers}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

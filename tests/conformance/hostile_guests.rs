@@ -7,7 +7,7 @@ use nexus_runtime::ComponentSnapshot;
 const LIMITS: &str = r#"
 wall_ms = 20000
 cpu_ms = 300
-first_byte_ms = 2000
+first_byte_ms = 5000
 stream_idle_ms = 1000
 memory_mib = 64
 body_in_bytes = 1000000

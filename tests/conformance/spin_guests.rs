@@ -3,7 +3,7 @@
 use nexus_harness::prelude::*;
 
 async fn host() -> Nexus {
-    Nexus::setup().manifest(manifest("[\"http://*.spin.internal\"]")).start().await
+    Nexus::setup().manifest(manifest("http://*.spin.internal")).start().await
 }
 
 fn manifest(outbound: &str) -> String {
@@ -26,7 +26,7 @@ component = "proxy"
 source = "{}"
 key_value_stores = ["default"]
 variables = {{ pg_url = "{{{{ pg_url }}}}", greeting = "{{{{ greeting }}}}, guest" }}
-allowed_outbound_hosts = {outbound}
+allowed_outbound_hosts = ["redis://nexus.internal", "postgres://nexus.internal", "{outbound}"]
 [component.proxy]
 source = "{}"
 "#,
@@ -215,7 +215,7 @@ async fn a_host_that_is_not_granted_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_of_everything_does_not_reach_private_addresses() {
-    let everything = manifest("[\"*://*:*\"]");
+    let everything = manifest("*://*:*");
     let nexus = Nexus::setup().manifest(everything).start().await;
     let client = nexus.anonymous();
     let own = nexus.address().port();
@@ -234,11 +234,8 @@ async fn a_grant_of_everything_does_not_reach_private_addresses() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_runs_on_a_real_redis_as_on_the_embedded_store() {
     let redis = Redis::start().await;
-    let grants = "[\"redis://nexus.internal\"]";
-    for setup in [
-        Nexus::setup().manifest(manifest(grants)),
-        Nexus::setup().manifest(manifest(grants)).redis(redis.url()),
-    ] {
+    let embedded = || Nexus::setup().manifest(manifest("http://*.spin.internal"));
+    for setup in [embedded(), embedded().redis(redis.url())] {
         let nexus = setup.start().await;
         let client = nexus.anonymous();
         let path = "/redis/key?address=redis://nexus.internal";

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const FLAGS: &str = "/api/core-os/v1/flags";
 
 /// Longer answers are cut: the walk should fit a few screens.
-const LINES_SHOWN_MAX: usize = 14;
+const LINES_SHOWN_MAX: usize = 18;
 
 /// Prepares the machine, builds, starts the host and walks through the first service.
 pub fn run(ws: &Workspace) -> Result<()> {
@@ -185,6 +185,10 @@ impl Walk {
 
     fn curl(&self, request: &Request) -> String {
         let mut words = vec!["curl -i".to_owned()];
+        // curl infers GET, and POST where there is a body.
+        if !matches!(http::verb(request), "GET" | "POST") {
+            words.push(format!("-X {}", http::verb(request)));
+        }
         if request.token.is_some() {
             words.push("-H \"authorization: Bearer $(cat .nexus/dev-token)\"".into());
         }
@@ -219,5 +223,5 @@ fn a_long_answer_is_cut_and_says_so() {
     let text = serde_json::to_string(&numbers).expect("numbers are JSON");
     let shown = shown(&text);
     assert_eq!(shown.lines().count(), LINES_SHOWN_MAX + 1);
-    assert!(shown.ends_with("… and 28 more lines"), "{shown}");
+    assert!(shown.ends_with("… and 24 more lines"), "{shown}");
 }

@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 const READY_LIMIT: Duration = Duration::from_secs(180);
 /// The host gives open requests 30 s to end; then it stops its database.
 const DOWN_LIMIT: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(10);
+/// Every poll is a line in the host's access log.
+const POLL: Duration = Duration::from_millis(50);
 
 /// How to start.
 #[derive(Debug, Clone, Default)]
@@ -82,7 +83,10 @@ pub fn start_detached(ws: &Workspace, up: &Up) -> Result<Duration> {
     }
     let began = Instant::now();
     let mut child = command.spawn().context("start the host")?;
-    progress::stage("start the host", || wait_until_ready(&mut child, &log))?;
+    let address = public_address()?;
+    progress::stage("start the host", || {
+        wait_until_ready(address, &mut child, &log, POLL)
+    })?;
     Ok(began.elapsed())
 }
 
@@ -143,18 +147,17 @@ pub fn admin_address() -> Result<SocketAddr> {
     reachable("NEXUS_ADMIN_LISTEN", "127.0.0.1:8081")
 }
 
-/// Polls `/ready` until it is 200.
+/// Asks `/ready` at `address`, every `poll`, until it is 200.
 ///
 /// # Errors
 ///
 /// When the host ends, or is not ready in time; the end of its log is part of the text.
-pub fn wait_until_ready(child: &mut Child, log: &Path) -> Result<()> {
-    let address = public_address()?;
-    wait_until_ready_at(address, child, log)
-}
-
-/// As [`wait_until_ready`], at an address that the caller chose.
-pub fn wait_until_ready_at(address: SocketAddr, child: &mut Child, log: &Path) -> Result<()> {
+pub fn wait_until_ready(
+    address: SocketAddr,
+    child: &mut Child,
+    log: &Path,
+    poll: Duration,
+) -> Result<()> {
     let began = Instant::now();
     let ready = Request {
         path: "/ready",
@@ -172,14 +175,14 @@ pub fn wait_until_ready_at(address: SocketAddr, child: &mut Child, log: &Path) -
             Ok(reply) if reply.status == 200 => return Ok(()),
             Ok(reply) => last = format!("{} {}", reply.status, reply.body),
             // Not listening yet.
-            Err(error) => last.clone_from(&format!("{error:#}")),
+            Err(error) => last = format!("{error:#}"),
         }
         if began.elapsed() > READY_LIMIT {
             let seconds = READY_LIMIT.as_secs();
             let tail = shell::tail(log, 30);
             bail!("not ready after {seconds} s ({last}); its last words:\n{tail}");
         }
-        std::thread::sleep(POLL);
+        std::thread::sleep(poll);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Sockets that accept: bound once per address when the trigger is made, then once more for each
-//! shard with SO_REUSEPORT, so that the kernel spreads connections over the shards.
+//! Sockets that accept: one per address when the trigger is made, then one more for each further
+//! shard, with SO_REUSEPORT, so that the kernel spreads connections over the shards.
 
 use anyhow::Context as _;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -28,7 +28,9 @@ impl Bound {
                 .bind(&address.into())
                 .with_context(|| format!("listen on {address}: is another host running?"))?;
         }
-        let first = shared(address)?;
+        // Listening at once: whoever connects while the host starts waits instead of being refused,
+        // and the next host's probe finds us.
+        let first = listening(address)?;
         let bound = first.local_addr()?.as_socket().context("read the listener's address")?;
         Ok(Self { address: bound, tls, first })
     }
@@ -36,14 +38,9 @@ impl Bound {
     /// One listener per shard.
     pub(crate) fn listeners(self, shards: usize) -> anyhow::Result<Vec<TcpListener>> {
         let address = self.address;
-        let more = (1..shards).map(|_| shared(address));
+        let more = (1..shards).map(|_| listening(address));
         let sockets = std::iter::once(Ok(self.first)).chain(more);
-        let listening = sockets.map(|socket| {
-            let socket = socket?;
-            socket.listen(BACKLOG).with_context(|| format!("listen on {address}"))?;
-            Ok(TcpListener::from(socket))
-        });
-        listening.collect()
+        sockets.map(|socket| Ok(TcpListener::from(socket?))).collect()
     }
 }
 
@@ -59,14 +56,17 @@ fn socket(address: SocketAddr) -> anyhow::Result<Socket> {
     Ok(socket)
 }
 
-fn shared(address: SocketAddr) -> anyhow::Result<Socket> {
+fn listening(address: SocketAddr) -> anyhow::Result<Socket> {
     let socket = socket(address)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     // Linux hands these on to accepted sockets.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(PEER_CHECK))?;
-    socket.bind(&address.into()).with_context(|| format!("listen on {address}"))?;
+    socket
+        .bind(&address.into())
+        .and_then(|()| socket.listen(BACKLOG))
+        .with_context(|| format!("listen on {address}"))?;
     Ok(socket)
 }
 

@@ -198,9 +198,11 @@ pub struct Problem {
     pub title: String,
     /// The HTTP status again.
     pub status: u16,
-    /// What is the matter, for a person.
+    /// What is the matter, for a person; a problem may have nothing to add to its title.
+    #[serde(default)]
     pub detail: String,
     /// The request id.
+    #[serde(default)]
     pub instance: String,
     /// The fields that are wrong, where that is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

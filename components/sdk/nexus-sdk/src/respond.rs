@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::extract::Json;
 
-/// 201 with the thing as JSON and, from its `id`, `location: <path asked for>/<id>`.
+/// 201 with the thing as JSON and, from its `id` (or its `key`, where people choose the name),
+/// `location: <path asked for>/<id>`.
 #[derive(Debug)]
 pub struct Created<T>(pub T);
 
@@ -29,7 +30,7 @@ pub(crate) struct CreatedId(pub(crate) String);
 impl<T: Serialize> IntoResponse for Created<T> {
     fn into_response(self) -> Response {
         let value = serde_json::to_value(&self.0).ok();
-        let id = value.and_then(|value| match value.get("id")? {
+        let id = value.and_then(|value| match value.get("id").or_else(|| value.get("key"))? {
             serde_json::Value::String(id) => Some(id.clone()),
             serde_json::Value::Number(id) => Some(id.to_string()),
             _ => None,

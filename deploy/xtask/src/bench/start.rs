@@ -10,10 +10,13 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A restart should be over before somebody wonders.
 const READY_MS_BOUND: f64 = 2_000.0;
+
+/// How exact the time is.
+const POLL: Duration = Duration::from_millis(5);
 
 pub(super) fn run(ws: &Workspace, bench: &Bench) -> Result<Vec<Figure>> {
     let home = ws.target.join("bench/start");
@@ -70,7 +73,7 @@ fn measure(ws: &Workspace, home: &Path) -> Result<Sample> {
         .stderr(err);
     let began = Instant::now();
     let mut host = Running(command.spawn().context("start the host")?);
-    up::wait_until_ready_at(public, &mut host.0, &log)?;
+    up::wait_until_ready(public, &mut host.0, &log, POLL)?;
     let ready_ms = began.elapsed().as_secs_f64() * 1_000.0;
     let resident_mib = resident_mib(host.0.id());
     host.stop()?;

@@ -54,6 +54,11 @@ fn readmes(root: &Path, files: &[PathBuf], report: &mut Report) {
             }
         }
     }
+    for path in files.iter().filter(|path| path.ends_with("README.md")) {
+        if std::fs::metadata(root.join(path)).is_ok_and(|file| file.len() == 0) {
+            report.violation(path.display(), "is empty");
+        }
+    }
     for (folder, inside) in children {
         if inside.len() < CHILDREN_NEEDING_README || is_inside_a_unit(root, folder) {
             continue;

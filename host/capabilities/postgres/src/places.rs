@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a call waits for another of its instance to give a connection back.
-const TURN: Duration = Duration::from_secs(3);
+const TURN: Duration = Duration::from_secs(1);
 
 /// What an instance keeps: the capability, and a place for each connection it may hold.
 #[derive(Clone)]

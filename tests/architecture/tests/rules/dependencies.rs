@@ -11,23 +11,13 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
         "host/nexus",
         &["host/*", "host/capabilities/*", "triggers/*"],
     ),
-    (
-        "host/admin",
-        &[
-            "host/rollout",
-            "host/runtime",
-            "host/storage",
-            "host/observability",
-        ],
-    ),
-    (
-        "host/rollout",
-        &["host/runtime", "host/storage", "host/observability"],
-    ),
-    ("host/runtime", &["host/observability"]),
-    ("host/storage", &["host/observability"]),
-    ("host/observability", &[]),
-    ("host/redis_link", &[]),
+    ("host/admin", &UPPER_HOST),
+    ("host/rollout", &UPPER_HOST),
+    ("host/runtime", &["host/observability", UNIFY]),
+    ("host/storage", &["host/observability", UNIFY]),
+    ("host/observability", &[UNIFY]),
+    ("host/redis_link", &[UNIFY]),
+    (UNIFY, &[]),
     // Ways in and interfaces never know one another.
     ("host/capabilities/*", &LOWER_HOST),
     ("triggers/*", &LOWER_HOST),
@@ -64,12 +54,25 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("deploy/xtask", &[]),
 ];
 
-const LOWER_HOST: [&str; 4] = [
+const LOWER_HOST: [&str; 5] = [
     "host/runtime",
     "host/storage",
     "host/observability",
     "host/redis_link",
+    UNIFY,
 ];
+
+/// `admin` is written over `rollout`, and never the other way round.
+const UPPER_HOST: [&str; 5] = [
+    "host/rollout",
+    "host/runtime",
+    "host/storage",
+    "host/observability",
+    UNIFY,
+];
+
+/// No code: the features that native crates agree on.
+const UNIFY: &str = "host/unify";
 
 /// What any crate's tests may use besides.
 const TESTS_MAY_USE: [&str; 2] = ["tests/harness", "host/redis_link"];

@@ -79,7 +79,11 @@ fn a_service_is_named_as_its_folder_and_becomes_one_wasm() {
 
 #[test]
 fn dependencies_are_versioned_in_one_place() {
-    check_all(|_, manifest| {
+    check_all(|package, manifest| {
+        // A list of features that others' dependencies need, versions and all.
+        if graph::folder(package) == "host/unify" {
+            return None;
+        }
         let tables = ["dependencies", "dev-dependencies", "build-dependencies"];
         let own = tables
             .iter()

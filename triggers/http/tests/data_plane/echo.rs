@@ -135,7 +135,7 @@ impl Echo {
             ["status", status] => Ok(odd(status)),
             ["trap"] => Err(CallError::Trapped("unreachable".into())),
             ["cut"] => Ok(cut()),
-            ["openapi.json"] => Ok(http::Response::new(full(
+            [.., "openapi.json"] => Ok(http::Response::new(full(
                 json!({ "paths": { "/api/echo/v1/words": { "get": {} } } }).to_string(),
             ))),
             _ => Ok(describe(request, call).await),

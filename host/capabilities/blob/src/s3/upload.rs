@@ -201,7 +201,7 @@ impl Remote {
         attributes: &Attributes,
     ) -> Result<String, BlobError> {
         let id = self.create_upload(to, attributes, None).await?;
-        let mut parted = Parted::new(self.clone(), to.clone(), id.clone());
+        let parted = Parted::new(self.clone(), to.clone(), id.clone());
         let (size, step) = (source.object.size, self.settings.copy_bytes_max);
         let mut parts = Vec::new();
         for (number, first) in (1..).zip((0..size).step_by(step as usize)) {

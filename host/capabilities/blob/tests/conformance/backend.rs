@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 pub(crate) const OBJECT_BYTES_MAX: u64 = 256 << 20;
 
 pub(crate) enum Kind {
-    Folder(Folder),
+    Folder,
     S3(S3),
 }
 
@@ -56,7 +56,7 @@ impl Backend {
             async move { Ok::<_, BlobError>(door.serve(request).await) }
         });
         folder.ready().await.unwrap();
-        Self { store: Arc::new(folder.clone()), kind: Kind::Folder(folder), root }
+        Self { store: Arc::new(folder), kind: Kind::Folder, root }
     }
 
     pub(crate) async fn s3() -> Self {

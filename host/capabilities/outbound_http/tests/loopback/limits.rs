@@ -116,7 +116,8 @@ async fn an_answer_that_is_not_http_is_a_protocol_error() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let server = Server::raw(|mut stream, _counted| async move {
         let mut request = [0; 1024];
-        stream.read(&mut request).await.expect("a request arrives");
+        let read = stream.read(&mut request).await.expect("a request arrives");
+        assert!(read > 0, "the client closed");
         stream.write_all(b"SSH-2.0-OpenSSH_9.6\r\n\r\n").await.expect("the client reads");
     })
     .await;
@@ -130,7 +131,8 @@ async fn a_response_cut_short_is_incomplete() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let server = Server::raw(|mut stream, _counted| async move {
         let mut request = [0; 1024];
-        stream.read(&mut request).await.expect("a request arrives");
+        let read = stream.read(&mut request).await.expect("a request arrives");
+        assert!(read > 0, "the client closed");
         let head = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf";
         stream.write_all(head).await.expect("the client reads");
     })

@@ -7,13 +7,18 @@ use http::Response;
 use http_body_util::BodyExt as _;
 use spin_sdk::http::{BoxBody, FullBody, Request, box_body};
 use spin_sdk::pg::Connection;
+use spin_sdk::time::sleep;
 use spin_sdk::{http_service, wasip3};
 use std::hint::black_box;
+use std::time::Duration;
+
+/// Longer than any limit. A guest that waits for nothing at all is a deadlock, and a trap.
+const FOREVER: Duration = Duration::from_secs(24 * 3600);
 
 #[http_service]
 async fn serve(request: Request) -> Result<Response<BoxBody>> {
     let address = request.uri().query().unwrap_or_default().to_string();
-    match request.uri().path().trim_matches('/') {
+    match request.uri().path().rsplit('/').next().unwrap_or_default() {
         "hello" => text("hello"),
         "endless-loop" => endless_loop(),
         "endless-allocation" => endless_allocation(),
@@ -23,7 +28,7 @@ async fn serve(request: Request) -> Result<Response<BoxBody>> {
         "trap-mid-response" => trap_mid_response(),
         "huge-headers" => huge_headers(),
         "never-ending-body" => never_ending_body(),
-        "never-answers" => std::future::pending().await,
+        "never-answers" => never_answers().await,
         "answers-then-hangs" => answers_then_hangs(),
         "stalled-body" => stalled_body(),
         "log-flood" => log_flood(),
@@ -74,6 +79,8 @@ fn trap_mid_response() -> Result<Response<BoxBody>> {
     let (mut sender, body) = spin_sdk::http::body::stream::<Bytes>();
     wasip3::spawn(async move {
         let _open = sender.send(Bytes::from_static(b"the first part")).await;
+        // By then the first part is on its way.
+        sleep(Duration::from_millis(200)).await;
         std::process::abort();
     });
     Ok(Response::new(box_body(body)))
@@ -96,8 +103,13 @@ fn never_ending_body() -> Result<Response<BoxBody>> {
     Ok(Response::new(box_body(body)))
 }
 
+async fn never_answers() -> Result<Response<BoxBody>> {
+    sleep(FOREVER).await;
+    text("at last")
+}
+
 fn answers_then_hangs() -> Result<Response<BoxBody>> {
-    wasip3::spawn(std::future::pending());
+    wasip3::spawn(sleep(FOREVER));
     text("answered")
 }
 
@@ -105,7 +117,7 @@ fn stalled_body() -> Result<Response<BoxBody>> {
     let (mut sender, body) = spin_sdk::http::body::stream::<Bytes>();
     wasip3::spawn(async move {
         let _open = sender.send(Bytes::from_static(b"and then nothing")).await;
-        std::future::pending::<()>().await;
+        sleep(FOREVER).await;
     });
     Ok(Response::new(box_body(body)))
 }
