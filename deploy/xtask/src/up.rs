@@ -163,24 +163,21 @@ pub fn wait_until_ready(
         path: "/ready",
         ..Request::default()
     };
-    let mut last = String::from("no answer yet");
     loop {
         if let Some(status) = child.try_wait().context("look at the host")? {
-            bail!(
-                "the host ended ({status}); its last words:\n{}",
-                shell::tail(log, 30)
-            );
+            let tail = shell::tail(log, 30);
+            bail!("the host ended ({status}); its last words:\n{tail}");
         }
-        match http::send(address, &ready) {
+        let answer = match http::send(address, &ready) {
             Ok(reply) if reply.status == 200 => return Ok(()),
-            Ok(reply) => last = format!("{} {}", reply.status, reply.body),
+            Ok(reply) => format!("{} {}", reply.status, reply.body),
             // Not listening yet.
-            Err(error) => last = format!("{error:#}"),
-        }
+            Err(error) => format!("{error:#}"),
+        };
         if began.elapsed() > READY_LIMIT {
             let seconds = READY_LIMIT.as_secs();
             let tail = shell::tail(log, 30);
-            bail!("not ready after {seconds} s ({last}); its last words:\n{tail}");
+            bail!("not ready after {seconds} s ({answer}); its last words:\n{tail}");
         }
         std::thread::sleep(poll);
     }

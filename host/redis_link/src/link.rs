@@ -191,7 +191,7 @@ impl Shared {
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(Some(ANSWER_LIMIT))
             .set_pipeline_buffer_size(PIPELINE_DEPTH);
-        let (connection, driver) =
+        let (mut connection, driver) =
             MultiplexedConnection::new_with_config(&self.identity(), socket, config)
                 .await
                 .map_err(|error| error.to_string())?;
@@ -202,6 +202,10 @@ impl Shared {
             driver.await;
             closing.store(false, Ordering::Release);
         });
+        // A socket is opened by the server's kernel; only an answer shows that Redis is there and
+        // takes these credentials. Once per connection, not per command.
+        let pong = connection.send_packed_command(&redis::cmd("PING")).await;
+        pong.and_then(Value::extract_error).map_err(|error| error.to_string())?;
         Ok(Live { connection, open })
     }
 

@@ -91,6 +91,9 @@ impl Body for Guarded {
                     Poll::Pending => Poll::Pending,
                 }
             }
+            Poll::Ready(None) if this.running.is_cut_short() => {
+                this.cut(Error::HttpResponseIncomplete)
+            }
             done => done,
         }
     }

@@ -75,6 +75,11 @@ impl Running {
         self.expired.load(Relaxed)
     }
 
+    /// The instance was lost, so a body that ends now did not end by itself.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        self.worker.get().is_some_and(|watch| watch.broken.load(Relaxed))
+    }
+
     /// The response's body flows: its instance is waited for.
     pub(crate) fn stream_begins(&self) {
         if let Some(watch) = self.worker.get() {
@@ -146,6 +151,8 @@ pub(crate) struct Watch {
     /// True when all calls wait for something: only then may another CPU-bound one come in.
     quiet: AtomicBool,
     retired: AtomicBool,
+    /// The instance is being lost: what ends from now on was cut short.
+    broken: AtomicBool,
     live: AtomicU32,
     /// Calls accepted, answered or not, that have not expired.
     waited_for: AtomicU32,
@@ -165,6 +172,7 @@ impl Watch {
             cpu_nanos: AtomicU64::new(0),
             quiet: AtomicBool::new(true),
             retired: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             live: AtomicU32::new(0),
             waited_for: AtomicU32::new(0),
             idle: AtomicBool::new(false),
@@ -323,10 +331,15 @@ async fn serve(
     let first_look = IDLE_MAX.min(pool.revision.limits.wall);
     let mut alarm = pin!(tokio::time::sleep(first_look));
     let mut idle_since: Option<Instant> = None;
+    let lost = |error: wasmtime::Error| {
+        // Said before anything of the store is dropped: a body must not look whole.
+        watch.broken.store(true, Relaxed);
+        Poll::Ready(Err(error))
+    };
     poll_fn(|cx| {
         loop {
             if let Poll::Ready(result) = cpu.poll(inside.as_mut(), cx) {
-                return Poll::Ready(result.and_then(|ended| ended));
+                return result.and_then(|ended| ended).map_or_else(&lost, |()| Poll::Ready(Ok(())));
             }
             if watch.quiet.swap(true, Relaxed) {
                 break;
@@ -337,7 +350,7 @@ async fn serve(
         if retired && watch.live.load(Relaxed) > 0 && watch.waited_for.load(Relaxed) == 0 {
             let limit = pool.revision.limits.first_byte;
             let error = CallError::FirstByteTimeout { limit };
-            return Poll::Ready(Err(Killed { error, culprit: None }.into()));
+            return lost(Killed { error, culprit: None }.into());
         }
         let idle = watch.idle.load(Relaxed);
         idle_since = if idle { idle_since.or_else(|| Some(Instant::now())) } else { None };
@@ -353,7 +366,7 @@ async fn serve(
             if overdue {
                 let limit = pool.revision.limits.wall;
                 let error = CallError::WallTimeout { limit };
-                return Poll::Ready(Err(Killed { error, culprit: None }.into()));
+                return lost(Killed { error, culprit: None }.into());
             }
             alarm.as_mut().reset(until.into());
         }

@@ -175,12 +175,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadGuard<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = ready!(Pin::new(&mut self.wire).poll_flush(cx));
+        ready!(Pin::new(&mut self.wire).poll_flush(cx))?;
         self.flushed = true;
         if self.refused.is_some() {
             self.exchanges.wake();
+        } else if self.scanner.is_between() && self.wait(cx).is_ready() {
+            // The silence begins here: hyper has asked for bytes before, and does not ask again
+            // until there are some. If it is over at once, the next read shall say so.
+            cx.waker().wake_by_ref();
         }
-        Poll::Ready(result)
+        Poll::Ready(Ok(()))
     }
 
     /// Nothing yet: the connection may have a last word, and shuts the wire down itself.

@@ -191,19 +191,20 @@ fn count(reply: Reply) -> Result<u32, RedisError> {
     number(reply).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
 }
 
-/// Narrows a scan to the component's own keys.
+/// Narrows a scan to the component's own keys. (Of several patterns the last one counts.)
 fn scan_own(prefix: &Bytes, arguments: &mut Vec<Bytes>) {
     let mut options = arguments.iter_mut().skip(1);
-    while let Some(option) = options.next() {
-        if let Some(value) = options.next()
-            && option.eq_ignore_ascii_case(b"match")
-        {
+    let mut narrowed = false;
+    while let (Some(option), Some(value)) = (options.next(), options.next()) {
+        if option.eq_ignore_ascii_case(b"match") {
             *value = prefixed(prefix, value);
-            return;
+            narrowed = true;
         }
     }
-    arguments.push(Bytes::from_static(b"MATCH"));
-    arguments.push(prefixed(prefix, b"*"));
+    if !narrowed {
+        arguments.push(Bytes::from_static(b"MATCH"));
+        arguments.push(prefixed(prefix, b"*"));
+    }
 }
 
 /// The names in a page of a scan, as the component knows them.

@@ -76,43 +76,26 @@ async fn limits_and_problems_are_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_stream_and_a_cancelled_stream_ends_its_call() {
     let host = Host::start();
-    eprintln!("STEP 1");
     let (sender, _driver) = connected(&host).await;
-    eprintln!("STEP 2");
     let body = vec![7; 3 << 20];
-    eprintln!("STEP 3");
     let echoed = send(&sender, Request::post("http://a/echo/stream"), body.clone()).await;
-    eprintln!("STEP 4");
     assert!(echoed.body == body);
-    eprintln!("STEP 5");
 
     let events = request("/echo/events").body(Full::new(Bytes::new())).unwrap();
-    eprintln!("STEP 6");
     let response = within(sender.clone().send_request(events)).await.unwrap();
-    eprintln!("STEP 7");
     let mut body = response.into_body();
-    eprintln!("STEP 8");
     host.echo.emit("data: 1\n\n");
-    eprintln!("STEP 9");
     let frame = within(body.frame()).await.unwrap().unwrap();
-    eprintln!("STEP 10");
     assert_eq!(frame.into_data().unwrap(), "data: 1\n\n");
-    eprintln!("STEP 11");
+    drop(body);
 
     let held = request("/echo/hold").body(Full::new(Bytes::new())).unwrap();
-    eprintln!("STEP 12");
     let mut again = sender.clone();
-    eprintln!("STEP 13");
     let held = tokio::spawn(async move { again.send_request(held).await.map(drop) });
-    eprintln!("STEP 14");
     until("the call waits", || host.echo.holding() == 1).await;
-    eprintln!("STEP 15");
     held.abort();
-    eprintln!("STEP 16");
     until("the call is dropped", || host.echo.dropped() == 1).await;
-    eprintln!("STEP 17");
     host.stop().await;
-    eprintln!("STEP 18");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,60 +92,37 @@ async fn a_slow_head_is_answered_408_and_a_silent_client_let_go() {
         config.limits.keep_alive = Duration::from_millis(300);
     });
     let mut slow = Raw::open(host.address()).await;
-    eprintln!("STEP 1");
     let began = Instant::now();
-    eprintln!("STEP 2");
     slow.say("GET /echo/x HTTP/1.1\r\nHost").await;
-    eprintln!("STEP 3");
     let answer = slow.answer().await.unwrap();
-    eprintln!("STEP 4");
     answer.is_problem(408, "head-timeout");
-    eprintln!("STEP 5");
     assert!(began.elapsed() >= Duration::from_millis(190));
-    eprintln!("STEP 6");
     slow.is_closed().await;
-    eprintln!("STEP 7");
 
     let mut silent = Raw::open(host.address()).await;
-    eprintln!("STEP 8");
     silent.is_closed().await;
-    eprintln!("STEP 9");
 
     // A trickle does not buy time, also not on a connection that has been useful.
     let mut trickle = Raw::open(host.address()).await;
-    eprintln!("STEP 10");
     trickle.say("GET /echo/ignore HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    eprintln!("STEP 11");
     assert_eq!(trickle.answer().await.unwrap().text(), "ignored");
-    eprintln!("STEP 12");
     let began = Instant::now();
-    eprintln!("STEP 13");
     let mut said = 0;
-    eprintln!("STEP 14");
     while began.elapsed() < Duration::from_millis(250) {
         let _gone = within(trickle.stream.try_write_byte(said)).await;
         said += 1;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     trickle.answer().await.unwrap().is_problem(408, "head-timeout");
-    eprintln!("STEP 15");
 
     let mut idle = Raw::open(host.address()).await;
-    eprintln!("STEP 16");
     idle.say("GET /echo/ignore HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    eprintln!("STEP 17");
     assert_eq!(idle.answer().await.unwrap().text(), "ignored");
-    eprintln!("STEP 18");
     let began = Instant::now();
-    eprintln!("STEP 19");
     idle.is_closed().await;
-    eprintln!("STEP 20");
     assert!(began.elapsed() >= Duration::from_millis(250), "kept alive for a while");
-    eprintln!("STEP 21");
     assert_eq!(host.snapshot().timeouts, 2);
-    eprintln!("STEP 22");
     host.stop().await;
-    eprintln!("STEP 23");
 }
 
 /// Writes byte `n` of an endless header field.

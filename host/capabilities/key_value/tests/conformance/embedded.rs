@@ -81,7 +81,7 @@ async fn a_full_store_refuses_growth_and_takes_it_again_when_there_is_room() {
     assert_eq!(full, KeyValueError::Full { limit: 10_000 });
     assert_eq!(written, 9);
     store.set(LABEL, "key-0", vec![0; 900].into()).await.unwrap();
-    store.set(LABEL, "key-0", vec![0; 1100].into()).await.unwrap();
+    store.set(LABEL, "key-0", vec![0; 1000].into()).await.unwrap();
     assert!(store.set(LABEL, "key-0", vec![0; 9000].into()).await.is_err());
     store.delete(LABEL, "key-1").await.unwrap();
     store.set(LABEL, "again", vec![0; 900].into()).await.unwrap();

@@ -33,10 +33,13 @@ pub(crate) fn rpop(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
 }
 
 fn pop(keyspace: &mut Keyspace, arguments: &[Bytes], end: End) -> Outcome {
-    let many = arguments.get(1).map(|n| integer(n)).transpose()?;
-    let many = many.map(usize::try_from).transpose().map_err(|_| {
-        RedisError::refused("ERR", "value is out of range, must be positive")
-    })?;
+    let positive = |n: &Bytes| usize::try_from(integer(n).ok()?).ok();
+    let many = match arguments.get(1) {
+        None => None,
+        Some(n) => Some(positive(n).ok_or_else(|| {
+            RedisError::refused("ERR", "value is out of range, must be positive")
+        })?),
+    };
     if keyspace.read::<Items>(&arguments[0])?.is_none() {
         return Ok(Reply::Nil);
     }

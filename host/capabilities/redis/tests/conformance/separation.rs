@@ -30,7 +30,8 @@ async fn separates(redis: &Redis) {
         ("SCAN 0 MATCH *other* COUNT 100", &[]),
         ("SCAN 0 MATCH nexus* COUNT 100", &[]),
         ("SCAN 0 COUNT 100 TYPE MATCH", &[]),
-        ("SCAN 0 MATCH x MATCH * COUNT 100", &[]),
+        ("SCAN 0 MATCH x MATCH * COUNT 100", &["key"]),
+        ("SCAN 0 MATCH * MATCH x COUNT 100", &[]),
     ] {
         let Reply::List(parts) = run(&backlog, line).await else { panic!("{line}") };
         let names = expected.iter().map(|name| Reply::Bytes(name.as_bytes().to_vec())).collect();

@@ -123,9 +123,9 @@ fn stalled_body() -> Result<Response<BoxBody>> {
 }
 
 fn log_flood() -> Result<Response<BoxBody>> {
-    let line = "x".repeat(100_000);
-    for _ in 0..2_000 {
-        println!("{line}");
+    println!("{}", "x".repeat(1_000_000));
+    for number in 0..50_000 {
+        println!("line {number}");
     }
     text("flooded")
 }
