@@ -86,7 +86,8 @@ async fn what_is_too_large_has_its_own_status() {
 async fn methods_that_open_tunnels_are_refused() {
     let nexus = host().await;
     for method in ["CONNECT x:443", "TRACE /"] {
-        let said = converse(&nexus, format!("{method} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await;
+        let said =
+            converse(&nexus, format!("{method} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await;
         let refused = statuses(&said).iter().all(|s| ["400", "405", "501"].contains(s));
         assert!(refused, "{method}: {said}");
     }

@@ -63,16 +63,14 @@ impl Stage {
 
     /// The path, asked while a neighbour is asked all the time.
     async fn try_out(&self, path: &str) -> Answer {
-        let (answer, neighbours) = tokio::join!(
-            async { self.client.get(&format!("/hostile/{path}")).await },
-            async {
+        let (answer, neighbours) =
+            tokio::join!(async { self.client.get(&format!("/hostile/{path}")).await }, async {
                 for _ in 0..50 {
                     let answer = self.client.get("/neighbour/hello").await.ok();
                     assert_eq!(answer.text(), "hello");
                 }
                 50
-            }
-        );
+            });
         assert_eq!(neighbours, 50);
         answer
     }

@@ -207,7 +207,9 @@ async fn a_neighbour_is_asked_in_process_and_sees_who_asks() {
 async fn a_host_that_is_not_granted_is_refused() {
     let nexus = host().await;
     let client = nexus.anonymous();
-    for url in ["http://example.com/", "http://169.254.169.254/latest/meta-data", "http://10.0.0.1/"] {
+    for url in
+        ["http://example.com/", "http://169.254.169.254/latest/meta-data", "http://10.0.0.1/"]
+    {
         let refused = client.get(&format!("/fetch?url={url}")).await.status(424).text();
         assert!(refused.contains("Denied") || refused.contains("Prohibited"), "{url}: {refused}");
     }

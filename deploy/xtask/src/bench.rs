@@ -61,6 +61,8 @@ impl Figure {
         bound: Option<f64>,
         bench: &Bench,
     ) -> Option<Self> {
+        // Microseconds of a millisecond are noise.
+        samples.iter_mut().for_each(|sample| *sample = (*sample * 1_000.0).round() / 1_000.0);
         samples.sort_by(f64::total_cmp);
         let (min, max) = (*samples.first()?, *samples.last()?);
         let middle = samples.len() / 2;
@@ -72,17 +74,7 @@ impl Figure {
         };
         let profile = if bench.development { "dev" } else { "release" };
         let runs = samples.len();
-        Some(Self {
-            suite,
-            metric,
-            unit,
-            runs,
-            min,
-            median,
-            max,
-            bound,
-            profile,
-        })
+        Some(Self { suite, metric, unit, runs, min, median, max, bound, profile })
     }
 
     fn is_beyond_bound(&self) -> bool {
@@ -94,13 +86,7 @@ impl Figure {
 pub fn run(ws: &Workspace, bench: &Bench) -> Result<()> {
     let chosen = chosen(bench.suite.as_deref())?;
     doctor::ensure(ws, Purpose::Run)?;
-    stage::build(
-        ws,
-        &Wanted {
-            release: !bench.development,
-            ..Wanted::default()
-        },
-    )?;
+    stage::build(ws, &Wanted { release: !bench.development, ..Wanted::default() })?;
     let mut beyond = Vec::new();
     for suite in chosen {
         let what = format!("bench {}: {}", suite.name, suite.about);
@@ -125,10 +111,7 @@ fn chosen(name: Option<&str>) -> Result<Vec<&'static Suite>> {
     if let Some(suite) = SUITES.iter().find(|suite| suite.name == name) {
         return Ok(vec![suite]);
     }
-    let all: Vec<_> = SUITES
-        .iter()
-        .map(|it| format!("  {}  {}", it.name, it.about))
-        .collect();
+    let all: Vec<_> = SUITES.iter().map(|it| format!("  {}  {}", it.name, it.about)).collect();
     bail!("there is no suite {name:?}; there are:\n{}", all.join("\n"))
 }
 
@@ -137,17 +120,7 @@ fn tell(figure: &Figure, json: bool) -> Result<()> {
         println!("{}", serde_json::to_string(figure)?);
         return Ok(());
     }
-    let Figure {
-        suite,
-        metric,
-        unit,
-        runs,
-        min,
-        median,
-        max,
-        bound,
-        profile,
-    } = figure;
+    let Figure { suite, metric, unit, runs, min, median, max, bound, profile } = figure;
     let bound = bound.map_or(String::new(), |bound| format!("  (bound {bound} {unit})"));
     println!(
         "{suite:<8} {metric:<16} min {min:>9.1}  median {median:>9.1}  max {max:>9.1} {unit:<4} \
@@ -161,13 +134,7 @@ mod tests {
     use super::*;
 
     fn bench() -> Bench {
-        Bench {
-            suite: None,
-            runs: 3,
-            json: false,
-            check: true,
-            development: true,
-        }
+        Bench { suite: None, runs: 3, json: false, check: true, development: true }
     }
 
     fn figure(samples: &[f64], bound: Option<f64>) -> Figure {
@@ -189,10 +156,7 @@ mod tests {
 
     #[test]
     fn an_unknown_suite_is_answered_with_those_that_exist() {
-        let error = chosen(Some("htttp"))
-            .err()
-            .expect("there is no such suite")
-            .to_string();
+        let error = chosen(Some("htttp")).err().expect("there is no such suite").to_string();
         assert!(error.contains("start  the host from exec"), "{error}");
     }
 }

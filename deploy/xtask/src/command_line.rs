@@ -148,52 +148,19 @@ impl CommandLine {
         let ws = Workspace::find()?;
         match self.chore {
             Chore::Demo => demo::run(&ws),
-            Chore::Up {
-                detach,
-                from_manifest,
-                release,
-            } => up::run(
-                &ws,
-                &Up {
-                    detach,
-                    from_manifest,
-                    release,
-                },
-            ),
+            Chore::Up { detach, from_manifest, release } => {
+                up::run(&ws, &Up { detach, from_manifest, release })
+            }
             Chore::Down => up::down(&ws),
-            Chore::Build {
-                name,
-                release,
-                probes,
-            } => {
+            Chore::Build { name, release, probes } => {
                 doctor::ensure(&ws, doctor::Purpose::Build)?;
-                stage::run(
-                    &ws,
-                    &Wanted {
-                        name,
-                        release,
-                        probes,
-                    },
-                )
+                stage::run(&ws, &Wanted { name, release, probes })
             }
             Chore::Test { filter } => verify::test(&ws, filter.as_deref()),
             Chore::Ci => verify::ci(&ws),
-            Chore::Bench {
-                suite,
-                json,
-                check,
-                runs,
-                development,
-            } => bench::run(
-                &ws,
-                &Bench {
-                    suite,
-                    runs,
-                    json,
-                    check,
-                    development,
-                },
-            ),
+            Chore::Bench { suite, json, check, runs, development } => {
+                bench::run(&ws, &Bench { suite, runs, json, check, development })
+            }
             Chore::New { name } => scaffold::run(&ws, &name),
             Chore::Manifest { check } => manifest::run(&ws, check),
             Chore::Docs { check } => docs::run(&ws, check),

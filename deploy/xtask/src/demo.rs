@@ -31,29 +31,20 @@ pub fn run(ws: &Workspace) -> Result<()> {
     let start = up::start_detached(ws, &Up::default())?;
     let token_file = ws.home().join("dev-token");
     let token = read(&token_file).context("the host writes a development token at its start")?;
-    let walk = Walk {
-        address: up::public_address()?,
-        token: token.trim().to_owned(),
-    };
+    let walk = Walk { address: up::public_address()?, token: token.trim().to_owned() };
     walk.first_service()?;
     summary(ws, walk.address, start, began.elapsed())
 }
 
 fn summary(ws: &Workspace, address: SocketAddr, start: Duration, whole: Duration) -> Result<()> {
     let admin = up::admin_address()?;
-    println!(
-        "\nEverything answered. The host was ready {} after its start;",
-        spoken(start)
-    );
+    println!("\nEverything answered. The host was ready {} after its start;", spoken(start));
     println!("all of this took {}. It goes on running:\n", spoken(whole));
     println!("  suite           http://{address}/health");
     println!("  first service   http://{address}/api/core-os/openapi.json");
     println!("  operator        http://{admin}/metrics");
     println!("  log             {}", up::log_file(ws).display());
-    println!(
-        "  token           {}",
-        ws.home().join("dev-token").display()
-    );
+    println!("  token           {}", ws.home().join("dev-token").display());
     println!("\nStop it with `cargo xtask down`.");
     Ok(())
 }
@@ -70,35 +61,16 @@ struct Walk {
 impl Walk {
     fn first_service(&self) -> Result<()> {
         self.get("Is the suite alive?", "/health", 200)?;
-        self.get(
-            "Is the first service, with its database?",
-            "/api/core-os/health",
-            200,
-        )?;
-        self.get(
-            "Every name answers: this one runs",
-            "/services/core-os/health",
-            200,
-        )?;
-        self.get(
-            "This one is not built yet, and says so",
-            "/services/v-suite/health",
-            503,
-        )?;
-        self.get(
-            "The registry knows them all",
-            "/api/core-os/v1/services",
-            200,
-        )?;
+        self.get("Is the first service, with its database?", "/api/core-os/health", 200)?;
+        self.get("Every name answers: this one runs", "/services/core-os/health", 200)?;
+        self.get("This one is not built yet, and says so", "/services/v-suite/health", 503)?;
+        self.get("The registry knows them all", "/api/core-os/v1/services", 200)?;
         self.without_a_token()?;
         self.flag()
     }
 
     fn without_a_token(&self) -> Result<()> {
-        let request = Request {
-            path: FLAGS,
-            ..Request::default()
-        };
+        let request = Request { path: FLAGS, ..Request::default() };
         let reply = self.step("Without a token, a problem (RFC 9457)", &request, 401)?;
         match reply.header("content-type") {
             Some(kind) if kind.starts_with("application/problem+json") => Ok(()),
@@ -114,28 +86,11 @@ impl Walk {
             "default_variant": "on", "off_variant": "off",
         })
         .to_string();
-        let by = Request {
-            token: Some(&self.token),
-            ..Request::default()
-        };
-        let create = Request {
-            method: "POST",
-            path: FLAGS,
-            json: Some(&flag),
-            ..by
-        };
-        self.step(
-            "Create a feature flag, with the development token",
-            &create,
-            201,
-        )?;
+        let by = Request { token: Some(&self.token), ..Request::default() };
+        let create = Request { method: "POST", path: FLAGS, json: Some(&flag), ..by };
+        self.step("Create a feature flag, with the development token", &create, 201)?;
         let state = format!("{FLAGS}/{key}/state");
-        let switch = Request {
-            method: "PUT",
-            path: &state,
-            json: Some(r#"{"state":"on"}"#),
-            ..by
-        };
+        let switch = Request { method: "PUT", path: &state, json: Some(r#"{"state":"on"}"#), ..by };
         self.step("Switch it on", &switch, 200)?;
         let path = format!("/ofrep/v1/evaluate/flags/{key}");
         let evaluate = Request {
@@ -154,14 +109,7 @@ impl Walk {
     }
 
     fn get(&self, why: &str, path: &str, expected: u16) -> Result<Reply> {
-        self.step(
-            why,
-            &Request {
-                path,
-                ..Request::default()
-            },
-            expected,
-        )
+        self.step(why, &Request { path, ..Request::default() }, expected)
     }
 
     /// Shows a request, sends it, shows the answer, and refuses any other status.
@@ -205,11 +153,8 @@ fn shown(body: &str) -> String {
     let pretty = serde_json::from_str::<serde_json::Value>(body)
         .and_then(|value| serde_json::to_string_pretty(&value));
     let text = pretty.unwrap_or_else(|_| body.trim_end().to_owned());
-    let mut lines: Vec<_> = text
-        .lines()
-        .take(LINES_SHOWN_MAX)
-        .map(|it| format!("  {it}"))
-        .collect();
+    let mut lines: Vec<_> =
+        text.lines().take(LINES_SHOWN_MAX).map(|it| format!("  {it}")).collect();
     let cut = text.lines().count().saturating_sub(LINES_SHOWN_MAX);
     if cut > 0 {
         lines.push(format!("  … and {cut} more lines"));

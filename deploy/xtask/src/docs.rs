@@ -27,10 +27,7 @@ pub fn run(ws: &Workspace, check: bool) -> Result<()> {
     let mut written = 0;
     let pages = pages(ws)?;
     for (name, text) in &pages {
-        written += u32::from(write_if_changed(
-            &ws.root.join(FOLDER).join(name),
-            text.as_bytes(),
-        )?);
+        written += u32::from(write_if_changed(&ws.root.join(FOLDER).join(name), text.as_bytes())?);
     }
     for page in surplus(ws, &pages) {
         fs::remove_file(&page)?;
@@ -68,15 +65,9 @@ fn pages(ws: &Workspace) -> Result<Pages> {
 }
 
 fn surplus(ws: &Workspace, pages: &Pages) -> Vec<PathBuf> {
-    let present = fs::read_dir(ws.root.join(FOLDER))
-        .into_iter()
-        .flatten()
-        .flatten();
+    let present = fs::read_dir(ws.root.join(FOLDER)).into_iter().flatten().flatten();
     let known = |path: &PathBuf| pages.keys().any(|name| path.ends_with(name));
-    present
-        .map(|entry| entry.path())
-        .filter(|path| !known(path))
-        .collect()
+    present.map(|entry| entry.path()).filter(|path| !known(path)).collect()
 }
 
 fn commands() -> String {
@@ -84,10 +75,7 @@ fn commands() -> String {
     command.build();
     let mut page = format!("{GENERATED}# Commands\n");
     page.push_str(&fenced(&command.render_long_help().to_string()));
-    for chore in command
-        .get_subcommands_mut()
-        .filter(|chore| chore.get_name() != "help")
-    {
+    for chore in command.get_subcommands_mut().filter(|chore| chore.get_name() != "help") {
         page.push_str(&format!("\n## cargo xtask {}\n", chore.get_name()));
         page.push_str(&fenced(&chore.render_long_help().to_string()));
     }
@@ -107,10 +95,7 @@ fn crates(ws: &Workspace) -> String {
     members.sort_by(|a, b| a.folder.cmp(&b.folder));
     let mut place = "";
     for member in members {
-        let parent = member
-            .folder
-            .rsplit_once('/')
-            .map_or("", |(parent, _)| parent);
+        let parent = member.folder.rsplit_once('/').map_or("", |(parent, _)| parent);
         if parent != place {
             place = parent;
             page.push_str(&format!("\n## {place}\n"));
@@ -125,20 +110,14 @@ fn crates(ws: &Workspace) -> String {
 /// The file that speaks for a crate.
 fn member_root(ws: &Workspace, member: &Member) -> Option<PathBuf> {
     let source = ws.root.join(&member.folder).join("src");
-    ["lib.rs", "main.rs"]
-        .into_iter()
-        .map(|name| source.join(name))
-        .find(|file| file.is_file())
+    ["lib.rs", "main.rs"].into_iter().map(|name| source.join(name)).find(|file| file.is_file())
 }
 
 /// The `//!` comment at the head of a file, as Markdown.
 fn header(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap_or_default();
     let lines = text.lines().map_while(|line| line.strip_prefix("//!"));
-    lines
-        .map(|line| line.strip_prefix(' ').unwrap_or(line))
-        .collect::<Vec<_>>()
-        .join("\n")
+    lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn services(ws: &Workspace) -> Result<String> {
@@ -163,10 +142,7 @@ fn service(ws: &Workspace, fragment: &Fragment) -> String {
             page.push_str(&format!("- {name}: {}\n", values.join(", ")));
         }
     };
-    row(
-        "Routes",
-        fragment.routes.iter().map(|it| format!("`{it}`")).collect(),
-    );
+    row("Routes", fragment.routes.iter().map(|it| format!("`{it}`")).collect());
     row("Grants", grants(fragment));
     row("Limits and triggers", nexus(fragment));
     row("Migrations", migrations(ws, &fragment.id));
@@ -175,31 +151,21 @@ fn service(ws: &Workspace, fragment: &Fragment) -> String {
 
 fn grants(fragment: &Fragment) -> Vec<String> {
     let keys = ["allowed_outbound_hosts", "key_value_stores", "variables"];
-    let granted = keys
-        .iter()
-        .filter_map(|key| Some((key, fragment.component.get(*key)?)));
-    granted
-        .map(|(key, value)| format!("{key} `{value}`"))
-        .collect()
+    let granted = keys.iter().filter_map(|key| Some((key, fragment.component.get(*key)?)));
+    granted.map(|(key, value)| format!("{key} `{value}`")).collect()
 }
 
 fn nexus(fragment: &Fragment) -> Vec<String> {
-    let table = fragment
-        .component
-        .get("tool")
-        .and_then(|it| it.get("nexus")?.as_table());
+    let table = fragment.component.get("tool").and_then(|it| it.get("nexus")?.as_table());
     let pairs = table.into_iter().flatten();
-    pairs
-        .map(|(key, value)| format!("{key} `{value}`"))
-        .collect()
+    pairs.map(|(key, value)| format!("{key} `{value}`")).collect()
 }
 
 fn migrations(ws: &Workspace, service: &str) -> Vec<String> {
     let folder = ws.root.join("migrations").join(service);
     let files = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut names: Vec<_> = files
-        .map(|it| format!("`{}`", it.file_name().to_string_lossy()))
-        .collect();
+    let mut names: Vec<_> =
+        files.map(|it| format!("`{}`", it.file_name().to_string_lossy())).collect();
     names.sort();
     names
 }
@@ -211,13 +177,8 @@ mod tests {
     #[test]
     fn every_command_has_its_section() {
         let page = commands();
-        for name in [
-            "demo", "up", "down", "build", "test", "bench", "new", "tidy", "doctor",
-        ] {
-            assert!(
-                page.contains(&format!("\n## cargo xtask {name}\n")),
-                "{name}"
-            );
+        for name in ["demo", "up", "down", "build", "test", "bench", "new", "tidy", "doctor"] {
+            assert!(page.contains(&format!("\n## cargo xtask {name}\n")), "{name}");
         }
         assert!(!page.contains("## cargo xtask help"));
     }

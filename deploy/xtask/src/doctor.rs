@@ -76,11 +76,7 @@ pub fn ensure(ws: &Workspace, purpose: Purpose) -> Result<()> {
 
 impl Check {
     fn remedy(&self) -> String {
-        if self.packages.is_empty() {
-            self.line.into()
-        } else {
-            packages::line(self.packages)
-        }
+        if self.packages.is_empty() { self.line.into() } else { packages::line(self.packages) }
     }
 
     fn is_lacking(&self, purpose: Purpose) -> bool {
@@ -105,10 +101,7 @@ fn refuse_if_lacking(checks: &[Check], purpose: Purpose) -> Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
-    bail!(
-        "this machine lacks something that has to be there:\n{}",
-        lines.join("\n")
-    )
+    bail!("this machine lacks something that has to be there:\n{}", lines.join("\n"))
 }
 
 fn look(ws: &Workspace) -> Vec<Check> {
@@ -123,12 +116,7 @@ fn look(ws: &Workspace) -> Vec<Check> {
     vec![
         Check {
             line: "curl -fsSL https://sh.rustup.rs | sh -s -- -y  (or: rustup update stable)",
-            ..program(
-                "rust",
-                at_least("rustc", "--version", &ws.rust_version),
-                &[],
-                Purpose::Build,
-            )
+            ..program("rust", at_least("rustc", "--version", &ws.rust_version), &[], Purpose::Build)
         },
         program(
             "C linker",
@@ -138,12 +126,7 @@ fn look(ws: &Workspace) -> Vec<Check> {
         ),
         Check {
             line: "rustup target add wasm32-wasip2",
-            ..program(
-                "guest compiler",
-                guest(ws),
-                guest_packages(),
-                Purpose::Build,
-            )
+            ..program("guest compiler", guest(ws), guest_packages(), Purpose::Build)
         },
         Check {
             line: "cargo install cargo-nextest --locked  (tests run without it, too)",
@@ -157,12 +140,7 @@ fn look(ws: &Workspace) -> Vec<Check> {
             &["redis-server"],
             Purpose::All,
         ),
-        program(
-            "ffmpeg",
-            at_least("ffmpeg", "-version", "5.1"),
-            &["ffmpeg"],
-            Purpose::All,
-        ),
+        program("ffmpeg", at_least("ffmpeg", "-version", "5.1"), &["ffmpeg"], Purpose::All),
         Check {
             line: "free some space, or set CARGO_TARGET_DIR to a roomier disk",
             optional: true,
@@ -176,13 +154,9 @@ fn mend(ws: &Workspace, checks: Vec<Check>, purpose: Purpose) -> Vec<Check> {
     if !checks.iter().any(|check| check.is_lacking(purpose)) {
         return checks;
     }
-    if checks
-        .iter()
-        .any(|check| check.name == "guest compiler" && check.is_lacking(purpose))
-    {
-        let asked = progress::stage("rustup target add wasm32-wasip2", || {
-            toolchain::ask_rustup(ws)
-        });
+    if checks.iter().any(|check| check.name == "guest compiler" && check.is_lacking(purpose)) {
+        let asked =
+            progress::stage("rustup target add wasm32-wasip2", || toolchain::ask_rustup(ws));
         if let Err(error) = asked {
             eprintln!("    {error:#}\n    trying the distribution's compiler");
         }
@@ -194,11 +168,7 @@ fn mend(ws: &Workspace, checks: Vec<Check>, purpose: Purpose) -> Vec<Check> {
             .filter(|check| check.is_lacking(purpose))
             .partition(|check| check.needed_for == Purpose::Build);
         for group in [tools, servers] {
-            let wanted: Vec<_> = group
-                .iter()
-                .flat_map(|check| check.packages)
-                .copied()
-                .collect();
+            let wanted: Vec<_> = group.iter().flat_map(|check| check.packages).copied().collect();
             if wanted.is_empty() {
                 continue;
             }
@@ -236,9 +206,7 @@ fn at_least(program: &str, ask: &str, least: &str) -> Result<String, String> {
 
 fn first_of(programs: &[&str]) -> Result<String, String> {
     let found = programs.iter().find_map(|program| shell::find(program));
-    found
-        .map(|path| path.display().to_string())
-        .ok_or_else(|| "none is installed".into())
+    found.map(|path| path.display().to_string()).ok_or_else(|| "none is installed".into())
 }
 
 fn guest(ws: &Workspace) -> Result<String, String> {
@@ -248,11 +216,7 @@ fn guest(ws: &Workspace) -> Result<String, String> {
 
 /// Debian's compiler is offered only where there is apt; elsewhere rustup is the way.
 fn guest_packages() -> &'static [&'static str] {
-    if shell::find("apt-get").is_some() {
-        &toolchain::DEBIAN_PACKAGES
-    } else {
-        &[]
-    }
+    if shell::find("apt-get").is_some() { &toolchain::DEBIAN_PACKAGES } else { &[] }
 }
 
 /// Whether the test runner is there.
@@ -265,22 +229,14 @@ pub fn nextest() -> Result<String, String> {
 /// them beside one another, or wherever `pg_config` points. A `DATABASE_URL` stands in for it.
 fn postgres() -> Result<String, String> {
     let mut places: Vec<PathBuf> = shell::find("postgres").into_iter().collect();
-    let debian = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     places.extend(debian.map(|entry| entry.path().join("bin/postgres")));
     if let Some(folder) = shell::first_line("pg_config", &["--bindir"]) {
         places.push(Path::new(&folder).join("postgres"));
     }
-    let versions = places
-        .iter()
-        .filter_map(|place| shell::first_line(place, &["--version"]));
+    let versions = places.iter().filter_map(|place| shell::first_line(place, &["--version"]));
     let versions: Vec<_> = versions.collect();
-    if let Some(good) = versions
-        .iter()
-        .find(|version| toolchain::at_least(version, "15"))
-    {
+    if let Some(good) = versions.iter().find(|version| toolchain::at_least(version, "15")) {
         return Ok(good.clone());
     }
     if std::env::var_os("DATABASE_URL").is_some() {
@@ -298,7 +254,5 @@ fn disk(folder: &Path) -> Result<String, String> {
     if gib >= DISK_GIB_MIN {
         return Ok(format!("{gib} GiB"));
     }
-    Err(format!(
-        "{gib} GiB; a first build of everything takes about {DISK_GIB_MIN} GiB"
-    ))
+    Err(format!("{gib} GiB; a first build of everything takes about {DISK_GIB_MIN} GiB"))
 }

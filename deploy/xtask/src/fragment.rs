@@ -65,11 +65,7 @@ impl Fragment {
             Ok(table) => table,
             Err(error) => bail!("{path}: {error}"),
         };
-        let mut reader = Reader {
-            path,
-            id,
-            uses: BTreeSet::new(),
-        };
+        let mut reader = Reader { path, id, uses: BTreeSet::new() };
         reader.only_tables_at_the_top(text)?;
         let mut routes = Vec::new();
         let mut declares = BTreeSet::new();
@@ -87,15 +83,7 @@ impl Fragment {
         };
         let uses = reader.uses;
         let text = text.trim().to_owned();
-        Ok(Self {
-            id: id.into(),
-            path: path.into(),
-            text,
-            routes,
-            declares,
-            uses,
-            component,
-        })
+        Ok(Self { id: id.into(), path: path.into(), text, routes, declares, uses, component })
     }
 }
 
@@ -115,17 +103,13 @@ impl Reader<'_> {
     /// that the head of the joined file has opened already.
     fn only_tables_at_the_top(&self, text: &str) -> Result<()> {
         let mut lines = text.lines().map(str::trim);
-        let first = lines
-            .clone()
-            .find(|line| !line.is_empty() && !line.starts_with('#'));
+        let first = lines.clone().find(|line| !line.is_empty() && !line.starts_with('#'));
         if let Some(first) = first
             && !first.starts_with('[')
         {
             let key = first.split('=').next().unwrap_or(first).trim();
-            return self.fail(
-                key,
-                "a fragment starts with a [table], since it is joined to others",
-            );
+            return self
+                .fail(key, "a fragment starts with a [table], since it is joined to others");
         }
         if lines.any(|line| line == "[variables]") {
             return self.fail("variables", "declare one by one, as [variables.name]");
@@ -180,14 +164,9 @@ impl Reader<'_> {
         match trigger.get("route") {
             Some(Value::String(route)) if is_route(route) => Ok(Some(route.clone())),
             Some(Value::Table(table)) if is_private(table) => Ok(None),
-            Some(Value::String(_)) => self.fail(
-                &key,
-                "must start with / and may end in /... ; a segment is a word or :name",
-            ),
-            _ => self.fail(
-                &key,
-                "must be \"/path\", \"/path/...\" or { private = true }",
-            ),
+            Some(Value::String(_)) => self
+                .fail(&key, "must start with / and may end in /... ; a segment is a word or :name"),
+            _ => self.fail(&key, "must be \"/path\", \"/path/...\" or { private = true }"),
         }
     }
 
@@ -342,11 +321,7 @@ default = "shop.example"
 "#;
 
     fn complaint(text: &str) -> String {
-        let error = Fragment::parse(
-            "components/commerce/catalog/component.toml",
-            text,
-            "catalog",
-        );
+        let error = Fragment::parse("components/commerce/catalog/component.toml", text, "catalog");
         error.expect_err("this fragment is wrong").to_string()
     }
 
@@ -355,61 +330,22 @@ default = "shop.example"
         let fragment = Fragment::parse("p", GOOD, "catalog").expect("it is good");
         assert_eq!(fragment.routes, ["/api/catalog/..."]);
         assert_eq!(fragment.declares.iter().collect::<Vec<_>>(), ["shop_host"]);
-        assert_eq!(
-            fragment.uses.iter().collect::<Vec<_>>(),
-            ["pg_url", "shop_host"]
-        );
+        assert_eq!(fragment.uses.iter().collect::<Vec<_>>(), ["pg_url", "shop_host"]);
     }
 
     #[test]
     fn every_mistake_is_told_with_file_and_key() {
         let cases = [
-            (
-                "source = ",
-                "sorce = ",
-                "component.catalog.sorce: Spin does not know this key",
-            ),
-            (
-                "component = \"catalog\"",
-                "component = \"cart\"",
-                "trigger.http[0].component: must",
-            ),
-            (
-                "\"/api/catalog/...\"",
-                "\"api\"",
-                "trigger.http[0].route: must start with /",
-            ),
+            ("source = ", "sorce = ", "component.catalog.sorce: Spin does not know this key"),
+            ("component = \"catalog\"", "component = \"cart\"", "trigger.http[0].component: must"),
+            ("\"/api/catalog/...\"", "\"api\"", "trigger.http[0].route: must start with /"),
             ("trigger.http", "trigger.cron", "trigger.cron: only http"),
-            (
-                "\"https://{{ shop_host }}\"",
-                "1",
-                "allowed_outbound_hosts: must be a list",
-            ),
-            (
-                "{{ pg_url }}",
-                "{{ pg_url",
-                "component.catalog.variables.pg_url: a {{ has no }}",
-            ),
-            (
-                "pg_url = ",
-                "PgUrl = ",
-                "component.catalog.variables.PgUrl: a variable is lower",
-            ),
-            (
-                "default = ",
-                "required = true\ndefault = ",
-                "variables.shop_host: has either",
-            ),
-            (
-                "[variables.shop_host]\ndefault",
-                "[variables]\nshop_host",
-                "declare one by one",
-            ),
-            (
-                "[[trigger.http]]",
-                "name = 1\n[[trigger.http]]",
-                "name: a fragment starts with",
-            ),
+            ("\"https://{{ shop_host }}\"", "1", "allowed_outbound_hosts: must be a list"),
+            ("{{ pg_url }}", "{{ pg_url", "component.catalog.variables.pg_url: a {{ has no }}"),
+            ("pg_url = ", "PgUrl = ", "component.catalog.variables.PgUrl: a variable is lower"),
+            ("default = ", "required = true\ndefault = ", "variables.shop_host: has either"),
+            ("[variables.shop_host]\ndefault", "[variables]\nshop_host", "declare one by one"),
+            ("[[trigger.http]]", "name = 1\n[[trigger.http]]", "name: a fragment starts with"),
         ];
         for (good, bad, expected) in cases {
             let complaint = complaint(&GOOD.replacen(good, bad, 1));
@@ -430,19 +366,10 @@ default = "shop.example"
 
     #[test]
     fn routes_follow_spins_patterns() {
-        for good in [
-            "/",
-            "/...",
-            "/a",
-            "/a/...",
-            "/a/:id/b",
-            "/.well-known/jwks.json",
-        ] {
+        for good in ["/", "/...", "/a", "/a/...", "/a/:id/b", "/.well-known/jwks.json"] {
             assert!(is_route(good), "{good}");
         }
-        for bad in [
-            "", "a", "//", "//...", "/a...", "/a/", "/a//b", "/a?b", "/a/.../b", "/:",
-        ] {
+        for bad in ["", "a", "//", "//...", "/a...", "/a/", "/a//b", "/a?b", "/a/.../b", "/:"] {
             assert!(!is_route(bad), "{bad}");
         }
     }

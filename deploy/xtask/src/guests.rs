@@ -34,9 +34,7 @@ pub fn build(ws: &Workspace, guests: &[&Member]) -> Result<BTreeMap<String, Path
     let artifacts = progress::stage(&what, || artifacts(cargo))?;
     let mut built = BTreeMap::new();
     for guest in guests {
-        let of_guest = artifacts
-            .iter()
-            .filter(|artifact| artifact.is_of(&guest.name));
+        let of_guest = artifacts.iter().filter(|artifact| artifact.is_of(&guest.name));
         let mut files = of_guest.flat_map(|artifact| &artifact.filenames);
         let wasm = files.find(|file| file.extension().is_some_and(|it| it == "wasm"));
         let wasm = wasm.with_context(|| format!("{} gave no wasm file", guest.name))?;
@@ -52,16 +50,9 @@ pub fn build_host(ws: &Workspace, release: bool) -> Result<PathBuf> {
     if release {
         cargo.arg("--release");
     }
-    let what = if release {
-        "build the host, optimised"
-    } else {
-        "build the host"
-    };
+    let what = if release { "build the host, optimised" } else { "build the host" };
     let artifacts = progress::stage(what, || artifacts(cargo))?;
-    let program = artifacts
-        .into_iter()
-        .filter(|it| it.is_of("nexus"))
-        .find_map(|it| it.executable);
+    let program = artifacts.into_iter().filter(|it| it.is_of("nexus")).find_map(|it| it.executable);
     program.context("the host's build gave no program")
 }
 
@@ -69,10 +60,8 @@ pub fn build_host(ws: &Workspace, release: bool) -> Result<PathBuf> {
 fn artifacts(mut cargo: Command) -> Result<Vec<Artifact>> {
     cargo.args(["--message-format", "json-render-diagnostics"]);
     let line = shell::line(&cargo);
-    let mut child = cargo
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("start `{line}`"))?;
+    let mut child =
+        cargo.stdout(Stdio::piped()).spawn().with_context(|| format!("start `{line}`"))?;
     let output = child.stdout.take().context("cargo's output is piped")?;
     let mut artifacts = Vec::new();
     for message in BufReader::new(output).lines() {
@@ -107,11 +96,7 @@ impl Artifact {
     /// Whether it is the program or the library of crate `name`; cargo writes a library's name
     /// with `_`.
     fn is_of(&self, name: &str) -> bool {
-        let wanted = self
-            .target
-            .kind
-            .iter()
-            .any(|kind| kind == "bin" || kind == "cdylib");
+        let wanted = self.target.kind.iter().any(|kind| kind == "bin" || kind == "cdylib");
         wanted && (self.target.name == name || self.target.name == name.replace('-', "_"))
     }
 }

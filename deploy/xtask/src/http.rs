@@ -44,12 +44,8 @@ impl Reply {
 pub fn send(to: SocketAddr, request: &Request) -> Result<Reply> {
     let mut stream =
         TcpStream::connect_timeout(&to, LIMIT).with_context(|| format!("connect to {to}"))?;
-    stream
-        .set_read_timeout(Some(LIMIT))
-        .context("bound the wait for an answer")?;
-    stream
-        .write_all(text(to, request).as_bytes())
-        .with_context(|| format!("write to {to}"))?;
+    stream.set_read_timeout(Some(LIMIT)).context("bound the wait for an answer")?;
+    stream.write_all(text(to, request).as_bytes()).with_context(|| format!("write to {to}"))?;
     let mut answer = Vec::new();
     stream
         .take(ANSWER_BYTES_MAX)
@@ -60,11 +56,7 @@ pub fn send(to: SocketAddr, request: &Request) -> Result<Reply> {
 
 /// The method that a request is sent with.
 pub fn verb<'a>(request: &Request<'a>) -> &'a str {
-    if request.method.is_empty() {
-        "GET"
-    } else {
-        request.method
-    }
+    if request.method.is_empty() { "GET" } else { request.method }
 }
 
 fn text(to: SocketAddr, request: &Request) -> String {
@@ -98,29 +90,19 @@ fn parse(answer: &[u8]) -> Result<Reply> {
     };
     let head = std::str::from_utf8(&answer[..end]).context("read the headers as text")?;
     let mut lines = head.split("\r\n");
-    let status = lines
-        .next()
-        .and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
     let status = status.context("read the status line")?;
     let pair = |line: &str| {
         let (name, value) = line.split_once(':')?;
         Some((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
     };
     let headers = lines.filter_map(pair).collect();
-    let mut reply = Reply {
-        status,
-        headers,
-        body: String::new(),
-    };
+    let mut reply = Reply { status, headers, body: String::new() };
     let mut body = answer[end + 4..].to_vec();
-    if reply
-        .header("transfer-encoding")
-        .is_some_and(|it| it.eq_ignore_ascii_case("chunked"))
-    {
+    if reply.header("transfer-encoding").is_some_and(|it| it.eq_ignore_ascii_case("chunked")) {
         body = unchunk(&body)?;
-    } else if let Some(length) = reply
-        .header("content-length")
-        .and_then(|it| it.parse::<usize>().ok())
+    } else if let Some(length) =
+        reply.header("content-length").and_then(|it| it.parse::<usize>().ok())
         && body.len() != length
     {
         bail!("{} of {length} bytes came", body.len());
@@ -132,10 +114,7 @@ fn parse(answer: &[u8]) -> Result<Reply> {
 fn unchunk(mut rest: &[u8]) -> Result<Vec<u8>> {
     let mut whole = Vec::new();
     loop {
-        let end = rest
-            .windows(2)
-            .position(|two| two == b"\r\n")
-            .context("find a chunk's size")?;
+        let end = rest.windows(2).position(|two| two == b"\r\n").context("find a chunk's size")?;
         let size = std::str::from_utf8(&rest[..end]).context("read a chunk's size")?;
         let size = size.split(';').next().unwrap_or_default().trim();
         let size = usize::from_str_radix(size, 16).context("read a chunk's size")?;
@@ -145,9 +124,7 @@ fn unchunk(mut rest: &[u8]) -> Result<Vec<u8>> {
         }
         let chunk = rest.get(..size).context("the answer ends inside a chunk")?;
         whole.extend_from_slice(chunk);
-        rest = rest
-            .get(size + 2..)
-            .context("the answer ends after a chunk")?;
+        rest = rest.get(size + 2..).context("the answer ends after a chunk")?;
     }
 }
 
@@ -168,10 +145,7 @@ mod tests {
     #[test]
     fn an_answer_that_breaks_off_is_an_error() {
         let short = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nfour";
-        assert_eq!(
-            parse(short).expect_err("6 bytes lack").to_string(),
-            "4 of 10 bytes came"
-        );
+        assert_eq!(parse(short).expect_err("6 bytes lack").to_string(), "4 of 10 bytes came");
         assert!(parse(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab").is_err());
         assert!(parse(b"HTTP/1.1 200").is_err());
     }

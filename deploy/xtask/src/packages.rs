@@ -19,10 +19,7 @@ const POLICY: &str = "#!/bin/sh\n# written by cargo xtask doctor while it instal
 /// The line that a person would run to get `packages`.
 pub fn line(packages: &[&str]) -> String {
     let sudo = if shell::is_root() { "" } else { "sudo " };
-    let install = format!(
-        "apt-get install -y --no-install-recommends {}",
-        packages.join(" ")
-    );
+    let install = format!("apt-get install -y --no-install-recommends {}", packages.join(" "));
     format!("{sudo}apt-get update && {sudo}{install}")
 }
 
@@ -40,13 +37,10 @@ pub fn install(packages: &[&str], logs: &Path) -> Result<()> {
     let log = logs.join("apt.log");
     let _no_services = NoServices::declare()?;
     keep_from_creating_a_cluster()?;
-    progress::stage("apt-get update", || {
-        shell::run_into(apt().arg("update"), &log, LIMIT)
-    })?;
+    progress::stage("apt-get update", || shell::run_into(apt().arg("update"), &log, LIMIT))?;
     progress::stage(&format!("apt-get install {}", packages.join(" ")), || {
         let mut apt = apt();
-        apt.args(["install", "-y", "--no-install-recommends"])
-            .args(packages);
+        apt.args(["install", "-y", "--no-install-recommends"]).args(packages);
         shell::run_into(&mut apt, &log, LIMIT)
     })
     .with_context(|| format!("to try by hand: {}", line(packages)))?;
@@ -58,12 +52,7 @@ fn apt() -> Command {
     apt.env("DEBIAN_FRONTEND", "noninteractive");
     // Another apt may be at work (a fresh machine updates itself); keep configuration files that
     // are there already, one of which we may just have written.
-    apt.args([
-        "-o",
-        "DPkg::Lock::Timeout=300",
-        "-o",
-        "Dpkg::Options::=--force-confold",
-    ]);
+    apt.args(["-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold"]);
     apt
 }
 

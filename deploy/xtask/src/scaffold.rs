@@ -2,37 +2,19 @@
 //! service follows. The result compiles, runs and has a test; its author then changes the words.
 
 use crate::workspace::{Workspace, read_toml, write_if_changed};
-use crate::{manifest, progress};
+use crate::{manifest, progress, shell};
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
 
 /// The pattern: path inside the repository, text. `@service@` is the name as written, `@schema@`
 /// the same with `_`, `@Title@` a heading.
 const PATTERN: [(&str, &str); 6] = [
-    (
-        "components/@domain@/@service@/Cargo.toml",
-        include_str!("../templates/cargo.toml"),
-    ),
-    (
-        "components/@domain@/@service@/component.toml",
-        include_str!("../templates/component.toml"),
-    ),
-    (
-        "components/@domain@/@service@/src/lib.rs",
-        include_str!("../templates/lib.rs.txt"),
-    ),
-    (
-        "components/@domain@/@service@/src/domain.rs",
-        include_str!("../templates/domain.rs.txt"),
-    ),
-    (
-        "components/@domain@/@service@/src/store.rs",
-        include_str!("../templates/store.rs.txt"),
-    ),
-    (
-        "migrations/@service@/0001_item.sql",
-        include_str!("../templates/0001_item.sql"),
-    ),
+    ("components/@domain@/@service@/Cargo.toml", include_str!("../templates/cargo.toml")),
+    ("components/@domain@/@service@/component.toml", include_str!("../templates/component.toml")),
+    ("components/@domain@/@service@/src/lib.rs", include_str!("../templates/lib.rs.txt")),
+    ("components/@domain@/@service@/src/domain.rs", include_str!("../templates/domain.rs.txt")),
+    ("components/@domain@/@service@/src/store.rs", include_str!("../templates/store.rs.txt")),
+    ("migrations/@service@/0001_item.sql", include_str!("../templates/0001_item.sql")),
 ];
 
 /// Schemas that PostgreSQL or the host has, and names that Rust has.
@@ -67,8 +49,11 @@ pub fn run(ws: &Workspace, name: &str) -> Result<()> {
         write_if_changed(&ws.root.join(&path), fill(text, domain, service).as_bytes())?;
         eprintln!("  {path}");
     }
-    // Cargo reads the new crate here and writes it into Cargo.lock.
-    let ws = progress::stage("join it into spin.toml", || Workspace::open(&ws.root))?;
+    let ws = progress::stage("join it into Cargo.lock and spin.toml", || {
+        let mut cargo = shell::cargo(&ws.root);
+        shell::capture(cargo.args(["metadata", "--format-version", "1"]))?;
+        Workspace::open(&ws.root)
+    })?;
     manifest::run(&ws, false)?;
     eprintln!(
         "\nNext: put your words into src/, then\n\
@@ -124,20 +109,14 @@ fn dependencies(ws: &Workspace) -> Result<BTreeSet<String>> {
         return Ok(BTreeSet::new());
     }
     let lock = read_toml(&lock)?;
-    let packages = lock
-        .get("package")
-        .and_then(|it| it.as_array())
-        .into_iter()
-        .flatten();
+    let packages = lock.get("package").and_then(|it| it.as_array()).into_iter().flatten();
     let names = packages.filter_map(|it| it.get("name")?.as_str().map(str::to_owned));
     Ok(names.collect())
 }
 
 fn is_kebab(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
         && !name.ends_with('-')
         && !name.contains("--")
 }
@@ -184,11 +163,7 @@ mod tests {
             ("sdk", "price", "what all services share"),
             ("commerce", "platform", "has a meaning already"),
             ("commerce", "pg-dump", "has a meaning already"),
-            (
-                "commerce",
-                "catalog",
-                "components/commerce/catalog has this name already",
-            ),
+            ("commerce", "catalog", "components/commerce/catalog has this name already"),
             ("commerce", "time", "a crate we depend on"),
             ("commerce", &"x".repeat(41), "at most 40"),
         ];

@@ -9,13 +9,8 @@ use std::time::{Duration, Instant};
 /// What `cargo run` leaves in the environment of a program it starts. A second cargo must not
 /// see it: build scripts that watch such a variable would run again on every call, and the
 /// library path of one compiler would reach the other.
-const LEFT_BY_CARGO: [&str; 5] = [
-    "CARGO",
-    "CARGO_MANIFEST_DIR",
-    "CARGO_MANIFEST_PATH",
-    "LD_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
-];
+const LEFT_BY_CARGO: [&str; 5] =
+    ["CARGO", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
 
 /// The user's own `cargo` in `folder`, as if typed at the prompt.
 pub fn cargo(folder: &Path) -> Command {
@@ -34,9 +29,7 @@ pub fn cargo(folder: &Path) -> Command {
 /// Runs to the end; its output goes where ours goes.
 pub fn run(command: &mut Command) -> Result<()> {
     let line = line(command);
-    let status = command
-        .status()
-        .with_context(|| format!("start `{line}`"))?;
+    let status = command.status().with_context(|| format!("start `{line}`"))?;
     if !status.success() {
         bail!("`{line}` failed ({status})");
     }
@@ -46,10 +39,8 @@ pub fn run(command: &mut Command) -> Result<()> {
 /// Runs to the end and returns what it wrote to stdout; stderr is part of the error.
 pub fn capture(command: &mut Command) -> Result<String> {
     let line = line(command);
-    let answer = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("start `{line}`"))?;
+    let answer =
+        command.stdin(Stdio::null()).output().with_context(|| format!("start `{line}`"))?;
     if !answer.status.success() {
         let words = String::from_utf8_lossy(&answer.stderr);
         bail!("`{line}` failed ({}): {}", answer.status, words.trim());
@@ -70,17 +61,12 @@ pub fn run_into(command: &mut Command, log: &Path, limit: Duration) -> Result<()
         std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
     }
     let out = std::fs::File::create(log).with_context(|| format!("write {}", log.display()))?;
-    let err = out
-        .try_clone()
-        .context("share the log between both outputs")?;
+    let err = out.try_clone().context("share the log between both outputs")?;
     command.stdin(Stdio::null()).stdout(out).stderr(err);
     let mut child = command.spawn().with_context(|| format!("start `{line}`"))?;
     let end = Instant::now() + limit;
     let status = loop {
-        if let Some(status) = child
-            .try_wait()
-            .with_context(|| format!("wait for `{line}`"))?
-        {
+        if let Some(status) = child.try_wait().with_context(|| format!("wait for `{line}`"))? {
             break status;
         }
         if Instant::now() > end {
@@ -91,11 +77,7 @@ pub fn run_into(command: &mut Command, log: &Path, limit: Duration) -> Result<()
         std::thread::sleep(Duration::from_millis(20));
     };
     if !status.success() {
-        bail!(
-            "`{line}` failed ({status}); the end of {}:\n{}",
-            log.display(),
-            tail(log, 15)
-        );
+        bail!("`{line}` failed ({status}); the end of {}:\n{}", log.display(), tail(log, 15));
     }
     Ok(())
 }
@@ -106,18 +88,13 @@ pub fn tail(log: &Path, lines: usize) -> String {
     let text = String::from_utf8_lossy(&text);
     let all: Vec<&str> = text.lines().collect();
     let last = &all[all.len().saturating_sub(lines)..];
-    last.iter()
-        .map(|line| format!("    {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    last.iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Where a program is found on PATH.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
 /// Whether this process may install packages for the whole machine.
@@ -131,11 +108,7 @@ pub fn line(command: &Command) -> String {
     let words = words.map(|word| {
         let word = word.to_string_lossy();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+:,./@%".contains(c);
-        if !word.is_empty() && word.chars().all(plain) {
-            word.into()
-        } else {
-            format!("'{word}'")
-        }
+        if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{word}'") }
     });
     words.collect::<Vec<_>>().join(" ")
 }
@@ -148,10 +121,7 @@ mod tests {
     fn a_failed_command_is_named_as_one_would_type_it() {
         let error = capture(Command::new("sh").args(["-c", "echo no >&2; exit 3"]));
         let words = error.expect_err("exit 3 is a failure").to_string();
-        assert_eq!(
-            words,
-            "`sh -c 'echo no >&2; exit 3'` failed (exit status: 3): no"
-        );
+        assert_eq!(words, "`sh -c 'echo no >&2; exit 3'` failed (exit status: 3): no");
     }
 
     #[test]
@@ -159,17 +129,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let began = Instant::now();
         let limit = Duration::from_millis(200);
-        let error = run_into(
-            Command::new("sleep").arg("30"),
-            &folder.path().join("log"),
-            limit,
-        );
-        assert!(
-            error
-                .expect_err("30 s is too long")
-                .to_string()
-                .contains("longer than")
-        );
+        let error = run_into(Command::new("sleep").arg("30"), &folder.path().join("log"), limit);
+        assert!(error.expect_err("30 s is too long").to_string().contains("longer than"));
         assert!(began.elapsed() < Duration::from_secs(10));
     }
 }

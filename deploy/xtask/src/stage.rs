@@ -54,9 +54,7 @@ pub fn place(ws: &Workspace, guest: &Member) -> PathBuf {
         Some(GuestKind::Probe) => "probes",
         _ => "components",
     };
-    ws.stage()
-        .join(folder)
-        .join(format!("{}.wasm", guest.wasm_name()))
+    ws.stage().join(folder).join(format!("{}.wasm", guest.wasm_name()))
 }
 
 fn chosen_guests<'w>(ws: &'w Workspace, wanted: &Wanted) -> Result<Vec<&'w Member>> {
@@ -70,9 +68,7 @@ fn chosen_guests<'w>(ws: &'w Workspace, wanted: &Wanted) -> Result<Vec<&'w Membe
     }
     let known: Vec<_> = all.iter().map(|guest| guest.name.as_str()).collect();
     let known = known.join(", ");
-    let guest = all
-        .into_iter()
-        .find(|guest| guest.name == *name || guest.wasm_name() == name);
+    let guest = all.into_iter().find(|guest| guest.name == *name || guest.wasm_name() == name);
     match guest {
         Some(guest) => Ok(vec![guest]),
         None => bail!("there is no guest {name}; there are nexus (the host), {known}"),

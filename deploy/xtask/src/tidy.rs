@@ -72,9 +72,7 @@ fn files(root: &Path) -> Result<Vec<PathBuf>> {
         for entry in std::fs::read_dir(root.join(&folder))? {
             let entry = entry?;
             let path = folder.join(entry.file_name());
-            if NOT_OURS
-                .iter()
-                .any(|skipped| path == Path::new(skipped) || path.ends_with(skipped))
+            if NOT_OURS.iter().any(|skipped| path == Path::new(skipped) || path.ends_with(skipped))
             {
                 continue;
             }

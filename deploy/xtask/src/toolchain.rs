@@ -55,9 +55,7 @@ impl GuestToolchain {
         }
         // Not the host's target folder: both builds may run at once, and neither compiler
         // throws away what the other made.
-        cargo
-            .args(["--target", TARGET, "--target-dir"])
-            .arg(ws.target.join("guests"));
+        cargo.args(["--target", TARGET, "--target-dir"]).arg(ws.target.join("guests"));
         cargo
     }
 
@@ -104,10 +102,7 @@ pub fn ask_rustup(ws: &Workspace) -> Result<()> {
     let compiler = shell::first_line("rustc", &["--version"]).unwrap_or_default();
     let refused = refusal_note(ws);
     if fs::read_to_string(&refused).is_ok_and(|text| text.trim() == compiler) {
-        bail!(
-            "rustup could not fetch it before ({} remembers)",
-            refused.display()
-        );
+        bail!("rustup could not fetch it before ({} remembers)", refused.display());
     }
     let log = ws.target.join("xtask/rustup.log");
     let mut rustup = Command::new("rustup");
@@ -137,11 +132,7 @@ fn own() -> Result<(), String> {
     let has = standard_library
         .map(|entry| entry.file_name())
         .any(|name| name.to_string_lossy().starts_with("libstd-"));
-    if has {
-        Ok(())
-    } else {
-        Err("its standard library is not installed".into())
-    }
+    if has { Ok(()) } else { Err("its standard library is not installed".into()) }
 }
 
 /// The linkers' folders, when everything that the second way needs is there.
@@ -168,14 +159,9 @@ fn debian(rust_version: &str) -> Result<Vec<PathBuf>, String> {
 fn linkers() -> Option<Vec<PathBuf>> {
     let sysroot = shell::first_line("rustc", &["--print", "sysroot"]);
     let host = shell::capture(Command::new("rustc").arg("-vV")).ok();
-    let host = host
-        .as_deref()
-        .and_then(|text| text.lines().find_map(|l| l.strip_prefix("host: ")));
+    let host = host.as_deref().and_then(|text| text.lines().find_map(|l| l.strip_prefix("host: ")));
     if let (Some(sysroot), Some(host)) = (sysroot, host) {
-        let bin = Path::new(&sysroot)
-            .join("lib/rustlib")
-            .join(host)
-            .join("bin");
+        let bin = Path::new(&sysroot).join("lib/rustlib").join(host).join("bin");
         let folders = [bin.clone(), bin.join("gcc-ld")];
         let has = |program: &str| folders.iter().any(|dir| dir.join(program).is_file());
         if has("wasm-component-ld") && has("wasm-ld") {
@@ -195,9 +181,7 @@ fn debian_cargo(root: &Path, linkers: &[PathBuf]) -> Command {
         // a compiler speaks to the other one.
         let of_user = text == "CARGO_HOME" || text.starts_with("CARGO_NET_");
         let of_user = of_user || text.starts_with("CARGO_HTTP_");
-        let speaks = ["CARGO", "RUST", "LD_LIBRARY_PATH"]
-            .iter()
-            .any(|it| text.starts_with(it));
+        let speaks = ["CARGO", "RUST", "LD_LIBRARY_PATH"].iter().any(|it| text.starts_with(it));
         if speaks && !of_user {
             cargo.env_remove(&name);
         }
@@ -220,19 +204,11 @@ fn path_with(first: &[PathBuf]) -> OsString {
 /// Whether the first number of `text` that looks like a version is `least` or newer.
 pub fn at_least(text: &str, least: &str) -> bool {
     let numbers = |version: &str| -> Vec<u32> {
-        let digits = |part: &str| {
-            part.chars()
-                .take_while(char::is_ascii_digit)
-                .collect::<String>()
-        };
-        version
-            .split('.')
-            .map_while(|part| digits(part).parse().ok())
-            .collect()
+        let digits = |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>();
+        version.split('.').map_while(|part| digits(part).parse().ok()).collect()
     };
-    let word = text
-        .split([' ', '=', ':', ')'])
-        .find(|w| w.starts_with(|c: char| c.is_ascii_digit()));
+    let word =
+        text.split([' ', '=', ':', ')']).find(|w| w.starts_with(|c: char| c.is_ascii_digit()));
     word.is_some_and(|word| numbers(word) >= numbers(least))
 }
 
@@ -240,18 +216,9 @@ pub fn at_least(text: &str, least: &str) -> bool {
 fn versions_compare_as_numbers_wherever_a_program_prints_them() {
     assert!(at_least("rustc 1.96.0 (ac68faa20 2026-05-25)", "1.95"));
     assert!(!at_least("rustc 1.63.0", "1.95"));
-    assert!(at_least(
-        "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)",
-        "15"
-    ));
-    assert!(at_least(
-        "ffmpeg version 5.1.9-0+deb12u1 Copyright (c) 2000-2026",
-        "5.1"
-    ));
+    assert!(at_least("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", "15"));
+    assert!(at_least("ffmpeg version 5.1.9-0+deb12u1 Copyright (c) 2000-2026", "5.1"));
     assert!(!at_least("ffmpeg version 4.4", "5.1"));
-    assert!(at_least(
-        "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0",
-        "0"
-    ));
+    assert!(at_least("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0", "0"));
     assert!(!at_least("no version here", "0"));
 }

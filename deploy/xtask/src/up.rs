@@ -40,23 +40,13 @@ pub fn run(ws: &Workspace, up: &Up) -> Result<()> {
     if let Some(pid) = running(ws) {
         bail!("the host runs already (process {pid}); `cargo xtask down` stops it");
     }
-    stage::build(
-        ws,
-        &Wanted {
-            release: up.release,
-            ..Wanted::default()
-        },
-    )?;
+    stage::build(ws, &Wanted { release: up.release, ..Wanted::default() })?;
     if let Some(reason) = manifest::staleness(ws)? {
         bail!("{reason}");
     }
     if up.detach {
         let took = start_detached(ws, up)?;
-        eprintln!(
-            "ready after {}: http://{}",
-            progress::spoken(took),
-            public_address()?
-        );
+        eprintln!("ready after {}: http://{}", progress::spoken(took), public_address()?);
         eprintln!("log: {}", log_file(ws).display());
         return Ok(());
     }
@@ -71,9 +61,7 @@ pub fn start_detached(ws: &Workspace, up: &Up) -> Result<Duration> {
     fs::create_dir_all(&home).with_context(|| format!("create {}", home.display()))?;
     let log = log_file(ws);
     let out = File::create(&log).with_context(|| format!("write {}", log.display()))?;
-    let err = out
-        .try_clone()
-        .context("share the log between both outputs")?;
+    let err = out.try_clone().context("share the log between both outputs")?;
     let mut command = host_command(ws, up);
     command.stdin(Stdio::null()).stdout(out).stderr(err);
     // A session of its own: neither Ctrl-C nor closing the terminal reaches it.
@@ -84,9 +72,7 @@ pub fn start_detached(ws: &Workspace, up: &Up) -> Result<Duration> {
     let began = Instant::now();
     let mut child = command.spawn().context("start the host")?;
     let address = public_address()?;
-    progress::stage("start the host", || {
-        wait_until_ready(address, &mut child, &log, POLL)
-    })?;
+    progress::stage("start the host", || wait_until_ready(address, &mut child, &log, POLL))?;
     Ok(began.elapsed())
 }
 
@@ -112,10 +98,7 @@ pub fn down(ws: &Workspace) -> Result<()> {
         }
         Ok(())
     })?;
-    eprintln!(
-        "the host (process {pid}) has stopped after {}",
-        progress::spoken(began.elapsed())
-    );
+    eprintln!("the host (process {pid}) has stopped after {}", progress::spoken(began.elapsed()));
     Ok(())
 }
 
@@ -159,10 +142,7 @@ pub fn wait_until_ready(
     poll: Duration,
 ) -> Result<()> {
     let began = Instant::now();
-    let ready = Request {
-        path: "/ready",
-        ..Request::default()
-    };
+    let ready = Request { path: "/ready", ..Request::default() };
     loop {
         if let Some(status) = child.try_wait().context("look at the host")? {
             let tail = shell::tail(log, 30);
@@ -185,9 +165,7 @@ pub fn wait_until_ready(
 
 fn host_command(ws: &Workspace, up: &Up) -> Command {
     let mut command = Command::new(stage::program(ws));
-    command
-        .current_dir(&ws.root)
-        .args(["up", "-f", manifest::FILE]);
+    command.current_dir(&ws.root).args(["up", "-f", manifest::FILE]);
     if up.from_manifest {
         command.arg("--from-manifest");
     }

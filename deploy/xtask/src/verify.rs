@@ -24,20 +24,10 @@ pub fn ci(ws: &Workspace) -> Result<()> {
 fn run(ws: &Workspace, filter: Option<&str>, profile: &str) -> Result<()> {
     let began = Instant::now();
     doctor::ensure(ws, Purpose::All)?;
-    stage::build(
-        ws,
-        &Wanted {
-            probes: true,
-            ..Wanted::default()
-        },
-    )?;
+    stage::build(ws, &Wanted { probes: true, ..Wanted::default() })?;
     let nextest = doctor::nextest().is_ok();
     let mut done = vec!["guests, host".to_owned()];
-    let runner = if nextest {
-        "cargo nextest run"
-    } else {
-        "cargo test"
-    };
+    let runner = if nextest { "cargo nextest run" } else { "cargo test" };
     let mut build = tests(ws, nextest);
     build.arg("--no-run");
     progress::stage("build the tests", || shell::run(&mut build))?;
@@ -47,20 +37,12 @@ fn run(ws: &Workspace, filter: Option<&str>, profile: &str) -> Result<()> {
     }
     tests.args(filter);
     progress::stage(runner, || shell::run(&mut tests))?;
-    done.push(format!(
-        "tests by {runner}{}",
-        filter.map_or("".into(), |it| format!(" {it}"))
-    ));
+    done.push(format!("tests by {runner}{}", filter.map_or("".into(), |it| format!(" {it}"))));
     let documented = crates_with_doctests(ws);
     if filter.is_none() && !documented.is_empty() {
-        let names: Vec<_> = documented
-            .iter()
-            .map(|member| member.name.as_str())
-            .collect();
+        let names: Vec<_> = documented.iter().map(|member| member.name.as_str()).collect();
         let names = names.join(", ");
-        progress::stage(&format!("doctests of {names}"), || {
-            doctests(ws, &documented)
-        })?;
+        progress::stage(&format!("doctests of {names}"), || doctests(ws, &documented))?;
         done.push(format!("doctests of {names}"));
     }
     let took = progress::spoken(began.elapsed());
@@ -79,11 +61,7 @@ fn tests(ws: &Workspace, nextest: bool) -> Command {
         cargo.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests"]);
     }
     cargo.arg("--workspace");
-    for probe in ws
-        .members
-        .iter()
-        .filter(|it| it.guest() == Some(GuestKind::Probe))
-    {
+    for probe in ws.members.iter().filter(|it| it.guest() == Some(GuestKind::Probe)) {
         cargo.args(["--exclude", &probe.name]);
     }
     cargo
@@ -101,13 +79,8 @@ fn doctests(ws: &Workspace, members: &[&Member]) -> Result<()> {
 /// Only these: compiling every crate's documentation to find no example takes minutes.
 fn crates_with_doctests(ws: &Workspace) -> Vec<&Member> {
     let testable = |kind: &String| kind == "lib" || kind == "rlib" || kind == "proc-macro";
-    let members = ws
-        .members
-        .iter()
-        .filter(|member| member.kinds.iter().any(testable));
-    members
-        .filter(|member| has_example(&ws.root.join(&member.folder).join("src")))
-        .collect()
+    let members = ws.members.iter().filter(|member| member.kinds.iter().any(testable));
+    members.filter(|member| has_example(&ws.root.join(&member.folder).join("src"))).collect()
 }
 
 fn has_example(folder: &Path) -> bool {
@@ -125,15 +98,11 @@ fn has_example(folder: &Path) -> bool {
 fn opens_a_tested_block(text: &str) -> bool {
     let doc = |line: &str| {
         let line = line.trim_start();
-        line.strip_prefix("///")
-            .or_else(|| line.strip_prefix("//!"))
-            .map(|it| it.trim().to_owned())
+        line.strip_prefix("///").or_else(|| line.strip_prefix("//!")).map(|it| it.trim().to_owned())
     };
     let mut inside = false;
-    for fence in text
-        .lines()
-        .filter_map(doc)
-        .filter_map(|it| Some(it.strip_prefix("```")?.to_owned()))
+    for fence in
+        text.lines().filter_map(doc).filter_map(|it| Some(it.strip_prefix("```")?.to_owned()))
     {
         let runs = fence.is_empty()
             || ["rust", "no_run", "should_panic", "compile_fail", "edition"]
@@ -149,12 +118,8 @@ fn opens_a_tested_block(text: &str) -> bool {
 
 #[test]
 fn only_blocks_that_rustdoc_runs_count_as_doctests() {
-    assert!(opens_a_tested_block(
-        "/// ```\n/// assert!(true);\n/// ```\n"
-    ));
+    assert!(opens_a_tested_block("/// ```\n/// assert!(true);\n/// ```\n"));
     assert!(opens_a_tested_block("//! ```no_run\n//! ```\n"));
-    assert!(!opens_a_tested_block(
-        "//! ```text\n//! a tree\n//! ```\nfn f() {}\n"
-    ));
+    assert!(!opens_a_tested_block("//! ```text\n//! a tree\n//! ```\nfn f() {}\n"));
     assert!(!opens_a_tested_block("let fence = \"```\";\n"));
 }

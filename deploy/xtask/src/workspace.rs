@@ -47,9 +47,7 @@ impl Member {
         if self.folder.starts_with("components/") {
             return Some(GuestKind::Component);
         }
-        self.folder
-            .starts_with("tests/conformance/probes/")
-            .then_some(GuestKind::Probe)
+        self.folder.starts_with("tests/conformance/probes/").then_some(GuestKind::Probe)
     }
 
     /// The name its wasm is staged under: a component's id, a probe's folder.
@@ -65,9 +63,7 @@ impl Workspace {
     /// Finds the repository around the current folder and asks cargo about it.
     pub fn find() -> Result<Self> {
         let here = std::env::current_dir().context("read the current folder")?;
-        let root = here
-            .ancestors()
-            .find(|dir| dir.join("deploy/xtask/Cargo.toml").is_file());
+        let root = here.ancestors().find(|dir| dir.join("deploy/xtask/Cargo.toml").is_file());
         Self::open(root.context("run this inside a checkout of the repository")?)
     }
 
@@ -79,9 +75,7 @@ impl Workspace {
         let metadata: Metadata = serde_json::from_str(&metadata).context("read cargo metadata")?;
         let manifest = read_toml(&root.join("Cargo.toml"))?;
         let field = |name: &str| {
-            let value = manifest
-                .get("workspace")
-                .and_then(|w| w.get("package")?.get(name));
+            let value = manifest.get("workspace").and_then(|w| w.get("package")?.get(name));
             let value = value.and_then(|v| v.as_str()).map(str::to_owned);
             value.with_context(|| format!("Cargo.toml: workspace.package.{name} is missing"))
         };
@@ -90,11 +84,7 @@ impl Workspace {
             target: metadata.target_directory,
             version: field("version")?,
             rust_version: field("rust-version")?,
-            members: metadata
-                .packages
-                .into_iter()
-                .map(|p| p.member(root))
-                .collect(),
+            members: metadata.packages.into_iter().map(|p| p.member(root)).collect(),
         })
     }
 
@@ -114,11 +104,7 @@ impl Workspace {
 
     /// Every crate that is built for wasm, sorted by name.
     pub fn guests(&self) -> Vec<&Member> {
-        let mut guests: Vec<_> = self
-            .members
-            .iter()
-            .filter(|m| m.guest().is_some())
-            .collect();
+        let mut guests: Vec<_> = self.members.iter().filter(|m| m.guest().is_some()).collect();
         guests.sort_by(|a, b| a.name.cmp(&b.name));
         guests
     }
@@ -129,15 +115,8 @@ impl Workspace {
 
     /// Runs `git` in the root; `None` when this is no checkout or git is absent.
     pub fn git(&self, arguments: &[&str]) -> Option<String> {
-        let answer = Command::new("git")
-            .args(arguments)
-            .current_dir(&self.root)
-            .output()
-            .ok()?;
-        answer
-            .status
-            .success()
-            .then(|| String::from_utf8_lossy(&answer.stdout).into_owned())
+        let answer = Command::new("git").args(arguments).current_dir(&self.root).output().ok()?;
+        answer.status.success().then(|| String::from_utf8_lossy(&answer.stdout).into_owned())
     }
 }
 
@@ -194,11 +173,7 @@ impl Package {
         Member {
             name: self.name,
             folder: folder.to_string_lossy().replace('\\', "/"),
-            kinds: self
-                .targets
-                .into_iter()
-                .flat_map(|target| target.kind)
-                .collect(),
+            kinds: self.targets.into_iter().flat_map(|target| target.kind).collect(),
         }
     }
 }

@@ -16,15 +16,10 @@ pub(crate) fn ready(facts: &Facts) -> Value {
 }
 
 fn conditions(facts: &Facts) -> Value {
-    let all = facts
-        .0
-        .conditions
-        .all()
-        .into_iter()
-        .map(|(name, condition)| match condition {
-            Condition::Met(words) => json!({ "name": name, "met": true, "detail": words }),
-            Condition::Waiting(words) => json!({ "name": name, "met": false, "detail": words }),
-        });
+    let all = facts.0.conditions.all().into_iter().map(|(name, condition)| match condition {
+        Condition::Met(words) => json!({ "name": name, "met": true, "detail": words }),
+        Condition::Waiting(words) => json!({ "name": name, "met": false, "detail": words }),
+    });
     all.collect()
 }
 
@@ -81,23 +76,15 @@ fn unix_seconds(time: Option<SystemTime>) -> Value {
 }
 
 pub(crate) fn components(facts: &Facts) -> Value {
-    let snapshots = facts
-        .runtime()
-        .map(|runtime| runtime.snapshot())
-        .unwrap_or_default();
-    let all: Vec<_> = snapshots
-        .iter()
-        .map(|snapshot| describe(facts, snapshot))
-        .collect();
+    let snapshots = facts.runtime().map(|runtime| runtime.snapshot()).unwrap_or_default();
+    let all: Vec<_> = snapshots.iter().map(|snapshot| describe(facts, snapshot)).collect();
     json!({ "components": all })
 }
 
 /// None when the manifest has no component of this name.
 pub(crate) fn component(facts: &Facts, name: &str) -> Option<Value> {
     let snapshots = facts.runtime()?.snapshot();
-    let found = snapshots
-        .iter()
-        .find(|snapshot| snapshot.component.as_str() == name)?;
+    let found = snapshots.iter().find(|snapshot| snapshot.component.as_str() == name)?;
     Some(describe(facts, found))
 }
 
@@ -127,17 +114,10 @@ fn describe(facts: &Facts, snapshot: &ComponentSnapshot) -> Value {
     let Some(manifest) = facts.manifest() else {
         return component;
     };
-    let of_it = manifest
-        .routes
-        .iter()
-        .filter(|route| route.component == snapshot.component);
+    let of_it = manifest.routes.iter().filter(|route| route.component == snapshot.component);
     let routes = of_it.filter_map(|route| route.pattern.clone());
     component["routes"] = routes.collect::<Vec<_>>().into();
-    if let Some(found) = manifest
-        .components
-        .iter()
-        .find(|c| c.id == snapshot.component)
-    {
+    if let Some(found) = manifest.components.iter().find(|c| c.id == snapshot.component) {
         component["limits"] = limits(&found.limits);
         component["grants"] = grants(found);
     }

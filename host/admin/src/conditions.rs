@@ -30,12 +30,10 @@ impl Conditions {
     /// Why the host is not ready, one sentence for each condition; None when it is.
     pub fn why_not_ready(&self) -> Option<String> {
         let board = self.board();
-        let waiting = board
-            .iter()
-            .filter_map(|(name, condition)| match condition {
-                Condition::Waiting(reason) => Some(format!("{name}: {reason}")),
-                Condition::Met(_) => None,
-            });
+        let waiting = board.iter().filter_map(|(name, condition)| match condition {
+            Condition::Waiting(reason) => Some(format!("{name}: {reason}")),
+            Condition::Met(_) => None,
+        });
         let reasons = waiting.collect::<Vec<_>>().join("; ");
         (!reasons.is_empty()).then_some(reasons)
     }
@@ -53,10 +51,7 @@ mod tests {
     fn the_host_is_ready_when_nothing_is_waited_for() {
         let conditions = Conditions::default();
         conditions.set("components", Condition::Met("3 of 3".into()));
-        conditions.set(
-            "postgresql",
-            Condition::Waiting("connection refused".into()),
-        );
+        conditions.set("postgresql", Condition::Waiting("connection refused".into()));
         let why = conditions.why_not_ready();
         assert_eq!(why.as_deref(), Some("postgresql: connection refused"));
         conditions.set("postgresql", Condition::Met("version 15".into()));

@@ -35,15 +35,9 @@ use std::time::{Instant, SystemTime};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot listen on {address} for operators: {source} (NEXUS_ADMIN_LISTEN)")]
-    Listen {
-        address: SocketAddr,
-        source: std::io::Error,
-    },
+    Listen { address: SocketAddr, source: std::io::Error },
     #[error("{path}: {source}")]
-    TokenFile {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    TokenFile { path: PathBuf, source: std::io::Error },
     #[error("the admin token {reason}")]
     WeakToken { reason: &'static str },
 }

@@ -11,11 +11,7 @@ pub(crate) fn render(facts: &Facts) -> String {
     host(&mut page, facts);
     process(&mut page, &ProcessSample::read());
     if let Some(runtime) = facts.runtime() {
-        engine(
-            &mut page,
-            &runtime.engine_snapshot(),
-            facts.0.pool_slots_max,
-        );
+        engine(&mut page, &runtime.engine_snapshot(), facts.0.pool_slots_max);
         components(&mut page, &runtime.snapshot());
     }
     for source in facts.all_sources() {
@@ -25,18 +21,12 @@ pub(crate) fn render(facts: &Facts) -> String {
 }
 
 fn host(page: &mut Exposition, facts: &Facts) {
-    page.gauge(
-        "nexus_build_info",
-        "The version of this host; the value is 1.",
-    )
-    .sample(&[("version", facts.0.version)], 1.0);
+    page.gauge("nexus_build_info", "The version of this host; the value is 1.")
+        .sample(&[("version", facts.0.version)], 1.0);
     let ready = facts.0.conditions.why_not_ready().is_none();
     page.gauge("nexus_ready", "1 when the host is ready for requests.")
         .sample(&[], f64::from(u8::from(ready)));
-    let mut family = page.gauge(
-        "nexus_condition_met",
-        "1 for each condition of readiness met.",
-    );
+    let mut family = page.gauge("nexus_condition_met", "1 for each condition of readiness met.");
     for (name, condition) in facts.0.conditions.all() {
         let met = matches!(condition, Condition::Met(_));
         family.sample(&[("condition", name)], f64::from(u8::from(met)));
@@ -44,27 +34,13 @@ fn host(page: &mut Exposition, facts: &Facts) {
 }
 
 fn process(page: &mut Exposition, sample: &ProcessSample) {
-    let started = sample
-        .started
-        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let started = sample.started.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let whole = |number: Option<u64>| number.map(|number| number as f64);
     for (name, help, value) in [
-        (
-            "resident_memory_bytes",
-            "Memory in RAM.",
-            whole(sample.resident_bytes),
-        ),
-        (
-            "virtual_memory_bytes",
-            "Address space.",
-            whole(sample.virtual_bytes),
-        ),
+        ("resident_memory_bytes", "Memory in RAM.", whole(sample.resident_bytes)),
+        ("virtual_memory_bytes", "Address space.", whole(sample.virtual_bytes)),
         ("open_fds", "Open file descriptors.", whole(sample.open_fds)),
-        (
-            "max_fds",
-            "Limit of open file descriptors.",
-            whole(sample.max_fds),
-        ),
+        ("max_fds", "Limit of open file descriptors.", whole(sample.max_fds)),
         ("threads", "Threads.", whole(sample.threads)),
         (
             "start_time_seconds",
@@ -73,16 +49,12 @@ fn process(page: &mut Exposition, sample: &ProcessSample) {
         ),
     ] {
         if let Some(value) = value {
-            page.gauge(&format!("nexus_process_{name}"), help)
-                .sample(&[], value);
+            page.gauge(&format!("nexus_process_{name}"), help).sample(&[], value);
         }
     }
     if let Some(cpu) = sample.cpu {
-        page.counter(
-            "nexus_process_cpu_seconds_total",
-            "CPU time, user and system.",
-        )
-        .sample(&[], cpu.as_secs_f64());
+        page.counter("nexus_process_cpu_seconds_total", "CPU time, user and system.")
+            .sample(&[], cpu.as_secs_f64());
     }
 }
 
@@ -97,85 +69,46 @@ fn engine(page: &mut Exposition, engine: &EngineSnapshot, slots_max: u32) {
     ] {
         used.sample(&[("kind", kind)], number as f64);
     }
-    page.gauge(
-        "nexus_pool_slots_max",
-        "Component instances that the pool has room for.",
-    )
-    .sample(&[("kind", "component_instances")], f64::from(slots_max));
-    page.counter(
-        "nexus_aot_cache_hits_total",
-        "Components loaded from compiled code.",
-    )
-    .sample(&[], engine.cache_hits as f64);
-    page.counter(
-        "nexus_aot_cache_misses_total",
-        "Components that had to be compiled.",
-    )
-    .sample(&[], engine.cache_misses as f64);
+    page.gauge("nexus_pool_slots_max", "Component instances that the pool has room for.")
+        .sample(&[("kind", "component_instances")], f64::from(slots_max));
+    page.counter("nexus_aot_cache_hits_total", "Components loaded from compiled code.")
+        .sample(&[], engine.cache_hits as f64);
+    page.counter("nexus_aot_cache_misses_total", "Components that had to be compiled.")
+        .sample(&[], engine.cache_misses as f64);
 }
 
 type Read = fn(&ComponentSnapshot) -> f64;
 
 const COUNTERS: [(&str, &str, Read); 4] = [
-    ("nexus_component_calls_total", "Calls begun.", |c| {
-        c.calls as f64
+    ("nexus_component_calls_total", "Calls begun.", |c| c.calls as f64),
+    ("nexus_component_instances_created_total", "Instances made.", |c| c.instances_created as f64),
+    ("nexus_component_cpu_seconds_total", "CPU time of guest code.", |c| c.cpu_seconds),
+    ("nexus_component_log_lines_dropped_total", "Guest log lines above the limit.", |c| {
+        c.log_lines_dropped as f64
     }),
-    (
-        "nexus_component_instances_created_total",
-        "Instances made.",
-        |c| c.instances_created as f64,
-    ),
-    (
-        "nexus_component_cpu_seconds_total",
-        "CPU time of guest code.",
-        |c| c.cpu_seconds,
-    ),
-    (
-        "nexus_component_log_lines_dropped_total",
-        "Guest log lines above the limit.",
-        |c| c.log_lines_dropped as f64,
-    ),
 ];
 
 const GAUGES: [(&str, &str, Read); 5] = [
-    (
-        "nexus_component_active",
-        "1 when the component can be called.",
-        |c| f64::from(u8::from(c.inactive_reason.is_none())),
-    ),
-    ("nexus_component_inflight", "Calls running now.", |c| {
-        f64::from(c.inflight)
+    ("nexus_component_active", "1 when the component can be called.", |c| {
+        f64::from(u8::from(c.inactive_reason.is_none()))
     }),
-    ("nexus_component_queued", "Calls waiting now.", |c| {
-        f64::from(c.queued)
-    }),
-    ("nexus_component_instances", "Instances alive now.", |c| {
-        f64::from(c.instances)
-    }),
-    (
-        "nexus_component_memory_bytes",
-        "Linear memory of all instances.",
-        |c| c.memory_bytes as f64,
-    ),
+    ("nexus_component_inflight", "Calls running now.", |c| f64::from(c.inflight)),
+    ("nexus_component_queued", "Calls waiting now.", |c| f64::from(c.queued)),
+    ("nexus_component_instances", "Instances alive now.", |c| f64::from(c.instances)),
+    ("nexus_component_memory_bytes", "Linear memory of all instances.", |c| c.memory_bytes as f64),
 ];
 
 fn components(page: &mut Exposition, all: &[ComponentSnapshot]) {
     for (name, help, read) in COUNTERS {
         let mut family = page.counter(name, help);
         for component in all {
-            family.sample(
-                &[("component", component.component.as_str())],
-                read(component),
-            );
+            family.sample(&[("component", component.component.as_str())], read(component));
         }
     }
     for (name, help, read) in GAUGES {
         let mut family = page.gauge(name, help);
         for component in all {
-            family.sample(
-                &[("component", component.component.as_str())],
-                read(component),
-            );
+            family.sample(&[("component", component.component.as_str())], read(component));
         }
     }
     let help = "Calls without a response of the component's own, by kind.";
@@ -226,26 +159,12 @@ mod tests {
         components(&mut page, &[snapshot("hello"), snapshot("world")]);
         let scrape = Scrape::read(&page.finish()).unwrap();
         let hello = [("component", "hello")];
-        assert_eq!(
-            scrape.value("nexus_component_calls_total", &hello),
-            Some(7.0)
-        );
-        assert_eq!(
-            scrape.value("nexus_component_cpu_seconds_total", &hello),
-            Some(0.5)
-        );
+        assert_eq!(scrape.value("nexus_component_calls_total", &hello), Some(7.0));
+        assert_eq!(scrape.value("nexus_component_cpu_seconds_total", &hello), Some(0.5));
         assert_eq!(scrape.value("nexus_component_active", &hello), Some(1.0));
-        for (kind, number) in [
-            ("trap", 2.0),
-            ("timeout", 3.0),
-            ("refused", 4.0),
-            ("other", 1.0),
-        ] {
+        for (kind, number) in [("trap", 2.0), ("timeout", 3.0), ("refused", 4.0), ("other", 1.0)] {
             let labels = [("component", "world"), ("kind", kind)];
-            assert_eq!(
-                scrape.value("nexus_component_failures_total", &labels),
-                Some(number)
-            );
+            assert_eq!(scrape.value("nexus_component_failures_total", &labels), Some(number));
         }
     }
 
@@ -257,8 +176,7 @@ mod tests {
                 "postgresql"
             }
             fn measure(&self, page: &mut Exposition) {
-                page.gauge("nexus_postgresql_connections", "Open.")
-                    .sample(&[], 3.0);
+                page.gauge("nexus_postgresql_connections", "Open.").sample(&[], 3.0);
             }
             fn describe(&self) -> serde_json::Value {
                 serde_json::Value::Null
@@ -269,22 +187,11 @@ mod tests {
         let facts = Facts::new("1.2.3", 100, conditions);
         facts.sources(vec![Box::new(Postgres)]);
         let scrape = Scrape::read(&render(&facts)).unwrap();
-        assert_eq!(
-            scrape.value("nexus_build_info", &[("version", "1.2.3")]),
-            Some(1.0)
-        );
+        assert_eq!(scrape.value("nexus_build_info", &[("version", "1.2.3")]), Some(1.0));
         assert_eq!(scrape.value("nexus_ready", &[]), Some(0.0));
-        assert_eq!(
-            scrape.value("nexus_condition_met", &[("condition", "postgresql")]),
-            Some(0.0)
-        );
+        assert_eq!(scrape.value("nexus_condition_met", &[("condition", "postgresql")]), Some(0.0));
         assert_eq!(scrape.value("nexus_postgresql_connections", &[]), Some(3.0));
-        assert!(
-            scrape
-                .value("nexus_process_resident_memory_bytes", &[])
-                .unwrap()
-                > 0.0
-        );
+        assert!(scrape.value("nexus_process_resident_memory_bytes", &[]).unwrap() > 0.0);
         assert!(scrape.families().all(|name| name.starts_with("nexus_")));
     }
 }

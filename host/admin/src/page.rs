@@ -15,10 +15,7 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\
 th,td{border-color:#334155}.bad{color:#fca5a5}}";
 
 pub(crate) fn render(facts: &Facts) -> String {
-    let components = facts
-        .runtime()
-        .map(|runtime| runtime.snapshot())
-        .unwrap_or_default();
+    let components = facts.runtime().map(|runtime| runtime.snapshot()).unwrap_or_default();
     let version = escaped(facts.0.version);
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -51,10 +48,7 @@ fn conditions(facts: &Facts) -> String {
             Condition::Met(words) => ("", words),
             Condition::Waiting(words) => (" class=\"bad\"", words),
         };
-        append(
-            &mut list,
-            format_args!("<li{class}>{}: {}</li>", escaped(name), escaped(words)),
-        );
+        append(&mut list, format_args!("<li{class}>{}: {}</li>", escaped(name), escaped(words)));
     }
     list + "</ul>"
 }
@@ -94,16 +88,12 @@ fn table(components: &[ComponentSnapshot]) -> String {
 }
 
 fn append(text: &mut String, more: std::fmt::Arguments<'_>) {
-    text.write_fmt(more)
-        .expect("writing to a string cannot fail");
+    text.write_fmt(more).expect("writing to a string cannot fail");
 }
 
 /// Reasons quote manifests and compilers: nothing of them may become markup.
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -114,10 +104,7 @@ mod tests {
     #[test]
     fn what_a_reason_says_never_becomes_markup() {
         let conditions = Conditions::default();
-        conditions.set(
-            "components",
-            Condition::Waiting("<script>alert(1)</script>".into()),
-        );
+        conditions.set("components", Condition::Waiting("<script>alert(1)</script>".into()));
         let page = render(&Facts::new("1.2.3", 100, conditions));
         assert!(page.contains("&lt;script&gt;"));
         assert!(!page.contains("<script>"));

@@ -20,9 +20,7 @@ pub(crate) struct Surface {
 impl Surface {
     /// Answers one request from `peer`. Bodies are never read: nothing here takes one.
     pub(crate) fn answer<B>(&self, request: &Request<B>, peer: IpAddr, id: &str) -> Response {
-        let mut response = self
-            .route(request, peer)
-            .unwrap_or_else(|problem| refuse(problem, id));
+        let mut response = self.route(request, peer).unwrap_or_else(|problem| refuse(problem, id));
         harden(response.headers_mut());
         response
     }
@@ -41,16 +39,11 @@ impl Surface {
         }
         match path {
             "/" => Ok(typed("text/html; charset=utf-8", page::render(facts))),
-            "/metrics" => Ok(typed(
-                nexus_observability::CONTENT_TYPE,
-                metrics::render(facts),
-            )),
+            "/metrics" => Ok(typed(nexus_observability::CONTENT_TYPE, metrics::render(facts))),
             "/api/v1/host" => Ok(json(StatusCode::OK, &api::host(facts))),
             "/api/v1/components" => Ok(json(StatusCode::OK, &api::components(facts))),
             other => {
-                let name = other
-                    .strip_prefix("/api/v1/components/")
-                    .ok_or(problems::NOT_FOUND)?;
+                let name = other.strip_prefix("/api/v1/components/").ok_or(problems::NOT_FOUND)?;
                 let component = api::component(facts, name).ok_or(problems::NO_COMPONENT)?;
                 Ok(json(StatusCode::OK, &component))
             }
@@ -67,21 +60,14 @@ impl Surface {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
             _ => return Err(problems::NO_CREDENTIAL),
         };
-        if self.token.is(offered) {
-            Ok(())
-        } else {
-            Err(problems::WRONG_CREDENTIAL)
-        }
+        if self.token.is(offered) { Ok(()) } else { Err(problems::WRONG_CREDENTIAL) }
     }
 }
 
 /// From this machine, and addressed as this machine: a page on the internet whose name resolves to
 /// 127.0.0.1 (DNS rebinding) would be the first and not the second.
 fn is_local(headers: &HeaderMap, peer: IpAddr) -> bool {
-    let host = headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or_default();
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
@@ -106,9 +92,7 @@ fn json(status: StatusCode, value: &serde_json::Value) -> Response {
 
 fn typed(content_type: &'static str, body: String) -> Response {
     let mut response = Response::new(full(body));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -146,19 +130,11 @@ mod tests {
     fn surface() -> (Surface, Conditions) {
         let conditions = Conditions::default();
         let facts = Facts::new("1.2.3", 100, conditions.clone());
-        (
-            Surface {
-                facts,
-                token: Token::given(TOKEN).unwrap(),
-            },
-            conditions,
-        )
+        (Surface { facts, token: Token::given(TOKEN).unwrap() }, conditions)
     }
 
     fn get(path: &str, headers: &[(&str, &str)], peer: &str) -> Response {
-        let request = headers
-            .iter()
-            .fold(Request::get(path), |r, (n, v)| r.header(*n, *v));
+        let request = headers.iter().fold(Request::get(path), |r, (n, v)| r.header(*n, *v));
         let (surface, _) = surface();
         surface.answer(&request.body(()).unwrap(), peer.parse().unwrap(), "r-1")
     }
@@ -166,12 +142,7 @@ mod tests {
     #[test]
     fn the_api_wants_the_token_even_from_this_machine() {
         let host = ("host", "localhost:8081");
-        for path in [
-            "/api/v1/host",
-            "/api/v1/components",
-            "/api/v1/nowhere",
-            "/nowhere",
-        ] {
+        for path in ["/api/v1/host", "/api/v1/components", "/api/v1/nowhere", "/nowhere"] {
             let refused = get(path, &[host], "127.0.0.1");
             assert_eq!(refused.status(), 401, "{path}");
             assert!(refused.headers().contains_key(WWW_AUTHENTICATE));
@@ -180,33 +151,18 @@ mod tests {
         let bearer = format!("Bearer {TOKEN}");
         let given = [host, ("authorization", bearer.as_str())];
         assert_eq!(get("/api/v1/host", &given, "10.0.0.9").status(), 200);
-        assert_eq!(
-            get("/api/v1/components/nobody", &given, "10.0.0.9").status(),
-            404
-        );
+        assert_eq!(get("/api/v1/components/nobody", &given, "10.0.0.9").status(), 404);
         assert_eq!(get("/nowhere", &given, "10.0.0.9").status(), 404);
     }
 
     #[test]
     fn a_wrong_or_doubled_or_foreign_credential_is_no_credential() {
-        for credential in [
-            "Bearer 0123456789abcdeX",
-            "Bearer",
-            "Basic eDp5",
-            "0123456789abcdef",
-        ] {
-            let refused = get(
-                "/api/v1/host",
-                &[("authorization", credential)],
-                "127.0.0.1",
-            );
+        for credential in ["Bearer 0123456789abcdeX", "Bearer", "Basic eDp5", "0123456789abcdef"] {
+            let refused = get("/api/v1/host", &[("authorization", credential)], "127.0.0.1");
             assert_eq!(refused.status(), 401, "{credential}");
         }
         let bearer = format!("Bearer {TOKEN}");
-        let twice = [
-            ("authorization", bearer.as_str()),
-            ("authorization", "Bearer x"),
-        ];
+        let twice = [("authorization", bearer.as_str()), ("authorization", "Bearer x")];
         assert_eq!(get("/api/v1/host", &twice, "127.0.0.1").status(), 401);
     }
 
@@ -230,14 +186,9 @@ mod tests {
         let (surface, conditions) = surface();
         let ask = |path| {
             let request = Request::get(path).body(()).unwrap();
-            surface
-                .answer(&request, "10.0.0.9".parse().unwrap(), "r-1")
-                .status()
+            surface.answer(&request, "10.0.0.9".parse().unwrap(), "r-1").status()
         };
-        conditions.set(
-            "postgresql",
-            Condition::Waiting("connection refused".into()),
-        );
+        conditions.set("postgresql", Condition::Waiting("connection refused".into()));
         assert_eq!(ask("/health"), 200);
         assert_eq!(ask("/ready"), 503);
         conditions.set("postgresql", Condition::Met("version 15".into()));

@@ -38,17 +38,10 @@ impl Admin {
     ///
     /// [`Error::Listen`].
     pub async fn bind(listen: SocketAddr, token: Token, facts: Facts) -> Result<Self, Error> {
-        let fail = |source| Error::Listen {
-            address: listen,
-            source,
-        };
+        let fail = |source| Error::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
-        Ok(Self {
-            listener,
-            address,
-            surface: Surface { facts, token },
-        })
+        Ok(Self { listener, address, surface: Surface { facts, token } })
     }
 
     pub fn local_addr(&self) -> SocketAddr {
@@ -82,10 +75,7 @@ impl Admin {
             }
         }
         drop(self.listener);
-        if tokio::time::timeout(DRAIN, graceful.shutdown())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
             tracing::debug!("operators' connections were cut");
         }
     }

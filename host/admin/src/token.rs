@@ -25,14 +25,10 @@ impl Token {
     /// [`Error::WeakToken`] when it is shorter than 16 characters or not visible ASCII.
     pub fn given(token: &str) -> Result<Self, Error> {
         if token.len() < LENGTH_MIN {
-            return Err(Error::WeakToken {
-                reason: "has fewer than 16 characters",
-            });
+            return Err(Error::WeakToken { reason: "has fewer than 16 characters" });
         }
         if token.len() > LENGTH_MAX || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::WeakToken {
-                reason: "is not 16 to 512 visible ASCII characters",
-            });
+            return Err(Error::WeakToken { reason: "is not 16 to 512 visible ASCII characters" });
         }
         Ok(Self(token.to_owned()))
     }
@@ -43,10 +39,7 @@ impl Token {
     ///
     /// [`Error::TokenFile`], [`Error::WeakToken`].
     pub fn kept_in(file: &Path) -> Result<Self, Error> {
-        let fail = |source| Error::TokenFile {
-            path: file.to_owned(),
-            source,
-        };
+        let fail = |source| Error::TokenFile { path: file.to_owned(), source };
         let token = fresh();
         let mut options = std::fs::OpenOptions::new();
         match options.write(true).create_new(true).mode(0o600).open(file) {

@@ -136,8 +136,13 @@ pub enum DevTokens {
 #[command(next_help_heading = "HTTP")]
 pub struct HttpOptions {
     /// Addresses to serve on in cleartext; port 0 picks a free one
-    #[arg(long, env = "NEXUS_LISTEN", value_name = "ADDRESS", value_delimiter = ',',
-        default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        env = "NEXUS_LISTEN",
+        value_name = "ADDRESS",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:8080"
+    )]
     pub listen: Vec<SocketAddr>,
     /// Address to serve on over TLS
     #[arg(long, env = "NEXUS_TLS_LISTEN", value_name = "ADDRESS",
@@ -174,8 +179,12 @@ pub struct HttpOptions {
 #[command(next_help_heading = "Operators")]
 pub struct AdminOptions {
     /// Address of the operators' API, page and metrics
-    #[arg(long, env = "NEXUS_ADMIN_LISTEN", value_name = "ADDRESS",
-        default_value = "127.0.0.1:8081")]
+    #[arg(
+        long,
+        env = "NEXUS_ADMIN_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8081"
+    )]
     pub admin_listen: SocketAddr,
     /// The operators' bearer token; default: made once, in `admin-token` of the home folder
     ///
@@ -191,10 +200,11 @@ pub struct StoreOptions {
     /// PostgreSQL 15 or newer; default: a private cluster from this machine's programs
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
-    /// Connections to PostgreSQL, of all components and the host together
-    #[arg(long, env = "NEXUS_PG_CONNECTIONS_MAX", value_name = "NUMBER", default_value_t = 40,
+    /// Connections to PostgreSQL, of all components and the host together; default: 100 to a
+    /// private cluster, 40 to a server
+    #[arg(long, env = "NEXUS_PG_CONNECTIONS_MAX", value_name = "NUMBER",
         value_parser = clap::value_parser!(u32).range(6..=10_000))]
-    pub pg_connections_max: u32,
+    pub pg_connections_max: Option<u32>,
     /// Folder of the migrations; default: `migrations` beside the manifest
     #[arg(long, env = "NEXUS_MIGRATIONS", value_name = "FOLDER")]
     pub migrations: Option<PathBuf>,
@@ -325,7 +335,7 @@ impl UpOptions {
             Some(url) => Database::Url(url),
             None => Database::Private,
         };
-        settings.pg_connections_max = self.stores.pg_connections_max as usize;
+        settings.pg_connections_max = self.stores.pg_connections_max.map(|n| n as usize);
         settings.objects = self.stores.s3_bucket.map(|bucket| Objects {
             endpoint: self.stores.s3_endpoint,
             public_endpoint: self.stores.s3_public_endpoint,

@@ -315,11 +315,7 @@ fn reserve(address: &mut SocketAddr) -> Result<Socket> {
 }
 
 /// The development key, where one is wanted, and its token in the home.
-fn development_key(
-    settings: &Settings,
-    public_url: &Uri,
-    home: &Home,
-) -> Result<Option<DevKey>> {
+fn development_key(settings: &Settings, public_url: &Uri, home: &Home) -> Result<Option<DevKey>> {
     let issues = settings.manifest.components.iter().any(|c| c.id.as_str() == TOKEN_ISSUER);
     if settings.tokens == Tokens::None || issues {
         return Ok(None);
@@ -438,7 +434,10 @@ impl Start {
         let wanted = Wanted {
             choice: settings.database.clone(),
             home: home.to_owned(),
-            connections_max: settings.pg_connections_max,
+            connections_max: settings.pg_connections_max.unwrap_or(match settings.database {
+                Choice::Private => 100,
+                _ => 40,
+            }),
             migrations: settings.migrations.clone(),
             services: postgres::services(manifest),
         };

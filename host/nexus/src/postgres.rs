@@ -5,7 +5,7 @@ use crate::settings::Database as Choice;
 use nexus_admin::{Condition, Conditions};
 use nexus_storage::cluster::{self, Cluster};
 use nexus_storage::{Database, Error, Limits, Migrations, Server};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The condition's name on the readiness board.
@@ -160,9 +160,4 @@ async fn look(database: &Database) -> Result<String, Error> {
 /// The services that get a role: components and the folders of migrations are one list.
 pub(crate) fn services(manifest: &nexus_runtime::Manifest) -> Vec<String> {
     manifest.components.iter().map(|component| component.id.to_string()).collect()
-}
-
-/// Where a private cluster of `home` lives, for messages.
-pub(crate) fn private_place(home: &Path) -> String {
-    home.join("pg").display().to_string()
 }

@@ -124,8 +124,8 @@ fn get(url: &str, path: &str, token: &str) -> String {
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
-         connection: close\r\n\r\n"
+        // HTTP/1.0 knows no chunks, so the body stands there as it is.
+        "GET {path} HTTP/1.0\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\r\n"
     )
     .unwrap();
     let mut answer = String::new();
@@ -162,10 +162,10 @@ fn up_serves_with_a_database_of_its_own_until_it_is_told_to_stop() {
     let (url, admin) = (ready["urls"].as_str().unwrap(), ready["admin"].as_str().unwrap());
     let token = std::fs::read_to_string(home.path().join("dev-token")).unwrap();
     let answer = get(url, "/", token.trim());
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
+    assert!(answer.contains(" 200 OK") && answer.ends_with("hello"), "{answer}");
     let minted = nexus(home.path()).args(["token", "mint", "--kind", "user"]).output().unwrap();
     let minted = String::from_utf8(minted.stdout).unwrap();
-    assert!(get(url, "/", minted.trim()).starts_with("HTTP/1.1 200"));
+    assert!(get(url, "/", minted.trim()).contains(" 200 OK"));
     let admin_token = std::fs::read_to_string(home.path().join("admin-token")).unwrap();
     let host = get(admin, "/api/v1/host", admin_token.trim());
     assert!(host.contains("\"postgresql\"") && host.contains("\"up\":true"), "{host}");

@@ -37,19 +37,13 @@ impl Exposition {
 
     /// A number that only grows; `name` ends in `_total`.
     pub fn counter(&mut self, name: &str, help: &str) -> Family<'_> {
-        debug_assert!(
-            name.ends_with("_total"),
-            "{name} is a counter and must end in _total"
-        );
+        debug_assert!(name.ends_with("_total"), "{name} is a counter and must end in _total");
         self.family(name, help, "counter")
     }
 
     /// A number that goes up and down.
     pub fn gauge(&mut self, name: &str, help: &str) -> Family<'_> {
-        debug_assert!(
-            !name.ends_with("_total"),
-            "{name} is a gauge and must not end in _total"
-        );
+        debug_assert!(!name.ends_with("_total"), "{name} is a gauge and must not end in _total");
         self.family(name, help, "gauge")
     }
 
@@ -60,33 +54,23 @@ impl Exposition {
 
     fn family(&mut self, name: &str, help: &str, kind: &str) -> Family<'_> {
         debug_assert!(is_metric_name(name), "{name} is not a metric name");
-        debug_assert!(
-            !self.names.iter().any(|known| known == name),
-            "{name} is on the page twice"
-        );
+        debug_assert!(!self.names.iter().any(|known| known == name), "{name} is on the page twice");
         self.names.push(name.to_owned());
         let help = help.replace('\\', "\\\\").replace('\n', "\\n");
         self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-        Family {
-            exposition: self,
-            name: name.to_owned(),
-            series: 0,
-        }
+        Family { exposition: self, name: name.to_owned(), series: 0 }
     }
 
     /// The finished page.
     pub fn finish(mut self) -> String {
         let cut = self.cut;
         let help = "Series left out of this page because a label has too many values.";
-        self.gauge("nexus_metrics_series_cut", help)
-            .sample(&[], cut as f64);
+        self.gauge("nexus_metrics_series_cut", help).sample(&[], cut as f64);
         self.page
     }
 
     fn push(&mut self, text: std::fmt::Arguments<'_>) {
-        self.page
-            .write_fmt(text)
-            .expect("writing to a string cannot fail");
+        self.page.write_fmt(text).expect("writing to a string cannot fail");
     }
 }
 
@@ -135,9 +119,7 @@ impl Family<'_> {
         let page = &mut *self.exposition;
         page.push(format_args!("{}{suffix}", self.name));
         let bound = bound.map(|bound| ("le", number(bound)));
-        let given = labels
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()));
+        let given = labels.iter().map(|(name, value)| (*name, (*value).to_owned()));
         let mut separator = '{';
         for (name, value) in given.chain(bound) {
             debug_assert!(is_label_name(name), "{name} is not a label name");
@@ -150,10 +132,7 @@ impl Family<'_> {
 }
 
 fn escaped(value: &str) -> String {
-    value
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 /// As Go's `strconv.ParseFloat` reads it, which is what Prometheus uses.
@@ -161,11 +140,7 @@ fn number(value: f64) -> String {
     if value.is_nan() {
         "NaN".into()
     } else if value.is_infinite() {
-        if value > 0.0 {
-            "+Inf".into()
-        } else {
-            "-Inf".into()
-        }
+        if value > 0.0 { "+Inf".into() } else { "-Inf".into() }
     } else {
         value.to_string()
     }
@@ -193,19 +168,10 @@ mod tests {
             .sample(&[("component", "world")], 0.0);
         page.gauge("nexus_ratio", "A ratio.").sample(&[], 0.25);
         let scrape = Scrape::read(&page.finish()).unwrap();
-        assert_eq!(
-            scrape.value("nexus_calls_total", &[("component", "hello")]),
-            Some(3.0)
-        );
-        assert_eq!(
-            scrape.value("nexus_calls_total", &[("component", "world")]),
-            Some(0.0)
-        );
+        assert_eq!(scrape.value("nexus_calls_total", &[("component", "hello")]), Some(3.0));
+        assert_eq!(scrape.value("nexus_calls_total", &[("component", "world")]), Some(0.0));
         assert_eq!(scrape.value("nexus_ratio", &[]), Some(0.25));
-        assert_eq!(
-            scrape.value("nexus_calls_total", &[("component", "nobody")]),
-            None
-        );
+        assert_eq!(scrape.value("nexus_calls_total", &[("component", "nobody")]), None);
         assert_eq!(scrape.kind("nexus_calls_total"), Some("counter"));
     }
 
@@ -213,8 +179,7 @@ mod tests {
     fn hostile_label_values_stay_inside_their_quotes() {
         let hostile = "a\"} 1\nnexus_fake 2\\";
         let mut page = Exposition::new();
-        page.gauge("nexus_x", "Two\nlines \\ here.")
-            .sample(&[("name", hostile)], 1.0);
+        page.gauge("nexus_x", "Two\nlines \\ here.").sample(&[("name", hostile)], 1.0);
         let scrape = Scrape::read(&page.finish()).unwrap();
         assert_eq!(scrape.value("nexus_x", &[("name", hostile)]), Some(1.0));
         assert_eq!(scrape.value("nexus_fake", &[]), None);
@@ -231,12 +196,8 @@ mod tests {
             7.5,
         );
         let scrape = Scrape::read(&page.finish()).unwrap();
-        let bucket = |le: &str| {
-            scrape.value(
-                "nexus_seconds_bucket",
-                &[("component", "hello"), ("le", le)],
-            )
-        };
+        let bucket =
+            |le: &str| scrape.value("nexus_seconds_bucket", &[("component", "hello"), ("le", le)]);
         assert_eq!(bucket("0.1"), Some(2.0));
         assert_eq!(bucket("0.5"), Some(5.0));
         assert_eq!(bucket("+Inf"), Some(9.0));
@@ -248,17 +209,10 @@ mod tests {
     fn numbers_that_are_not_finite_are_written_as_prometheus_reads_them() {
         let mut page = Exposition::new();
         page.gauge("nexus_nan", "No number.").sample(&[], f64::NAN);
-        page.gauge("nexus_low", "Low.")
-            .sample(&[], f64::NEG_INFINITY);
+        page.gauge("nexus_low", "Low.").sample(&[], f64::NEG_INFINITY);
         let text = page.finish();
         assert!(text.contains("nexus_nan NaN\n") && text.contains("nexus_low -Inf\n"));
-        assert!(
-            Scrape::read(&text)
-                .unwrap()
-                .value("nexus_nan", &[])
-                .unwrap()
-                .is_nan()
-        );
+        assert!(Scrape::read(&text).unwrap().value("nexus_nan", &[]).unwrap().is_nan());
     }
 
     #[test]

@@ -38,16 +38,11 @@ pub(crate) struct Fields(Vec<(&'static str, Value)>);
 
 impl Fields {
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
-        self.0
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, value)| value)
+        self.0.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.get(name)
-            .and_then(Value::as_text)
-            .filter(|text| !text.is_empty())
+        self.get(name).and_then(Value::as_text).filter(|text| !text.is_empty())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {

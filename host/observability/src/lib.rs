@@ -44,11 +44,7 @@ pub enum Format {
 impl Format {
     /// [`Format::Pretty`] where stderr is a terminal, otherwise [`Format::Json`].
     pub fn fitting() -> Self {
-        if std::io::stderr().is_terminal() {
-            Self::Pretty
-        } else {
-            Self::Json
-        }
+        if std::io::stderr().is_terminal() { Self::Pretty } else { Self::Json }
     }
 }
 
@@ -69,15 +65,9 @@ pub enum Error {
     #[error("logging was started before")]
     AlreadyStarted,
     #[error("the thread {name} could not be started: {source}")]
-    Thread {
-        name: &'static str,
-        source: std::io::Error,
-    },
+    Thread { name: &'static str, source: std::io::Error },
     #[error("{variable}: {reason}")]
-    Otlp {
-        variable: &'static str,
-        reason: String,
-    },
+    Otlp { variable: &'static str, reason: String },
 }
 
 /// Keeps logging alive; writes what is still queued when it goes.
@@ -106,11 +96,7 @@ impl Drop for Guard {
 pub fn init(settings: &Settings) -> Result<Guard, Error> {
     let ansi = settings.format == Format::Pretty && std::io::stderr().is_terminal();
     let sink = writer::Sink::start(std::io::stderr())?;
-    let spans = settings
-        .otlp
-        .as_ref()
-        .map(otlp::Exporter::start)
-        .transpose()?;
+    let spans = settings.otlp.as_ref().map(otlp::Exporter::start).transpose()?;
     let subscriber = subscriber(settings, ansi, sink.clone(), spans.as_ref())?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::AlreadyStarted)?;
     trace::sample_roots(settings.otlp.as_ref().map_or(0.0, |otlp| otlp.ratio));
@@ -140,12 +126,9 @@ where
 {
     match format {
         Format::Json => Box::new(lines::JsonLines::new(sink)),
-        Format::Pretty => Box::new(
-            tracing_subscriber::fmt::layer()
-                .compact()
-                .with_ansi(ansi)
-                .with_writer(sink),
-        ),
+        Format::Pretty => {
+            Box::new(tracing_subscriber::fmt::layer().compact().with_ansi(ansi).with_writer(sink))
+        }
     }
 }
 
@@ -153,14 +136,9 @@ where
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let payload = panic.payload();
-        let words = payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned());
+        let words = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let words = words.or_else(|| payload.downcast_ref::<String>().cloned());
-        let place = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let backtrace = std::backtrace::Backtrace::capture();
         tracing::error!(
             target: "panic",

@@ -4,7 +4,7 @@
 use crate::fields::Fields;
 use crate::span::SpanRecord;
 use crate::writer::Sink;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::format::Writer;
@@ -30,32 +30,53 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for JsonLines {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let metadata = event.metadata();
-        let mut line = Map::new();
-        line.insert("time".into(), now().into());
-        line.insert(
-            "level".into(),
-            metadata.level().as_str().to_ascii_lowercase().into(),
-        );
-        line.insert("target".into(), metadata.target().into());
-        line.insert(
-            "message".into(),
-            fields.text("message").unwrap_or_default().into(),
-        );
+        let mut line = Line::new();
+        line.put("time", &now().into());
+        line.put("level", &metadata.level().as_str().to_ascii_lowercase().into());
+        line.put("target", &metadata.target().into());
+        if let Some(message) = fields.text("message") {
+            line.put("message", &message.into());
+        }
         for name in OF_THE_CALL {
             let of_span = || inherited(&context, event, name);
             if let Some(text) = fields.text(name).map(str::to_owned).or_else(of_span) {
-                line.insert(name.into(), text.into());
+                line.put(name, &text.into());
             }
         }
         for (name, value) in fields.iter() {
-            let empty = matches!(value.as_text(), Some(""));
-            if !empty && !line.contains_key(name) {
-                line.insert(name.into(), value.to_json());
+            if !matches!(value.as_text(), Some("")) {
+                line.put(name, &value.to_json());
             }
         }
-        let mut bytes = Value::Object(line).to_string().into_bytes();
-        bytes.push(b'\n');
-        self.sink.send(bytes);
+        self.sink.send(line.finish());
+    }
+}
+
+/// One JSON object in the order in which it is told: a person reads these lines, too.
+struct Line {
+    bytes: Vec<u8>,
+    names: Vec<&'static str>,
+}
+
+impl Line {
+    fn new() -> Self {
+        Self { bytes: Vec::with_capacity(256), names: Vec::new() }
+    }
+
+    /// Adds a member, unless there is one of that name.
+    fn put(&mut self, name: &'static str, value: &Value) {
+        if self.names.contains(&name) {
+            return;
+        }
+        self.bytes.push(if self.names.is_empty() { b'{' } else { b',' });
+        self.names.push(name);
+        let member = format!("{}:{value}", Value::from(name));
+        self.bytes.extend_from_slice(member.as_bytes());
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.bytes.extend_from_slice(b"}\n");
+        self.bytes
     }
 }
 
@@ -65,11 +86,7 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     context.event_scope(event)?.find_map(|span| {
-        span.extensions()
-            .get::<SpanRecord>()?
-            .fields
-            .text(name)
-            .map(str::to_owned)
+        span.extensions().get::<SpanRecord>()?.fields.text(name).map(str::to_owned)
     })
 }
 
@@ -92,18 +109,11 @@ mod tests {
     fn lines_of(filter: &str, work: impl FnOnce()) -> Vec<Value> {
         let page = Page::default();
         let sink = Sink::start(page.clone()).unwrap();
-        let settings = Settings {
-            format: Format::Json,
-            filter: filter.into(),
-            otlp: None,
-        };
+        let settings = Settings { format: Format::Json, filter: filter.into(), otlp: None };
         let subscriber = subscriber(&settings, false, sink.clone(), None).unwrap();
         tracing::subscriber::with_default(subscriber, work);
         sink.flush(Duration::from_secs(5));
-        page.text()
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        page.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     #[test]
@@ -162,11 +172,7 @@ mod tests {
     #[test]
     fn a_filter_that_is_not_understood_is_refused() {
         let sink = Sink::start(Page::default()).unwrap();
-        let settings = Settings {
-            format: Format::Json,
-            filter: "a=b=c".into(),
-            otlp: None,
-        };
+        let settings = Settings { format: Format::Json, filter: "a=b=c".into(), otlp: None };
         assert!(subscriber(&settings, false, sink, None).is_err());
     }
 }

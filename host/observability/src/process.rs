@@ -25,20 +25,14 @@ impl ProcessSample {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let number = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim_start_matches(':')
-                .split_whitespace()
-                .next()?
-                .parse::<u64>()
-                .ok()
+            line.trim_start_matches(':').split_whitespace().next()?.parse::<u64>().ok()
         };
         let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
         Self {
             resident_bytes: number("VmRSS").map(|kib| kib * 1024),
             virtual_bytes: number("VmSize").map(|kib| kib * 1024),
             cpu: cpu_time(),
-            open_fds: std::fs::read_dir("/proc/self/fd")
-                .ok()
-                .map(|list| list.count() as u64),
+            open_fds: std::fs::read_dir("/proc/self/fd").ok().map(|list| list.count() as u64),
             max_fds: limits.current,
             threads: number("Threads"),
             started: started(),
@@ -59,9 +53,7 @@ fn started() -> Option<SystemTime> {
     let after_name = stat.rsplit_once(')')?.1;
     let ticks: u64 = after_name.split_whitespace().nth(19)?.parse().ok()?;
     let system = std::fs::read_to_string("/proc/stat").ok()?;
-    let boot = system
-        .lines()
-        .find_map(|line| line.strip_prefix("btime "))?;
+    let boot = system.lines().find_map(|line| line.strip_prefix("btime "))?;
     let boot = Duration::from_secs(boot.trim().parse().ok()?);
     let per_second = rustix::param::clock_ticks_per_second().max(1);
     Some(SystemTime::UNIX_EPOCH + boot + Duration::from_millis(ticks * 1000 / per_second))
@@ -79,9 +71,6 @@ mod tests {
         assert!(sample.open_fds.unwrap() >= 3);
         assert!(sample.threads.unwrap() >= 1);
         let age = SystemTime::now().duration_since(sample.started.unwrap());
-        assert!(
-            age.unwrap_or_default() < Duration::from_secs(3600),
-            "started within the hour"
-        );
+        assert!(age.unwrap_or_default() < Duration::from_secs(3600), "started within the hour");
     }
 }

@@ -33,11 +33,7 @@ impl Scrape {
         let mut scrape = Self::default();
         let mut seen = BTreeSet::new();
         for (index, text) in page.lines().enumerate() {
-            let fail = |reason| ScrapeError {
-                line: index + 1,
-                reason,
-                text: text.to_owned(),
-            };
+            let fail = |reason| ScrapeError { line: index + 1, reason, text: text.to_owned() };
             if let Some(rest) = text.strip_prefix("# TYPE ") {
                 let (name, kind) = rest.split_once(' ').ok_or_else(|| fail("no type"))?;
                 let known = scrape.kinds.insert(name.to_owned(), kind.to_owned());
@@ -63,9 +59,7 @@ impl Scrape {
         let same = |series: &&Series| {
             series.name == name
                 && series.labels.len() == labels.len()
-                && labels
-                    .iter()
-                    .all(|(n, v)| series.labels.get(*n).is_some_and(|has| has == v))
+                && labels.iter().all(|(n, v)| series.labels.get(*n).is_some_and(|has| has == v))
         };
         self.series.iter().find(same).map(|series| series.value)
     }
@@ -109,11 +103,7 @@ fn series(text: &str) -> Result<Series, &'static str> {
         "NaN" => f64::NAN,
         number => number.parse().map_err(|_| "not a number")?,
     };
-    Ok(Series {
-        name: name.to_owned(),
-        labels,
-        value,
-    })
+    Ok(Series { name: name.to_owned(), labels, value })
 }
 
 /// Reads after `{` up to `}`; returns what follows.

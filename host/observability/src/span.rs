@@ -67,18 +67,10 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Spans {
         let Some(span) = context.span(id) else { return };
         let above = span.parent();
         let above = above.as_ref().and_then(|parent| {
-            parent
-                .extensions()
-                .get::<SpanRecord>()
-                .and_then(|record| record.place)
+            parent.extensions().get::<SpanRecord>().and_then(|record| record.place)
         });
         let place = named_place(&fields).or_else(|| above.map(|above| above.child()));
-        let record = SpanRecord {
-            fields,
-            began: SystemTime::now(),
-            place,
-            parent: above,
-        };
+        let record = SpanRecord { fields, began: SystemTime::now(), place, parent: above };
         span.extensions_mut().insert(record);
     }
 
@@ -106,11 +98,7 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Spans {
                 .map(|id| (id as u64).to_be_bytes().to_vec())
                 .or_else(|| record.parent.map(|parent| parent.span_id_bytes()))
                 .unwrap_or_default(),
-            name: record
-                .fields
-                .text("otel.name")
-                .unwrap_or(span.name())
-                .to_owned(),
+            name: record.fields.text("otel.name").unwrap_or(span.name()).to_owned(),
             began: record.began,
             ended: SystemTime::now(),
             fields: record.fields,

@@ -18,10 +18,7 @@ static ROOTS_SAMPLED_BELOW: AtomicU64 = AtomicU64::new(0);
 /// Sets the share (0 to 1) of traces begun here that are recorded.
 pub(crate) fn sample_roots(ratio: f64) {
     // A float of `u64::MAX` saturates in the cast, so 1.0 records all but one in 2^64.
-    ROOTS_SAMPLED_BELOW.store(
-        (ratio.clamp(0.0, 1.0) * u64::MAX as f64) as u64,
-        Ordering::Relaxed,
-    );
+    ROOTS_SAMPLED_BELOW.store((ratio.clamp(0.0, 1.0) * u64::MAX as f64) as u64, Ordering::Relaxed);
 }
 
 impl TraceParent {
@@ -29,20 +26,13 @@ impl TraceParent {
     pub fn root() -> Self {
         let trace_id = rand::random_range(1..=u128::MAX);
         let sampled = (trace_id as u64) < ROOTS_SAMPLED_BELOW.load(Ordering::Relaxed);
-        Self {
-            trace_id,
-            span_id: rand::random_range(1..=u64::MAX),
-            sampled,
-        }
+        Self { trace_id, span_id: rand::random_range(1..=u64::MAX), sampled }
     }
 
     /// A new span of the same trace; recorded if its parent is.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self {
-            span_id: rand::random_range(1..=u64::MAX),
-            ..*self
-        }
+        Self { span_id: rand::random_range(1..=u64::MAX), ..*self }
     }
 
     /// Reads a header's value; None when it breaks the grammar or an id is all zeros, in which
@@ -57,24 +47,11 @@ impl TraceParent {
             return None;
         }
         let mut parts = rest.get(..53)?.strip_prefix('-')?.splitn(3, '-');
-        let trace_id = parts
-            .next()
-            .filter(|part| part.len() == 32)
-            .and_then(hex_u128)?;
-        let span_id = parts
-            .next()
-            .filter(|part| part.len() == 16)
-            .and_then(hex_u128)? as u64;
-        let flags = parts
-            .next()
-            .filter(|part| part.len() == 2)
-            .and_then(hex_u128)?;
+        let trace_id = parts.next().filter(|part| part.len() == 32).and_then(hex_u128)?;
+        let span_id = parts.next().filter(|part| part.len() == 16).and_then(hex_u128)? as u64;
+        let flags = parts.next().filter(|part| part.len() == 2).and_then(hex_u128)?;
         let valid = trace_id != 0 && span_id != 0;
-        valid.then_some(Self {
-            trace_id,
-            span_id,
-            sampled: flags & 1 == 1,
-        })
+        valid.then_some(Self { trace_id, span_id, sampled: flags & 1 == 1 })
     }
 
     /// 32 lower-case hexadecimal digits.
@@ -93,11 +70,7 @@ impl TraceParent {
     }
 
     pub(crate) fn from_parts(trace_id: u128, span_id: u64, sampled: bool) -> Self {
-        Self {
-            trace_id,
-            span_id,
-            sampled,
-        }
+        Self { trace_id, span_id, sampled }
     }
 
     pub(crate) fn trace_id_bytes(&self) -> Vec<u8> {
@@ -112,22 +85,14 @@ impl TraceParent {
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let flags = u8::from(self.sampled);
-        write!(
-            f,
-            "00-{:032x}-{:016x}-{flags:02x}",
-            self.trace_id, self.span_id
-        )
+        write!(f, "00-{:032x}-{:016x}-{flags:02x}", self.trace_id, self.span_id)
     }
 }
 
 /// Lower-case digits only, as the grammar demands.
 pub(crate) fn hex_u128(text: &str) -> Option<u128> {
     let lower = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if lower {
-        u128::from_str_radix(text, 16).ok()
-    } else {
-        None
-    }
+    if lower { u128::from_str_radix(text, 16).ok() } else { None }
 }
 
 #[cfg(test)]

@@ -32,10 +32,7 @@ impl Sink {
         std::thread::Builder::new()
             .name("log-writer".into())
             .spawn(move || write_all(&queue, &counter, out))
-            .map_err(|source| Error::Thread {
-                name: "log-writer",
-                source,
-            })?;
+            .map_err(|source| Error::Thread { name: "log-writer", source })?;
         Ok(Self { orders, dropped })
     }
 
@@ -108,10 +105,7 @@ impl<'a> MakeWriter<'a> for Sink {
     type Writer = Line;
 
     fn make_writer(&'a self) -> Line {
-        Line {
-            sink: self.clone(),
-            bytes: Vec::new(),
-        }
+        Line { sink: self.clone(), bytes: Vec::new() }
     }
 }
 
@@ -194,9 +188,6 @@ pub(crate) mod tests {
         sink.flush(Duration::from_secs(5));
         sink.send(b"end\n".to_vec());
         sink.flush(Duration::from_secs(5));
-        assert!(
-            page.text().contains("log lines were dropped"),
-            "the loss is told"
-        );
+        assert!(page.text().contains("log lines were dropped"), "the loss is told");
     }
 }

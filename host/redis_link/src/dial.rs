@@ -112,12 +112,12 @@ const PRIVATE_V6: &[(Ipv6Addr, u8)] = &[
 
 fn is_public(address: SocketAddr) -> bool {
     match address.ip().to_canonical() {
-        IpAddr::V4(ip) => !PRIVATE_V4
-            .iter()
-            .any(|(net, bits)| Ipv4Net::new_assert(*net, *bits).contains(&ip)),
-        IpAddr::V6(ip) => !PRIVATE_V6
-            .iter()
-            .any(|(net, bits)| Ipv6Net::new_assert(*net, *bits).contains(&ip)),
+        IpAddr::V4(ip) => {
+            !PRIVATE_V4.iter().any(|(net, bits)| Ipv4Net::new_assert(*net, *bits).contains(&ip))
+        }
+        IpAddr::V6(ip) => {
+            !PRIVATE_V6.iter().any(|(net, bits)| Ipv6Net::new_assert(*net, *bits).contains(&ip))
+        }
     }
 }
 
@@ -128,8 +128,19 @@ mod tests {
     #[test]
     fn the_hosts_own_networks_are_not_public() {
         for ip in [
-            "127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "172.31.255.255", "0.0.0.0",
-            "100.64.0.1", "255.255.255.255", "::1", "::", "fd00::1", "fe80::1", "::ffff:127.0.0.1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "169.254.169.254",
+            "192.168.0.1",
+            "172.31.255.255",
+            "0.0.0.0",
+            "100.64.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fd00::1",
+            "fe80::1",
+            "::ffff:127.0.0.1",
             "64:ff9b::7f00:1",
         ] {
             assert!(!is_public(SocketAddr::new(ip.parse().unwrap(), 6379)), "{ip}");

@@ -100,7 +100,9 @@ impl RedisServer {
             let path = self.folder.path().join(file);
             std::fs::write(&path, pem).expect("the folder is ours");
             let path = path.display().to_string();
-            link.send(&["CONFIG", "SET", option, &path], Repeat::Safe).await.expect("a free option");
+            link.send(&["CONFIG", "SET", option, &path], Repeat::Safe)
+                .await
+                .expect("a free option");
         }
         let port_text = port.to_string();
         for (option, value) in [("tls-auth-clients", "no"), ("tls-port", port_text.as_str())] {

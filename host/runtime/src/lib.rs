@@ -31,5 +31,7 @@ pub use manifest::{
 pub use principal::{DEFAULT_TENANT, Principal, PrincipalKind};
 pub use problem::Problem;
 pub use revision::{Revision, RevisionError};
-pub use runtime::{Active, ComponentSnapshot, EngineSnapshot, Runtime, RuntimeBuilder, WeakRuntime};
+pub use runtime::{
+    Active, ComponentSnapshot, EngineSnapshot, Runtime, RuntimeBuilder, WeakRuntime,
+};
 pub use trigger::{Shutdown, ShutdownSender, Trigger};

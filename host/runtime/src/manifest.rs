@@ -171,10 +171,8 @@ impl Manifest {
 
     /// As [`Manifest::read`], with the text already at hand.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ManifestError> {
-        let raw: RawManifest = toml::from_str(text).map_err(|e| ManifestError::Syntax {
-            path: path.into(),
-            reason: e.to_string(),
-        })?;
+        let raw: RawManifest = toml::from_str(text)
+            .map_err(|e| ManifestError::Syntax { path: path.into(), reason: e.to_string() })?;
         if raw.spin_manifest_version != 2 {
             return Err(ManifestError::Syntax {
                 path: path.into(),

@@ -78,7 +78,8 @@ impl Pool {
         request: Request,
         call: Call,
     ) -> Result<Response, CallError> {
-        let repeatable = request.method().is_safe() && request.body().size_hint().exact() == Some(0);
+        let repeatable =
+            request.method().is_safe() && request.body().size_hint().exact() == Some(0);
         let again = repeatable.then(|| {
             let mut again = http::Request::new(crate::body::full(""));
             *again.method_mut() = request.method().clone();

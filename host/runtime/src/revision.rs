@@ -108,9 +108,11 @@ impl Workshop {
         manifest: &Arc<ComponentManifest>,
         runtime: &WeakRuntime,
     ) -> Result<Revision, RevisionError> {
-        let (component, digest) = self.machine.load(&manifest.source).map_err(|error| {
-            RevisionError::Unloadable { path: manifest.source.clone(), reason: format!("{error:#}") }
-        })?;
+        let (component, digest) =
+            self.machine.load(&manifest.source).map_err(|error| RevisionError::Unloadable {
+                path: manifest.source.clone(),
+                reason: format!("{error:#}"),
+            })?;
         self.admit(manifest, &component)?;
         let pre = self
             .linker

@@ -129,10 +129,9 @@ impl Runtime {
                 pools.insert(component.clone(), pool.clone());
                 Ok(pool)
             }
-            Some(Err(reason)) => Err(CallError::NotActive {
-                component: component.clone(),
-                reason: reason.clone(),
-            }),
+            Some(Err(reason)) => {
+                Err(CallError::NotActive { component: component.clone(), reason: reason.clone() })
+            }
             None => Err(CallError::NoSuchComponent(component.clone())),
         }
     }
@@ -188,9 +187,8 @@ impl Runtime {
     pub fn engine_snapshot(&self) -> EngineSnapshot {
         let machine = &self.0.workshop.machine;
         let pool = machine.engine.pooling_allocator_metrics();
-        let count = |read: fn(&wasmtime::PoolingAllocatorMetrics) -> u64| {
-            pool.as_ref().map_or(0, read)
-        };
+        let count =
+            |read: fn(&wasmtime::PoolingAllocatorMetrics) -> u64| pool.as_ref().map_or(0, read);
         EngineSnapshot {
             compatibility: machine.compatibility().to_string(),
             cache_hits: machine.cache_hits.load(Relaxed),
@@ -281,10 +279,9 @@ fn stamp(request: &mut Request, call: &Call) {
     if let Ok(id) = HeaderValue::from_str(&call.request_id) {
         headers.insert("x-request-id", id);
     }
-    for (name, value) in [
-        ("traceparent", &call.trace.traceparent),
-        ("tracestate", &call.trace.tracestate),
-    ] {
+    for (name, value) in
+        [("traceparent", &call.trace.traceparent), ("tracestate", &call.trace.tracestate)]
+    {
         match value {
             Some(value) => drop(headers.insert(name, value.clone())),
             None => drop(headers.remove(name)),

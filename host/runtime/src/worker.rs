@@ -48,7 +48,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn new(call: Arc<Call>, wall_deadline: Instant, permit: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(
+        call: Arc<Call>,
+        wall_deadline: Instant,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
         Self {
             call,
             wall_deadline,

@@ -48,8 +48,8 @@ pub enum Error {
     #[error("all {bound} database connections stayed busy for {waited_ms} ms")]
     Saturated { bound: usize, waited_ms: u64 },
     #[error(
-        "the host closed this connection: it was held too long, in a transaction or a statement, or \
-         without use while others waited"
+        "the host closed this connection: it was held too long, in a transaction or a statement, \
+         or without use while others waited"
     )]
     Revoked,
     #[error("{keyword} is not run for a service: {reason}")]

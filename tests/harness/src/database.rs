@@ -152,10 +152,7 @@ impl Drop for Forward {
 ///
 /// When the port is taken.
 pub async fn forward(port: u16, database: &TestDatabase) -> Forward {
-    let session = database.database().host().await.expect("connect to the tests' PostgreSQL");
-    let rows = session.query("show unix_socket_directories", &[]).await.expect("find its socket");
-    let folder: String = rows[0].get(0);
-    let socket = Path::new(&folder).join(".s.PGSQL.5432");
+    let socket = socket(database).await;
     let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
     Forward(tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
@@ -168,4 +165,16 @@ pub async fn forward(port: u16, database: &TestDatabase) -> Forward {
             });
         }
     }))
+}
+
+/// The server's unix socket, from the fifth line of its `postmaster.pid` (PostgreSQL
+/// documentation, "Database File Layout"); the owner of the database may not ask for the setting.
+async fn socket(database: &TestDatabase) -> PathBuf {
+    let session = database.database().host().await.expect("connect to the tests' PostgreSQL");
+    let rows = session.query("select pg_backend_pid()", &[]).await.expect("find its process");
+    let backend: i32 = rows[0].get(0);
+    // The backend's folder is the cluster's.
+    let pidfile = format!("/proc/{backend}/cwd/postmaster.pid");
+    let pidfile = std::fs::read_to_string(pidfile).expect("read the server's pid file");
+    Path::new(pidfile.lines().nth(4).expect("it has a socket")).join(".s.PGSQL.5432")
 }

@@ -22,11 +22,11 @@ mod staged;
 mod streaming;
 mod waiting;
 
+pub use ::nexus::{Database as DatabaseChoice, Settings};
 pub use answer::{Answer, Created, ProblemBody};
 pub use client::{Client, RequestDraft};
 pub use database::{Forward, TestDatabase, forward};
 pub use nexus::{Nexus, Setup};
-pub use ::nexus::{Database as DatabaseChoice, Settings};
 pub use nexus_redis_link::server::RedisServer as Redis;
 pub use raw::Raw;
 pub use staged::{component, probe, repository};

@@ -109,8 +109,7 @@ impl Nexus {
     fn principal(&self, kind: PrincipalKind, tenant: Uuid, permissions: Vec<String>) -> Client {
         let subject = Uuid::now_v7().to_string();
         let lifetime = Duration::from_secs(3600);
-        let claims =
-            nexus::dev_tokens::Claims { subject, kind, permissions, tenant, lifetime };
+        let claims = nexus::dev_tokens::Claims { subject, kind, permissions, tenant, lifetime };
         self.anonymous().bearer(&self.token(&claims))
     }
 
@@ -250,7 +249,8 @@ impl Setup {
     pub async fn start_unready(self) -> Nexus {
         log_once();
         let home = TempDir::with_prefix("nx-").expect("a temporary folder can be made");
-        let mut settings = Settings::new(home.path().to_owned(), manifest(self.manifest.as_deref()));
+        let mut settings =
+            Settings::new(home.path().to_owned(), manifest(self.manifest.as_deref()));
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         settings.listen = vec![any];
         settings.admin_listen = any;
@@ -315,8 +315,7 @@ fn log_once() {
     static GUARD: OnceLock<Option<nexus_observability::Guard>> = OnceLock::new();
     GUARD.get_or_init(|| {
         let filter = std::env::var("NEXUS_LOG").unwrap_or_else(|_| "warn".into());
-        let settings =
-            nexus_observability::Settings { format: Format::Pretty, filter, otlp: None };
+        let settings = nexus_observability::Settings { format: Format::Pretty, filter, otlp: None };
         // A test may have set up logging of its own.
         nexus_observability::init(&settings).ok()
     });

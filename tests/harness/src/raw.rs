@@ -38,25 +38,55 @@ impl Raw {
         self.take(self.read.len())
     }
 
-    /// The next response, with a body of `content-length` (none when it is absent).
+    /// The next response: its head as it came, then its body (of `content-length`, or chunked and
+    /// put together; none when neither is said).
     ///
     /// # Panics
     ///
     /// When the connection ends within it, or nothing comes.
     pub async fn response(&mut self) -> String {
-        let head = loop {
-            if let Some(end) = find(&self.read, b"\r\n\r\n") {
-                break end + 4;
+        let head = self.until(b"\r\n\r\n").await;
+        let lower = head.to_lowercase();
+        let field = |name: &str| {
+            let line = lower.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            line.map(|value| value.trim().to_owned())
+        };
+        if field("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+            return head + &self.chunks().await;
+        }
+        let length = field("content-length");
+        let length = length.map_or(0, |length| length.parse().expect("a number of bytes"));
+        head + &self.exactly(length).await
+    }
+
+    /// A chunked body (RFC 9112 section 7.1), without trailers.
+    async fn chunks(&mut self) -> String {
+        let mut body = String::new();
+        loop {
+            let size = self.until(b"\r\n").await;
+            let size = usize::from_str_radix(size.trim(), 16).expect("a chunk's size");
+            let chunk = self.exactly(size + 2).await;
+            if size == 0 {
+                return body;
+            }
+            body += chunk.trim_end_matches("\r\n");
+        }
+    }
+
+    async fn until(&mut self, end: &[u8]) -> String {
+        loop {
+            if let Some(start) = find(&self.read, end) {
+                return self.take(start + end.len());
             }
             assert!(self.more().await, "the connection ended: {:?}", self.so_far());
-        };
-        let text = String::from_utf8_lossy(&self.read[..head]).to_lowercase();
-        let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
-        let length = length.map_or(0, |length| length.trim().parse().expect("a number"));
-        while self.read.len() < head + length {
+        }
+    }
+
+    async fn exactly(&mut self, length: usize) -> String {
+        while self.read.len() < length {
             assert!(self.more().await, "the connection ended: {:?}", self.so_far());
         }
-        self.take(head + length)
+        self.take(length)
     }
 
     /// No more will be sent; the other direction stays open.

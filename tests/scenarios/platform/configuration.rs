@@ -6,9 +6,18 @@ use nexus_harness::prelude::*;
 async fn a_services_own_value_wins_over_the_global_one() {
     let nexus = Nexus::start().await;
     let editor = nexus.operator();
-    editor.put("/api/core-os/v1/config/global/page.size", json!({ "value": 20 })).await.no_content();
-    editor.put("/api/core-os/v1/config/global/theme", json!({ "value": "dark" })).await.no_content();
-    editor.put("/api/core-os/v1/config/search/page.size", json!({ "value": 50 })).await.no_content();
+    editor
+        .put("/api/core-os/v1/config/global/page.size", json!({ "value": 20 }))
+        .await
+        .no_content();
+    editor
+        .put("/api/core-os/v1/config/global/theme", json!({ "value": "dark" }))
+        .await
+        .no_content();
+    editor
+        .put("/api/core-os/v1/config/search/page.size", json!({ "value": 50 }))
+        .await
+        .no_content();
     let config: Value = editor.get("/api/core-os/v1/config/search").await.ok().json();
     assert_eq!(config["values"], json!({ "page.size": 50, "theme": "dark" }));
     editor.delete("/api/core-os/v1/config/search/page.size").await.no_content();

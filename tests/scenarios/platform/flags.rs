@@ -36,8 +36,7 @@ async fn a_flag_reaches_its_audience_once_it_is_on() {
     assert_eq!(evaluated["reason"], "TARGETING_MATCH");
     let evaluated = evaluate(&nexus, json!({ "plan": "FREE" })).await;
     assert_eq!((&evaluated["value"], &evaluated["reason"]), (&json!(false), &json!("DEFAULT")));
-    let changes: Value =
-        editor.get("/api/core-os/v1/flags/new-player/changes").await.ok().json();
+    let changes: Value = editor.get("/api/core-os/v1/flags/new-player/changes").await.ok().json();
     assert_eq!(changes["items"].as_array().unwrap().len(), 2);
 }
 

@@ -58,9 +58,8 @@ async fn clients_are_told_503_while_postgres_is_away_and_right_answers_come_back
     let theme = json!({ "value": "dark" });
     operator.put("/api/core-os/v1/config/global/theme", theme).await.no_content();
     let tally = Arc::new(Tally::default());
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|_| tokio::spawn(read_on(nexus.operator(), tally.clone())))
-        .collect();
+    let clients: Vec<_> =
+        (0..CLIENTS).map(|_| tokio::spawn(read_on(nexus.operator(), tally.clone()))).collect();
     let limit = seconds(30 + 2 * seconds_each_side());
     let before = tally.right.load(Relaxed);
     eventually("load before the kill", limit, async || {
@@ -71,10 +70,8 @@ async fn clients_are_told_503_while_postgres_is_away_and_right_answers_come_back
     let kill = std::process::Command::new("kill").args(["-9", &postmaster.to_string()]).status();
     assert!(kill.unwrap().success());
     tally.killed.store(true, Relaxed);
-    eventually("somebody is told that it is away", limit, async || {
-        tally.away.load(Relaxed) > 0
-    })
-    .await;
+    eventually("somebody is told that it is away", limit, async || tally.away.load(Relaxed) > 0)
+        .await;
     let since = tally.right_since_the_kill.load(Relaxed);
     eventually("right answers come back by themselves", limit, async || {
         tally.right_since_the_kill.load(Relaxed) > since + 100 * seconds_each_side()

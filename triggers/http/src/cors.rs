@@ -68,8 +68,12 @@ impl Cors {
     }
 
     pub(crate) fn judge(&self, headers: &HeaderMap, scheme: &str, host: &str) -> Origin {
-        let Some(value) = headers.get(ORIGIN) else { return Origin::Own };
-        let Ok(origin) = value.to_str() else { return Origin::Foreign };
+        let Some(value) = headers.get(ORIGIN) else {
+            return Origin::Own;
+        };
+        let Ok(origin) = value.to_str() else {
+            return Origin::Foreign;
+        };
         let same = origin.split_once("://").is_some_and(|(s, h)| s == scheme && h == host);
         if same || origin == self.public {
             return Origin::Own;
@@ -86,11 +90,12 @@ impl Cors {
         if self.varies() {
             headers.append(VARY, HeaderValue::from_static("origin"));
         }
-        let Origin::Allowed(origin) = origin else { return };
+        let Origin::Allowed(origin) = origin else {
+            return;
+        };
         if !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            headers
-                .insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         }
     }
@@ -115,7 +120,9 @@ pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 fn is_localhost(origin: &str) -> bool {
-    let Some((scheme, rest)) = origin.split_once("://") else { return false };
+    let Some((scheme, rest)) = origin.split_once("://") else {
+        return false;
+    };
     let host = match rest.rsplit_once(':') {
         Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => host,
         _ => rest,

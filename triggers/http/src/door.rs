@@ -9,7 +9,6 @@ use crate::inbound;
 use crate::outbound::{self, Outgoing, Record};
 use crate::own_paths::{self, OwnPath};
 use crate::peers::client_key;
-use crate::principal::{self, Credential, Identity};
 use crate::problems;
 use crate::rate::Taken;
 use crate::refusal::Refusal;
@@ -24,13 +23,11 @@ use http::{Method, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use nexus_observability::call_span;
 use nexus_runtime::{Call, CallError, Problem, Request, Response, full};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::PoisonError;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use tracing::Instrument as _;
-use uuid::Uuid;
 
 /// What one connection's requests have in common.
 pub(crate) struct Door<B: Backend> {
@@ -59,13 +56,6 @@ struct Letter {
     host: Authority,
     client: SocketAddr,
     trace: Trace,
-}
-
-/// Whose bucket a request is taken from.
-#[derive(Hash)]
-enum Client<'a> {
-    Address(IpAddr),
-    Subject(Uuid, &'a str),
 }
 
 impl<B: Backend> Door<B> {
@@ -181,15 +171,18 @@ impl<B: Backend> Door<B> {
     ) -> Result<Response, Refusal> {
         draft.record.component = Some(entry.component.clone());
         draft.record.traffic = entry.traffic.clone();
-        draft.record.span.record("component", entry.component.as_str());
-        draft.record.span.record("http.route", entry.headers.pattern());
+        name_span(&draft.record, entry);
         let length = inbound::content_length(&letter.parts.headers);
         if length.is_some_and(|length| length > entry.body_max) {
             return Err(Refusal::of_body(upload::Fault::TooLarge, entry.body_max));
         }
         let ip = client_key(letter.client.ip());
-        let identity = self.identify(&letter.parts.headers, letter.host.host(), ip)?;
-        self.take_rate(draft, entry, &identity, ip)?;
+        let shard = &self.shard;
+        let identity = shard.identify(&letter.parts.headers, letter.host.host(), ip)?;
+        draft.rate = shard.count(entry, &identity, ip);
+        if let Some(taken) = draft.rate.filter(|taken| !taken.allowed) {
+            return Err(shard.limited(&taken));
+        }
         self.address(draft, entry, matched, &mut letter)?;
         let limits = &self.shard.plane.limits;
         let limits = UploadLimits {
@@ -233,69 +226,6 @@ impl<B: Backend> Door<B> {
             Some(fault) => Err(Refusal::of_body(fault, entry.body_max)),
             None => answer.map_err(|error| failed(&error)),
         }
-    }
-
-    fn identify(
-        &self,
-        headers: &HeaderMap,
-        host: &str,
-        ip: IpAddr,
-    ) -> Result<Identity, Refusal> {
-        let plane = &self.shard.plane;
-        let token = match principal::credential(headers)? {
-            Credential::None => return Ok(plane.tenants.anonymous(host).clone()),
-            Credential::ApiKey => return Err(problems::API_KEYS_UNSUPPORTED.into()),
-            Credential::Bearer(token) => token,
-        };
-        let Some(verifier) = &plane.verifier else {
-            let detail = "this host has no keys to verify tokens with";
-            return Err(problems::INVALID_TOKEN.detail(detail).into());
-        };
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (now, digest) = (since.as_secs() as i64, principal::digest(token));
-        let known = self.proofs().recall(&digest, verifier.epoch(), now);
-        let identity = match known {
-            Some(identity) => identity,
-            None => {
-                let (class, client) = (plane.rate.refused_tokens(), Client::Address(ip));
-                let guesses = plane.rate.look(class, &client, Instant::now());
-                if !guesses.allowed {
-                    return Err(self.limited(&guesses));
-                }
-                let proven = verifier.verify(token, now).map_err(|unproven| {
-                    plane.rate.take(class, &client, Instant::now());
-                    problems::INVALID_TOKEN.detail(unproven.to_string())
-                })?;
-                self.proofs().remember(digest, proven)
-            }
-        };
-        Ok(principal::check_tenant(&plane.tenants, host, identity)?)
-    }
-
-    fn proofs(&self) -> std::sync::MutexGuard<'_, principal::Proofs> {
-        self.shard.proofs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take_rate(
-        &self,
-        draft: &mut Draft,
-        entry: &Entry,
-        identity: &Identity,
-        ip: IpAddr,
-    ) -> Result<(), Refusal> {
-        let Some(class) = entry.rate else { return Ok(()) };
-        let client = match identity.is_anonymous() {
-            true => Client::Address(ip),
-            false => Client::Subject(identity.principal.tenant, &identity.principal.subject),
-        };
-        let taken = self.shard.plane.rate.take(class, &client, Instant::now());
-        draft.rate = Some(taken);
-        if taken.allowed { Ok(()) } else { Err(self.limited(&taken)) }
-    }
-
-    fn limited(&self, taken: &Taken) -> Refusal {
-        self.shard.metrics.rate_limited.fetch_add(1, Relaxed);
-        problems::RATE_LIMITED.retry_after(taken.retry_in).into()
     }
 
     /// Makes the head what a component may see: an absolute URI, clean fields, Spin's fields.
@@ -346,6 +276,9 @@ impl<B: Backend> Door<B> {
             Ok(response) => response,
             Err(refusal) => {
                 self.count(&refusal);
+                if refusal.problem.status.is_server_error() {
+                    draft.record.span.record("error.type", refusal.problem.name);
+                }
                 close = refusal.close;
                 let mut response = refusal.into_response(&draft.record.request_id);
                 outbound::harden(response.headers_mut());
@@ -377,6 +310,16 @@ impl<B: Backend> Door<B> {
             StatusCode::REQUEST_TIMEOUT => metrics.timeouts.fetch_add(1, Relaxed),
             _ => 0,
         };
+    }
+}
+
+/// Tells the span which route it is; formatted only where somebody keeps spans.
+fn name_span(record: &Record, entry: &Entry) {
+    let (span, route) = (&record.span, entry.headers.pattern());
+    if !span.is_disabled() {
+        span.record("component", entry.component.as_str());
+        span.record("http.route", route);
+        span.record("otel.name", format!("{} {route}", record.method));
     }
 }
 

@@ -87,7 +87,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HeadGuard<S> {
 
     /// A refused head waits for the answers before it; a refused body is an error at once.
     fn surface(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(refused) = &self.refused else { return Poll::Ready(Ok(())) };
+        let Some(refused) = &self.refused else {
+            return Poll::Ready(Ok(()));
+        };
         if !refused.in_body {
             self.exchanges.register(cx.waker());
             if !self.answered_all() {
@@ -137,7 +139,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for HeadGuard<S> {
         }
         let before = buf.filled().len();
         match Pin::new(&mut this.wire).poll_read(cx, buf) {
-            Poll::Ready(Ok(())) => {}
+            // Whatever the clock was about to say: the client spoke in time.
+            Poll::Ready(Ok(())) => this.verdict = None,
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             Poll::Pending => return this.wait(cx),
         }

@@ -4,6 +4,7 @@
 //! repeated lengths and spaces after a chunk size, and each of those is how requests are smuggled.
 //! Refuses to know sockets and time; copies nothing but lines that were cut by a read.
 
+use crate::grammar::{self, malformed};
 use crate::problems;
 use nexus_runtime::Problem;
 
@@ -45,7 +46,10 @@ enum Line {
 enum State {
     Line(Line),
     /// A body of known length, or one chunk.
-    Bytes { left: u64, chunked: bool },
+    Bytes {
+        left: u64,
+        chunked: bool,
+    },
     /// The CRLF after a chunk; how much of it was seen.
     ChunkEnd(u8),
 }
@@ -161,7 +165,7 @@ impl Scanner {
         let total = self.head.bytes + line;
         match kind {
             Line::Request if line > self.limits.url_bytes + REQUEST_LINE_REST_MAX => {
-                Err(url_too_long(self.limits))
+                Err(grammar::url_too_long(self.limits.url_bytes))
             }
             Line::Request | Line::Header if total > self.limits.bytes => {
                 let detail = format!("a header section takes {} bytes", self.limits.bytes);
@@ -190,7 +194,7 @@ impl Scanner {
             // RFC 9112 section 2.2: empty lines before a request are ignored; they count.
             (Line::Request, true) => Ok(()),
             (Line::Request, false) => {
-                self.head.is_http_11 = request_line(text, self.limits)?;
+                self.head.is_http_11 = grammar::request_line(text, self.limits.url_bytes)?;
                 self.state = State::Line(Line::Header);
                 Ok(())
             }
@@ -204,7 +208,7 @@ impl Scanner {
             }
             (Line::Trailer, false) => {
                 self.count_field()?;
-                field(text).map(drop)
+                grammar::field(text).map(drop)
             }
         }
     }
@@ -220,7 +224,7 @@ impl Scanner {
 
     fn take_field(&mut self, text: &[u8]) -> Result<(), Problem> {
         self.count_field()?;
-        let (name, value) = field(text)?;
+        let (name, value) = grammar::field(text)?;
         // Only names of these lengths matter here; comparing lengths first keeps the rest cheap.
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.head.hosts += 1,
@@ -228,7 +232,7 @@ impl Scanner {
                 if self.head.length.is_some() {
                     return Err(malformed("content-length is repeated"));
                 }
-                self.head.length = Some(decimal(value)?);
+                self.head.length = Some(grammar::decimal(value)?);
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 if self.head.chunked || !value.eq_ignore_ascii_case(b"chunked") {
@@ -268,7 +272,7 @@ impl Scanner {
             None => (text, &[][..]),
         };
         let digits = (1..=15).contains(&size.len()) && size.iter().all(u8::is_ascii_hexdigit);
-        if !digits || has_control(extension) {
+        if !digits || grammar::has_control(extension) {
             return Err(malformed("a chunk has no valid size"));
         }
         let hex = |n: u64, d: &u8| n << 4 | u64::from((*d as char).to_digit(16).unwrap_or(0));
@@ -279,96 +283,6 @@ impl Scanner {
         Ok(())
     }
 }
-
-fn malformed(detail: &'static str) -> Problem {
-    problems::MALFORMED.detail(detail)
-}
-
-fn url_too_long(limits: HeadLimits) -> Problem {
-    problems::URL_TOO_LONG.detail(format!("a URL takes {} bytes", limits.url_bytes))
-}
-
-/// `method SP target SP version`; true for HTTP/1.1.
-fn request_line(line: &[u8], limits: HeadLimits) -> Result<bool, Problem> {
-    let mut words = line.split(|byte| *byte == b' ');
-    let (Some(method), Some(target), Some(version), None) =
-        (words.next(), words.next(), words.next(), words.next())
-    else {
-        return Err(malformed("a request line is method, target and version"));
-    };
-    if !is_token(method) {
-        return Err(malformed("the method is not a token"));
-    }
-    if target.len() > limits.url_bytes {
-        return Err(url_too_long(limits));
-    }
-    if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
-        return Err(malformed("the target is not visible ASCII"));
-    }
-    match version {
-        b"HTTP/1.1" => Ok(true),
-        b"HTTP/1.0" => Ok(false),
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-            if major.is_ascii_digit() && minor.is_ascii_digit() =>
-        {
-            Err(problems::VERSION_NOT_SUPPORTED)
-        }
-        _ => Err(malformed("the version is not HTTP/1.1")),
-    }
-}
-
-/// `name: value`, without the white space around the value. A folded line begins with a space and
-/// a name that ends in one is no token, so both fail here.
-fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Problem> {
-    let Some(colon) = memchr::memchr(b':', line) else {
-        return Err(malformed("a header field has no colon"));
-    };
-    let (name, value) = (&line[..colon], &line[colon + 1..]);
-    if !is_token(name) {
-        return Err(malformed("a header field's name is not a token"));
-    }
-    if has_control(value) {
-        return Err(malformed("a header field's value contains a control character"));
-    }
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = value.iter().position(|b| !blank(b)).unwrap_or(value.len());
-    let end = value.iter().rposition(|b| !blank(b)).map_or(start, |last| last + 1);
-    Ok((name, &value[start..end]))
-}
-
-/// RFC 9110 section 8.6: digits and nothing else. More than 18 of them are no honest length.
-fn decimal(value: &[u8]) -> Result<u64, Problem> {
-    if !(1..=18).contains(&value.len()) || !value.iter().all(u8::is_ascii_digit) {
-        return Err(malformed("content-length is not a number"));
-    }
-    Ok(value.iter().fold(0, |n, digit| n * 10 + u64::from(digit - b'0')))
-}
-
-/// Control characters but tab.
-fn has_control(text: &[u8]) -> bool {
-    text.iter().fold(false, |bad, b| bad | ((*b < 0x20) & (*b != b'\t')) | (*b == 0x7f))
-}
-
-/// RFC 9110 section 5.6.2.
-fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|byte| TOKEN[*byte as usize])
-}
-
-static TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        let b = byte as u8;
-        table[byte] = b.is_ascii_alphanumeric()
-            || matches!(
-                b,
-                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_'
-                    | b'`' | b'|' | b'~'
-            );
-        byte += 1;
-    }
-    table
-};
 
 #[cfg(test)]
 #[path = "head_scan_tests.rs"]

@@ -79,7 +79,9 @@ fn authority(parts: &Parts, fallback: &Authority) -> Result<Authority, Problem> 
         return Err(problems::INVALID_HOST);
     }
     let host = match host {
-        Some(host) => Some(Authority::try_from(host.as_bytes()).map_err(|_| problems::INVALID_HOST)?),
+        Some(host) => {
+            Some(Authority::try_from(host.as_bytes()).map_err(|_| problems::INVALID_HOST)?)
+        }
         None => None,
     };
     let authority = match (parts.uri.authority(), host) {
@@ -120,7 +122,9 @@ const IDEMPOTENCY_KEY_MAX: usize = 255;
 /// Only the syntax: what a key means is the component's affair.
 pub(crate) fn check_idempotency_key(headers: &HeaderMap) -> Result<(), Problem> {
     let mut keys = headers.get_all("idempotency-key").iter();
-    let (Some(key), more) = (keys.next(), keys.next()) else { return Ok(()) };
+    let (Some(key), more) = (keys.next(), keys.next()) else {
+        return Ok(());
+    };
     let fits = (1..=IDEMPOTENCY_KEY_MAX).contains(&key.len());
     if more.is_some() || !fits || !key.as_bytes().iter().all(u8::is_ascii_graphic) {
         return Err(problems::INVALID_IDEMPOTENCY_KEY);
@@ -257,9 +261,8 @@ mod tests {
     #[test]
     fn an_idempotency_key_is_one_visible_word() {
         let key = |values: &[&str]| {
-            let parts = head(|b| {
-                values.iter().fold(b, |b, value| b.header("idempotency-key", *value))
-            });
+            let parts =
+                head(|b| values.iter().fold(b, |b, value| b.header("idempotency-key", *value)));
             check_idempotency_key(&parts.headers).is_ok()
         };
         assert!(key(&[]) && key(&["a"]) && key(&["\"8e03978e\""]) && key(&[&"a".repeat(255)]));
@@ -287,7 +290,8 @@ mod tests {
             ("authorization", "Basic x"),
         ];
         let all = || {
-            let pair = |(n, v): (&str, &str)| (n.parse().unwrap(), HeaderValue::from_str(v).unwrap());
+            let pair =
+                |(n, v): (&str, &str)| (n.parse().unwrap(), HeaderValue::from_str(v).unwrap());
             HeaderMap::from_iter(fields.map(pair))
         };
         let left = |trusted: bool| {

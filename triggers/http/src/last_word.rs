@@ -40,7 +40,8 @@ pub(crate) async fn say<B: Backend>(
         text.extend_from_slice(b"\r\n");
     }
     let date = httpdate::fmt_http_date(SystemTime::now());
-    let rest = format!("date: {date}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    let rest =
+        format!("date: {date}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
     text.extend_from_slice(rest.as_bytes());
     text.extend_from_slice(&body);
     if status == http::StatusCode::REQUEST_TIMEOUT {

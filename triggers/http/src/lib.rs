@@ -5,6 +5,7 @@
 //! One request's way: `listen` and `shard` accept, `connection` speaks, `head_guard` watches the
 //! bytes, `door` orders the steps, `upload` and `outbound` carry the bodies.
 
+mod admission;
 mod backend;
 mod config;
 mod connection;
@@ -12,6 +13,7 @@ mod cors;
 mod door;
 mod exchanges;
 mod generations;
+mod grammar;
 mod head_guard;
 mod head_scan;
 mod identity;

@@ -131,7 +131,9 @@ fn merge(title: &str, version: &str, server: &str, documents: Vec<(ComponentId, 
         let described = document["info"]["description"].as_str().unwrap_or_default();
         tags.push(json!({ "name": id.as_str(), "description": described }));
         for (section, entries) in take(&mut document, "components") {
-            let Value::Object(entries) = entries else { continue };
+            let Value::Object(entries) = entries else {
+                continue;
+            };
             let merged = components.entry(section).or_insert_with(|| json!({}));
             if let Value::Object(merged) = merged {
                 merged.extend(entries);
@@ -178,7 +180,9 @@ fn rename_clashes(
     merged: &Map<String, Value>,
 ) -> Vec<(String, String)> {
     let mut renamed = Vec::new();
-    let Some(Value::Object(sections)) = document.get_mut("components") else { return renamed };
+    let Some(Value::Object(sections)) = document.get_mut("components") else {
+        return renamed;
+    };
     for (section, entries) in sections {
         let (Value::Object(entries), Some(taken)) = (entries, merged.get(section)) else {
             continue;
@@ -261,7 +265,8 @@ mod tests {
     #[test]
     fn strange_documents_do_no_harm() {
         let id = |name| ComponentId::new(name).unwrap();
-        let strange = [json!(null), json!([]), json!({ "paths": 1, "components": { "schemas": 2 } })];
+        let strange =
+            [json!(null), json!([]), json!({ "paths": 1, "components": { "schemas": 2 } })];
         for (n, document) in strange.into_iter().enumerate() {
             let good = super::tests::document("catalog", json!({}));
             let merged = merge("t", "1", "s", vec![(id("a"), document), good]);

@@ -62,9 +62,7 @@ pub(crate) fn sign(headers: &mut HeaderMap, request_id: &str, hsts: Option<&Head
         headers.insert("x-request-id", id);
     }
     headers.insert(SERVER, HeaderValue::from_static("nexus"));
-    headers
-        .entry(X_CONTENT_TYPE_OPTIONS)
-        .or_insert(const { HeaderValue::from_static("nosniff") });
+    headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(const { HeaderValue::from_static("nosniff") });
     if let Some(hsts) = hsts {
         headers.insert(http::header::STRICT_TRANSPORT_SECURITY, hsts.clone());
     }

@@ -153,9 +153,13 @@ pub(crate) fn credential(headers: &HeaderMap) -> Result<Credential<'_>, Problem>
     if headers.contains_key("x-api-key") {
         return Ok(Credential::ApiKey);
     }
-    let Some(value) = first else { return Ok(Credential::None) };
+    let Some(value) = first else {
+        return Ok(Credential::None);
+    };
     let value = value.to_str().unwrap_or_default();
-    let Some((scheme, token)) = value.split_once(' ') else { return Ok(Credential::None) };
+    let Some((scheme, token)) = value.split_once(' ') else {
+        return Ok(Credential::None);
+    };
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Ok(Credential::None);
     }

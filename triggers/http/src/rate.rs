@@ -237,8 +237,7 @@ mod tests {
         let count = |limiter: Arc<RateLimiter>| {
             move || (0..600).filter(|_| limiter.take(class, "a", now).allowed).count()
         };
-        let threads: Vec<_> =
-            (0..4).map(|_| std::thread::spawn(count(limiter.clone()))).collect();
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(count(limiter.clone()))).collect();
         let allowed: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
         assert_eq!(allowed, 1000);
     }

@@ -52,7 +52,9 @@ impl Refusal {
     /// The answer to a body that went wrong; what is left of it is not read.
     pub(crate) fn of_body(fault: Fault, body_max: u64) -> Self {
         Self::closing(match fault {
-            Fault::TooLarge => problems::BODY_TOO_LARGE.detail(format!("body_in_bytes is {body_max}")),
+            Fault::TooLarge => {
+                problems::BODY_TOO_LARGE.detail(format!("body_in_bytes is {body_max}"))
+            }
             Fault::TooSlow => problems::BODY_TIMEOUT,
             Fault::Broken => problems::MALFORMED.detail("the body is malformed or was cut off"),
         })

@@ -49,7 +49,9 @@ impl Router {
         pattern: &str,
         index: usize,
     ) -> Result<(Vec<String>, Option<usize>), PatternError> {
-        let Some(rest) = pattern.strip_prefix('/') else { return Err(PatternError::NoSlash) };
+        let Some(rest) = pattern.strip_prefix('/') else {
+            return Err(PatternError::NoSlash);
+        };
         let mut segments = rest.split('/').filter(|segment| !segment.is_empty()).peekable();
         let mut names = Vec::new();
         let mut node = &mut self.root;

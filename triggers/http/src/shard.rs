@@ -73,7 +73,11 @@ impl<B: Backend> Shard<B> {
     }
 
     /// Runs the calling thread as this shard until the host has drained.
-    pub(crate) fn run(self: Arc<Self>, index: usize, listeners: Vec<Listener>) -> anyhow::Result<()> {
+    pub(crate) fn run(
+        self: Arc<Self>,
+        index: usize,
+        listeners: Vec<Listener>,
+    ) -> anyhow::Result<()> {
         self.backend.enter_shard(index);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -77,7 +77,9 @@ impl Table {
         rate: &RateLimiter,
         metrics: &ShardMetrics,
     ) {
-        let Some(pattern) = &route.pattern else { return };
+        let Some(pattern) = &route.pattern else {
+            return;
+        };
         let (component, index) = (&route.component, self.entries.len());
         let names = match self.router.add(pattern, index) {
             Ok((names, None)) => names,

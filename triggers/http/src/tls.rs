@@ -74,10 +74,8 @@ fn read(path: &PathBuf) -> Result<Vec<u8>, TlsError> {
 }
 
 fn parse(files: &(Vec<u8>, Vec<u8>), config: &TlsConfig) -> Result<CertifiedKey, TlsError> {
-    let no_certificate = |reason: String| TlsError::NoCertificate {
-        path: config.certificate.clone(),
-        reason,
-    };
+    let no_certificate =
+        |reason: String| TlsError::NoCertificate { path: config.certificate.clone(), reason };
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&files.0).collect();
     let chain = chain.map_err(|error| no_certificate(error.to_string()))?;
     if chain.is_empty() {
@@ -183,10 +181,7 @@ mod tests {
         let error = certificate.reload(&files.config).unwrap_err();
         assert!(matches!(error, TlsError::Mismatch { .. }), "{error}");
         files.write(&("garbage".into(), second.1.clone()));
-        assert!(matches!(
-            certificate.reload(&files.config),
-            Err(TlsError::NoCertificate { .. })
-        ));
+        assert!(matches!(certificate.reload(&files.config), Err(TlsError::NoCertificate { .. })));
         std::fs::remove_file(&files.config.key).unwrap();
         assert!(matches!(certificate.reload(&files.config), Err(TlsError::Unreadable { .. })));
         assert_eq!(leaf(&certificate), old);

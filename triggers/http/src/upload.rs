@@ -131,10 +131,11 @@ impl Upload {
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
             Err(frame) => {
-                let Ok(mut trailers) = frame.into_trailers() else { return Poll::Ready(None) };
-                let private = |name: &str| {
-                    inbound::is_hop_by_hop(name) || inbound::is_host_only(name)
+                let Ok(mut trailers) = frame.into_trailers() else {
+                    return Poll::Ready(None);
                 };
+                let private =
+                    |name: &str| inbound::is_hop_by_hop(name) || inbound::is_host_only(name);
                 let doomed: Vec<_> =
                     trailers.keys().filter(|name| private(name.as_str())).cloned().collect();
                 for name in doomed {

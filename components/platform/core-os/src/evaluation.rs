@@ -367,22 +367,32 @@ mod tests {
             check(&definition).unwrap_err().name
         };
         assert_eq!(refused(|d| d.variants.clear()), "NoVariants");
-        assert_eq!(refused(|d| drop(d.variants.insert("x".into(), json!("text")))), "MixedVariants");
+        assert_eq!(
+            refused(|d| drop(d.variants.insert("x".into(), json!("text")))),
+            "MixedVariants"
+        );
         assert_eq!(refused(|d| d.default_variant = "gone".into()), "UnknownVariant");
         let split = |weight| Rule {
             when: vec![],
             serve: Serve::Split(vec![Share { variant: "old".into(), weight }]),
         };
-        assert!(check(&Definition { rules: vec![split(100_000)], ..definition(json!([])) }).is_ok());
+        assert!(
+            check(&Definition { rules: vec![split(100_000)], ..definition(json!([])) }).is_ok()
+        );
         let short = Definition { rules: vec![split(99_999)], ..definition(json!([])) };
         assert_eq!(check(&short).unwrap_err().name, "SplitWeights");
     }
 
     #[test]
     fn a_key_is_lower_case_and_starts_with_a_letter_or_digit() {
-        for (key, fits) in
-            [("player.v2", true), ("a", true), ("", false), ("-a", false), ("A", false), ("ü", false)]
-        {
+        for (key, fits) in [
+            ("player.v2", true),
+            ("a", true),
+            ("", false),
+            ("-a", false),
+            ("A", false),
+            ("ü", false),
+        ] {
             assert_eq!(is_key(key), fits, "{key:?}");
         }
         assert!(!is_key(&"a".repeat(129)));

@@ -212,9 +212,17 @@ struct Evaluated {
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Outcome {
-    Decided { variant: String, value: Value, reason: Reason, metadata: Metadata },
+    Decided {
+        variant: String,
+        value: Value,
+        reason: Reason,
+        metadata: Metadata,
+    },
     #[serde(rename_all = "camelCase")]
-    Failed { error_code: &'static str, error_details: &'static str },
+    Failed {
+        error_code: &'static str,
+        error_details: &'static str,
+    },
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -289,11 +297,7 @@ async fn evaluate_all(
     Ok(([(header::ETAG, tag), kind], body).into_response())
 }
 
-fn decide(
-    flag: &Flag,
-    segments: &Segments,
-    context: &serde_json::Map<String, Value>,
-) -> Evaluated {
+fn decide(flag: &Flag, segments: &Segments, context: &serde_json::Map<String, Value>) -> Evaluated {
     let decided = evaluation::evaluate(&flag.key, flag.state, &flag.definition, segments, context);
     Evaluated::of(flag, decided)
 }

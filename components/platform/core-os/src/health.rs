@@ -76,7 +76,8 @@ async fn show(anyone: Public, Path(name): Path<String>) -> Result<Response> {
     };
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, Json(problem)).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
+    headers
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
     headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("30"));
     Ok(response)
 }

@@ -3,7 +3,9 @@
 use crate::services::parts_of;
 use crate::{Operate, store};
 use nexus_sdk::prelude::*;
-use platform_contract::{IncidentId, IncidentNoteId, IncidentOpened, IncidentResolved, IncidentUpdated};
+use platform_contract::{
+    IncidentId, IncidentNoteId, IncidentOpened, IncidentResolved, IncidentUpdated,
+};
 
 nexus_sdk::refusals! {
     IncidentTitle = 422, "a title takes 1 to 160 characters";
@@ -30,7 +32,9 @@ pub struct Incident {
     pub resolved_at: Option<Time>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Impact {
     Minor,

@@ -36,19 +36,11 @@ const fn service(name: &'static str, domain: &'static str, duty: &'static str) -
     Service { name, domain, duty }
 }
 
-const fn module(
-    name: &'static str,
-    title: &'static str,
-    parts: &'static [&'static str],
-) -> Module {
+const fn module(name: &'static str, title: &'static str, parts: &'static [&'static str]) -> Module {
     Module { name, title, parts }
 }
 
-const fn alias(
-    name: &'static str,
-    spelled: &'static str,
-    parts: &'static [&'static str],
-) -> Alias {
+const fn alias(name: &'static str, spelled: &'static str, parts: &'static [&'static str]) -> Alias {
     Alias { name, spelled, parts }
 }
 
@@ -61,12 +53,24 @@ pub const SERVICES: &[Service] = &[
     service("audit", "platform", "Tamper-evident audit trail of every transaction and admin act"),
     service("glitch", "platform", "Error tracking by the Sentry protocol"),
     service("metatwin", "platform", "Digital twins with state, models and history"),
-    service("auth", "identity", "OAuth 2.0 and OpenID Connect authorization server and single sign-on"),
-    service("user-auth", "identity", "Credentials and login flows: password, passkeys, one-time codes"),
+    service(
+        "auth",
+        "identity",
+        "OAuth 2.0 and OpenID Connect authorization server and single sign-on",
+    ),
+    service(
+        "user-auth",
+        "identity",
+        "Credentials and login flows: password, passkeys, one-time codes",
+    ),
     service("session-mgr", "identity", "Sessions and devices, time-outs and revocation"),
     service("token-mgr", "identity", "Access tokens, refresh rotation, API keys and signing keys"),
     service("users", "identity", "Accounts, organisations, memberships, roles and permissions"),
-    service("profiles", "identity", "Public and private profiles, preferences and household profiles"),
+    service(
+        "profiles",
+        "identity",
+        "Public and private profiles, preferences and household profiles",
+    ),
     service("kyc", "identity", "Verification cases in sandbox mode"),
     service("payments", "finance", "Payment orchestration in sandbox mode"),
     service("wallet", "finance", "Customer/creator wallets"),

@@ -106,12 +106,7 @@ pub async fn segments_of(db: &Db) -> Result<Segments> {
     Ok(rows.into_iter().map(|row| (row.key, row.conditions)).collect())
 }
 
-pub fn put_segment(
-    key: &str,
-    description: &str,
-    conditions: Vec<Condition>,
-    now: Time,
-) -> Write {
+pub fn put_segment(key: &str, description: &str, conditions: Vec<Condition>, now: Time) -> Write {
     let conditions = Json(conditions);
     sql!(
         "insert into core_os.segment (tenant_id, key, description, conditions, updated_at)

@@ -16,7 +16,5 @@ use proc_macro::TokenStream;
 #[proc_macro]
 pub fn sql(input: TokenStream) -> TokenStream {
     let literal = syn::parse_macro_input!(input as syn::LitStr);
-    template::expand(&literal)
-        .unwrap_or_else(syn::Error::into_compile_error)
-        .into()
+    template::expand(&literal).unwrap_or_else(syn::Error::into_compile_error).into()
 }

@@ -111,20 +111,14 @@ mod tests {
     fn doubled_braces_are_literal_braces() {
         let template = scan("select '{{}}'::jsonb, {x}").unwrap();
         assert_eq!(template.text, "select '{}'::jsonb, $1");
-        assert_eq!(
-            expanded("select '{{\"a\": 1}}'::jsonb, {x}").map(|_| ()),
-            Ok(())
-        );
+        assert_eq!(expanded("select '{{\"a\": 1}}'::jsonb, {x}").map(|_| ()), Ok(()));
     }
 
     #[test]
     fn the_tenant_is_bound_by_the_sdk_and_the_rest_by_reference() {
         let tokens = expanded("{tenant} {p.title}").unwrap();
         assert!(tokens.contains("::nexus_sdk::Bind::Tenant"), "{tokens}");
-        assert!(
-            tokens.contains("::nexus_sdk::Bind::value(&p.title)"),
-            "{tokens}"
-        );
+        assert!(tokens.contains("::nexus_sdk::Bind::value(&p.title)"), "{tokens}");
     }
 
     #[test]

@@ -14,9 +14,7 @@ use crate::problem::{Error, Failure, Problem, Result};
 
 /// Another service of the suite, by its name.
 pub fn call(service: &str) -> Peer {
-    Peer {
-        service: service.to_owned(),
-    }
+    Peer { service: service.to_owned() }
 }
 
 /// Another service.
@@ -98,11 +96,7 @@ impl Question {
             |why| Error::unavailable(Failure::msg(format!("{why:?}")).context(asking.clone()));
         let (parts, body) = Response::into_parts(send(request).await.map_err(away)?);
         let body = body.bytes().await.map_err(away)?;
-        Ok(Reply {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-        })
+        Ok(Reply { status: parts.status, headers: parts.headers, body })
     }
 
     /// Sends it and reads a successful answer.
@@ -123,10 +117,7 @@ impl Reply {
             let value = serde_json::from_slice(&self.body);
             return Ok(value.map_err(|why| Failure::new(why).context(asking.to_owned()))?);
         }
-        let kind = self
-            .problem()
-            .map(|problem| problem.r#type)
-            .unwrap_or_default();
+        let kind = self.problem().map(|problem| problem.r#type).unwrap_or_default();
         let failure = Failure::msg(format!("{} {kind}", self.status)).context(asking.to_owned());
         match self.status.as_u16() {
             502..=504 => Err(Error::unavailable(failure)),
@@ -146,21 +137,13 @@ mod tests {
 
     fn reply(status: u16, body: &'static str) -> Result<u32> {
         let status = StatusCode::from_u16(status).unwrap();
-        Reply {
-            status,
-            headers: HeaderMap::new(),
-            body: Bytes::from(body),
-        }
-        .read("ask inventory")
+        Reply { status, headers: HeaderMap::new(), body: Bytes::from(body) }.read("ask inventory")
     }
 
     #[test]
     fn a_success_is_read_and_an_absent_service_is_a_503() {
         assert_eq!(reply(200, "7").unwrap(), 7);
-        assert!(matches!(
-            reply(503, "").unwrap_err(),
-            Error::Unavailable { .. }
-        ));
+        assert!(matches!(reply(503, "").unwrap_err(), Error::Unavailable { .. }));
         assert!(matches!(reply(404, "{}").unwrap_err(), Error::Failed(_)));
         assert!(matches!(reply(200, "{").unwrap_err(), Error::Failed(_)));
     }

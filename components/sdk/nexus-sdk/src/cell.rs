@@ -61,15 +61,11 @@ impl<'de> Deserializer<'de> for Cell<'de> {
             DbValue::Jsonb(bytes) => Cell::json(bytes, |json| json.deserialize_any(visitor)),
             DbValue::ArrayInt32(v) => {
                 let number = |v: &i32| Element::Number((*v).into());
-                elements(
-                    v.iter().map(|v| v.as_ref().map_or(Element::Null, number)),
-                    visitor,
-                )
+                elements(v.iter().map(|v| v.as_ref().map_or(Element::Null, number)), visitor)
             }
-            DbValue::ArrayInt64(v) => elements(
-                v.iter().map(|v| v.map_or(Element::Null, Element::Number)),
-                visitor,
-            ),
+            DbValue::ArrayInt64(v) => {
+                elements(v.iter().map(|v| v.map_or(Element::Null, Element::Number)), visitor)
+            }
             DbValue::ArrayStr(v) | DbValue::ArrayDecimal(v) => {
                 let text =
                     |v: &'de Option<String>| v.as_deref().map_or(Element::Null, Element::Text);
@@ -82,9 +78,7 @@ impl<'de> Deserializer<'de> for Cell<'de> {
             | DbValue::Interval(_)
             | DbValue::Unsupported(_) => {
                 let kind = &self.column.data_type;
-                Err(RowError(format!(
-                    "{kind:?} is not read here; cast it in the statement"
-                )))
+                Err(RowError(format!("{kind:?} is not read here; cast it in the statement")))
             }
         }
     }

@@ -55,21 +55,14 @@ pub(crate) struct Errand {
 #[derive(Debug)]
 pub(crate) enum ErrandKind {
     /// The idempotency key of a request.
-    Key {
-        subject: String,
-        key: String,
-        fingerprint: String,
-    },
+    Key { subject: String, key: String, fingerprint: String },
     /// The event being handled.
     Event { id: Uuid },
 }
 
 impl Errand {
     pub(crate) fn new(kind: ErrandKind) -> Errand {
-        Errand {
-            kind,
-            done: AtomicBool::new(false),
-        }
+        Errand { kind, done: AtomicBool::new(false) }
     }
 
     /// Whether a commit has taken it along.
@@ -149,10 +142,7 @@ async fn attempt_once(
                 Err(undone) => {
                     // When the connection is gone there is nothing left to roll back, and
                     // the host rolls back whatever comes back to it open.
-                    command(&session, "rollback")
-                        .await
-                        .map_err(Error::from)
-                        .or_log("roll back");
+                    command(&session, "rollback").await.map_err(Error::from).or_log("roll back");
                     Err(undone)
                 }
             }
@@ -178,9 +168,7 @@ async fn run(
     for write in writes {
         let touched = session.execute(write, write.bind(&scope)?).await?;
         if write.rows.is_some_and(|expected| expected != touched) {
-            return Err(Undone::Refused(
-                write.refusal.clone().unwrap_or(standard::Conflict),
-            ));
+            return Err(Undone::Refused(write.refusal.clone().unwrap_or(standard::Conflict)));
         }
     }
     Ok(())
@@ -193,11 +181,7 @@ async fn take_along(
     service: &str,
 ) -> std::result::Result<(), Undone> {
     match &errand.kind {
-        ErrandKind::Key {
-            subject,
-            key,
-            fingerprint,
-        } => {
+        ErrandKind::Key { subject, key, fingerprint } => {
             let claim = sql!(
                 "select platform.idempotency_claim({tenant}, {subject}, {key}, {fingerprint})"
             );
@@ -207,16 +191,11 @@ async fn take_along(
         ErrandKind::Event { id } => {
             let accept = sql!("select platform.inbox_accept({id}, {service})").across_tenants();
             let rows = session.query(&accept, accept.bind(scope)?).await?;
-            let answer = rows
-                .values
-                .first()
-                .map(|row| row::decode::<bool>(&rows.columns, row));
+            let answer = rows.values.first().map(|row| row::decode::<bool>(&rows.columns, row));
             match answer {
                 Some(Ok(true)) => Ok(()),
                 Some(Ok(false)) => Err(Undone::Handled),
-                other => Err(Failure::msg(format!("{other:?}"))
-                    .context(accept.name())
-                    .into()),
+                other => Err(Failure::msg(format!("{other:?}")).context(accept.name()).into()),
             }
         }
     }

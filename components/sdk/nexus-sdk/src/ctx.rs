@@ -43,24 +43,14 @@ pub(crate) struct Origin {
 impl Ctx {
     pub(crate) fn new(origin: Origin, principal: Principal, now: Time) -> Ctx {
         let db = Db::new(Some(principal.tenant));
-        Ctx {
-            origin,
-            principal,
-            now,
-            mint: Mint::new(now),
-            db,
-        }
+        Ctx { origin, principal, now, mint: Mint::new(now), db }
     }
 
     fn of_request(parts: &Parts) -> Result<Ctx> {
         let origin = parts.extensions.get::<Origin>().cloned();
         let origin = origin.ok_or_else(|| Failure::msg("the route was called past its service"))?;
         let principal = Principal::of_request(&parts.headers)?;
-        Ok(Ctx::new(
-            origin,
-            principal,
-            time::of_request(&parts.headers)?,
-        ))
+        Ok(Ctx::new(origin, principal, time::of_request(&parts.headers)?))
     }
 
     /// Whose data this is about.
@@ -128,11 +118,7 @@ impl Ctx {
 
     pub(crate) fn scope(&self) -> Scope<'_> {
         let trace = self.origin.trace.as_deref();
-        Scope {
-            tenant: self.db.tenant(),
-            trace,
-            mint: Some(&self.mint),
-        }
+        Scope { tenant: self.db.tenant(), trace, mint: Some(&self.mint) }
     }
 }
 
@@ -171,14 +157,9 @@ impl<P: Permission, S: Sync> FromRequestParts<S> for Allowed<P> {
             return Err(standard::Unauthenticated.into());
         }
         if !ctx.principal.may(P::NAME) {
-            return Err(standard::Forbidden
-                .because(format!("this needs {}", P::NAME))
-                .into());
+            return Err(standard::Forbidden.because(format!("this needs {}", P::NAME)).into());
         }
-        Ok(Allowed {
-            ctx,
-            permission: PhantomData,
-        })
+        Ok(Allowed { ctx, permission: PhantomData })
     }
 }
 
@@ -214,11 +195,7 @@ pub struct System {
 impl System {
     pub(crate) fn new(origin: Origin, nominal: Time, now: Time) -> System {
         let nobody = Uuid::nil().into();
-        let mut ctx = Ctx::new(
-            origin.clone(),
-            service_principal(origin.service, nobody),
-            now,
-        );
+        let mut ctx = Ctx::new(origin.clone(), service_principal(origin.service, nobody), now);
         ctx.db = Db::new(None);
         System { ctx, nominal }
     }

@@ -33,9 +33,7 @@ impl Db {
     /// No row is 404 `not-found`, or what `.or_refuse` named; two rows are a failure.
     pub async fn one<T: DeserializeOwned>(&self, statement: Statement) -> Result<T> {
         let missing = statement.refusal.clone().unwrap_or(standard::NotFound);
-        self.optional(statement)
-            .await?
-            .ok_or_else(|| missing.into())
+        self.optional(statement).await?.ok_or_else(|| missing.into())
     }
 
     /// The row, if there is one.
@@ -88,10 +86,7 @@ impl Db {
             Some(last) if more => Some(sort.token_after(&rows.columns, last)?),
             _ => None,
         };
-        Ok(Page {
-            items: decode(&statement, &rows)?,
-            next,
-        })
+        Ok(Page { items: decode(&statement, &rows)?, next })
     }
 
     /// Whether the database answers.
@@ -105,11 +100,7 @@ impl Db {
     }
 
     async fn run(&self, statement: &Statement) -> std::result::Result<Rows, Fault> {
-        let scope = Scope {
-            tenant: self.tenant,
-            trace: None,
-            mint: None,
-        };
+        let scope = Scope { tenant: self.tenant, trace: None, mint: None };
         let params = statement.bind(&scope)?;
         refuse_change(statement)?;
         Session::open().await?.query(statement, params).await
@@ -119,20 +110,11 @@ impl Db {
 /// Catches a change that was meant for `commit`. A change hidden in a function or a `with`
 /// passes: this is a guard rail, not a wall.
 fn refuse_change(statement: &Statement) -> std::result::Result<(), Failure> {
-    let verb = statement
-        .text()
-        .split_whitespace()
-        .next()
-        .unwrap_or_default();
+    let verb = statement.text().split_whitespace().next().unwrap_or_default();
     let changes = ["insert", "update", "delete", "merge", "truncate"];
-    if changes
-        .iter()
-        .any(|change| verb.eq_ignore_ascii_case(change))
-    {
+    if changes.iter().any(|change| verb.eq_ignore_ascii_case(change)) {
         let name = statement.name();
-        return Err(Failure::msg(format!(
-            "a read may not change anything; commit it: {name}"
-        )));
+        return Err(Failure::msg(format!("a read may not change anything; commit it: {name}")));
     }
     Ok(())
 }
@@ -154,12 +136,7 @@ mod tests {
     #[test]
     fn a_change_is_not_run_as_a_read() {
         let change = sql!("Update catalog.product set title = '' where tenant_id = {tenant}");
-        assert!(
-            refuse_change(&change)
-                .unwrap_err()
-                .to_string()
-                .contains("commit it")
-        );
+        assert!(refuse_change(&change).unwrap_err().to_string().contains("commit it"));
         let read = sql!("select updated_at from catalog.product where tenant_id = {tenant}");
         assert!(refuse_change(&read).is_ok());
     }

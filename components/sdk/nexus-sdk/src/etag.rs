@@ -25,10 +25,7 @@ impl Etag {
     pub fn of_bytes(bytes: &[u8]) -> Etag {
         let digest = Sha256::digest(bytes);
         // 128 bits: nobody gains by finding two bodies with the same tag.
-        let hex: String = digest[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         Etag(format!("\"{hex}\""))
     }
 }
@@ -65,10 +62,7 @@ impl IfMatch {
     /// # Errors
     /// 412 when it names none, or several, or a tag that no version has.
     pub fn version(&self) -> Result<i64> {
-        let number = self
-            .0
-            .strip_prefix('"')
-            .and_then(|tag| tag.strip_suffix('"'));
+        let number = self.0.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
         let version = number.and_then(|number| number.parse().ok());
         version.ok_or_else(|| standard::PreconditionFailed.into())
     }
@@ -80,11 +74,7 @@ impl IfMatch {
     pub fn allow(&self, current: &Etag) -> Result<()> {
         // Strong comparison: a weak tag never matches (RFC 9110 §13.1.1).
         let named = self.0 == "*" || tags(&self.0).any(|tag| tag == current.0);
-        if named {
-            Ok(())
-        } else {
-            Err(standard::PreconditionFailed.into())
-        }
+        if named { Ok(()) } else { Err(standard::PreconditionFailed.into()) }
     }
 }
 
@@ -127,10 +117,7 @@ mod tests {
     use super::*;
 
     fn sent(value: &str) -> Option<IfMatch> {
-        if_match(&HeaderMap::from_iter([(
-            header::IF_MATCH,
-            value.parse().unwrap(),
-        )]))
+        if_match(&HeaderMap::from_iter([(header::IF_MATCH, value.parse().unwrap())]))
     }
 
     #[test]
@@ -153,11 +140,7 @@ mod tests {
             ("\"2\"", false),
             ("W/\"3\"", false),
         ] {
-            assert_eq!(
-                sent(value).unwrap().allow(&current).is_ok(),
-                passes,
-                "{value}"
-            );
+            assert_eq!(sent(value).unwrap().allow(&current).is_ok(), passes, "{value}");
         }
         assert_eq!(sent(" "), None);
     }
@@ -165,17 +148,8 @@ mod tests {
     #[test]
     fn a_known_version_is_known_weak_or_strong() {
         let etag = HeaderValue::from_static("\"3\"");
-        for (value, known) in [
-            ("\"3\"", true),
-            ("W/\"3\"", true),
-            ("*", true),
-            ("\"4\"", false),
-        ] {
-            assert_eq!(
-                is_known(&HeaderValue::from_static(value), &etag),
-                known,
-                "{value}"
-            );
+        for (value, known) in [("\"3\"", true), ("W/\"3\"", true), ("*", true), ("\"4\"", false)] {
+            assert_eq!(is_known(&HeaderValue::from_static(value), &etag), known, "{value}");
         }
     }
 

@@ -73,9 +73,7 @@ impl<E: Event> Heard for E {
     fn hear(delivery: &Delivery) -> Result<E, Failure> {
         if delivery.topic != E::TOPIC {
             let (got, wanted) = (&delivery.topic, E::TOPIC);
-            return Err(Failure::msg(format!(
-                "{got} is handled by a function for {wanted}"
-            )));
+            return Err(Failure::msg(format!("{got} is handled by a function for {wanted}")));
         }
         let payload = serde_json::from_slice(&delivery.payload);
         payload.map_err(|why| Failure::new(why).context(format!("read {}", delivery.topic)))
@@ -173,10 +171,7 @@ mod tests {
 
     #[test]
     fn an_event_is_a_write_with_its_topic_subject_and_payload() {
-        let write = emit(ProductCreated {
-            id: id(1),
-            title: "Lamp".into(),
-        });
+        let write = emit(ProductCreated { id: id(1), title: "Lamp".into() });
         assert!(write.check().is_ok());
         let params = write.params();
         assert_eq!(params[0], "Str(\"commerce.product.created.v1\")");
@@ -189,14 +184,8 @@ mod tests {
 
     #[test]
     fn an_event_may_be_about_another_field_than_id() {
-        assert_eq!(
-            PriceChanged { product_id: id(2) }.subject(),
-            id(2).to_string()
-        );
-        assert_eq!(
-            EVENTS,
-            ["commerce.product.created.v1", "commerce.price.changed.v2"]
-        );
+        assert_eq!(PriceChanged { product_id: id(2) }.subject(), id(2).to_string());
+        assert_eq!(EVENTS, ["commerce.product.created.v1", "commerce.price.changed.v2"]);
     }
 
     fn delivery(topic: &str, payload: &str) -> Delivery {

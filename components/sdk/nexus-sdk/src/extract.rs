@@ -74,9 +74,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         if !is_json(media_type(request.headers())) {
-            return Err(standard::UnsupportedMediaType
-                .because("send application/json")
-                .into());
+            return Err(standard::UnsupportedMediaType.because("send application/json").into());
         }
         Ok(Json(json_of(&body_of(request, state).await?)?))
     }
@@ -88,14 +86,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         let wanted = "application/x-www-form-urlencoded";
         if media_type(request.headers()) != wanted {
-            return Err(standard::UnsupportedMediaType
-                .because(format!("send {wanted}"))
-                .into());
+            return Err(standard::UnsupportedMediaType.because(format!("send {wanted}")).into());
         }
         let body = body_of(request, state).await?;
-        pairs_of(&body)
-            .map(Form)
-            .map_err(|error| standard::InvalidBody.with(error).into())
+        pairs_of(&body).map(Form).map_err(|error| standard::InvalidBody.with(error).into())
     }
 }
 
@@ -112,21 +106,14 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        path.map(|axum::extract::Path(value)| Path(value))
-            .map_err(path_error)
+        path.map(|axum::extract::Path(value)| Path(value)).map_err(path_error)
     }
 }
 
 /// The media type without its parameters, lower case.
 fn media_type(headers: &HeaderMap) -> String {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let value = value
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default();
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let value = value.unwrap_or_default().split(';').next().unwrap_or_default();
     value.trim().to_ascii_lowercase()
 }
 
@@ -137,15 +124,13 @@ fn is_json(media_type: String) -> bool {
 
 /// The whole body, at most axum's default limit of 2 MiB (the host may set less).
 async fn body_of<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
-    Bytes::from_request(request, state)
-        .await
-        .map_err(|rejection| {
-            let refusal = match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => standard::TooLarge,
-                _ => standard::MalformedBody.because("the body broke off"),
-            };
-            refusal.into()
-        })
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        let refusal = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => standard::TooLarge,
+            _ => standard::MalformedBody.because("the body broke off"),
+        };
+        refusal.into()
+    })
 }
 
 pub(crate) fn json_of<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
@@ -156,14 +141,9 @@ pub(crate) fn json_of<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
             return standard::MalformedBody.because(detail);
         }
         let pointer = Some(pointer_to(error.path()));
-        standard::InvalidBody.with(FieldError {
-            pointer,
-            parameter: None,
-            detail,
-        })
+        standard::InvalidBody.with(FieldError { pointer, parameter: None, detail })
     })?;
-    json.end()
-        .map_err(|why| standard::MalformedBody.because(why.to_string()))?;
+    json.end().map_err(|why| standard::MalformedBody.because(why.to_string()))?;
     Ok(value)
 }
 
@@ -193,11 +173,7 @@ fn pairs_of<T: DeserializeOwned>(pairs: &[u8]) -> Result<T, FieldError> {
     serde_path_to_error::deserialize(pairs).map_err(|error| {
         let path = error.path().to_string();
         let parameter = (path != ".").then_some(path);
-        FieldError {
-            pointer: None,
-            parameter,
-            detail: error.inner().to_string(),
-        }
+        FieldError { pointer: None, parameter, detail: error.inner().to_string() }
     })
 }
 
@@ -206,9 +182,9 @@ fn path_error(rejection: PathRejection) -> Error {
         return Failure::new(rejection).context("read the path").into();
     };
     let (parameter, detail) = match failed.into_kind() {
-        ErrorKind::ParseErrorAtKey {
-            key, expected_type, ..
-        } => (Some(key), format!("expected {expected_type}")),
+        ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
+            (Some(key), format!("expected {expected_type}"))
+        }
         ErrorKind::DeserializeError { key, message, .. } => (Some(key), message),
         ErrorKind::InvalidUtf8InPathParam { key } => (Some(key), "expected UTF-8".into()),
         ErrorKind::ParseError { expected_type, .. }
@@ -218,20 +194,14 @@ fn path_error(rejection: PathRejection) -> Error {
         ErrorKind::Message(message) => (None, message),
         // The route and the handler disagree on the number or the kind of parts.
         ours => {
-            return Failure::msg(ours.to_string())
-                .context("read the path")
-                .into();
+            return Failure::msg(ours.to_string()).context("read the path").into();
         }
     };
     refuse_path(parameter, detail).into()
 }
 
 fn refuse_path(parameter: Option<String>, detail: String) -> Refusal {
-    standard::InvalidPath.with(FieldError {
-        pointer: None,
-        parameter,
-        detail,
-    })
+    standard::InvalidPath.with(FieldError { pointer: None, parameter, detail })
 }
 
 #[cfg(test)]
@@ -261,10 +231,7 @@ mod tests {
     fn a_wrong_field_is_pointed_at() {
         let refusal = refused(r#"{"lines": [{"quantity": 1}, {"quantity": "two"}]}"#);
         assert_eq!(refusal.status, 422);
-        assert!(
-            format!("{refusal:?}").contains("#/lines/1/quantity"),
-            "{refusal:?}"
-        );
+        assert!(format!("{refusal:?}").contains("#/lines/1/quantity"), "{refusal:?}");
     }
 
     #[test]
@@ -278,10 +245,7 @@ mod tests {
     fn only_json_is_json() {
         let is_json = |text: &str| {
             let value = text.parse().unwrap();
-            is_json(media_type(&HeaderMap::from_iter([(
-                header::CONTENT_TYPE,
-                value,
-            )])))
+            is_json(media_type(&HeaderMap::from_iter([(header::CONTENT_TYPE, value)])))
         };
         for (text, json) in [
             ("application/json", true),
@@ -303,12 +267,7 @@ mod tests {
             year: u16,
         }
         let refused = query_of::<Filter>("year=soon").unwrap_err();
-        let Error::Refused(refusal) = refused else {
-            panic!("{refused}")
-        };
-        assert!(
-            format!("{refusal:?}").contains("Some(\"year\")"),
-            "{refusal:?}"
-        );
+        let Error::Refused(refusal) = refused else { panic!("{refused}") };
+        assert!(format!("{refusal:?}").contains("Some(\"year\")"), "{refusal:?}");
     }
 }

@@ -31,10 +31,7 @@ pub(crate) struct Mint {
 
 impl Mint {
     pub(crate) fn new(now: Time) -> Mint {
-        Mint {
-            now,
-            counter: Mutex::new(ContextV7::new()),
-        }
+        Mint { now, counter: Mutex::new(ContextV7::new()) }
     }
 
     pub(crate) fn next(&self) -> Uuid {

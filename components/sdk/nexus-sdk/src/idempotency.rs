@@ -78,9 +78,7 @@ async fn prepare(key: &HeaderValue, origin: &Origin, request: Request) -> Result
     let key = parse(key).ok_or(standard::IdempotencyKeyInvalid)?;
     let principal = Principal::of_request(request.headers())?;
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, REQUEST_BYTES_MAX)
-        .await
-        .map_err(|_| standard::TooLarge)?;
+    let body = to_bytes(body, REQUEST_BYTES_MAX).await.map_err(|_| standard::TooLarge)?;
     let fingerprint = fingerprint(&parts.method, &parts.uri.to_string(), &body);
     let db = Db::new(Some(principal.tenant));
     let subject = principal.subject;
@@ -93,15 +91,8 @@ async fn prepare(key: &HeaderValue, origin: &Origin, request: Request) -> Result
     if let Some(kept) = kept {
         return kept.replay(&fingerprint).map(Prepared::Again);
     }
-    let errand = Arc::new(Errand::new(ErrandKind::Key {
-        subject,
-        key,
-        fingerprint,
-    }));
-    let origin = Origin {
-        errand: Some(errand.clone()),
-        ..origin.clone()
-    };
+    let errand = Arc::new(Errand::new(ErrandKind::Key { subject, key, fingerprint }));
+    let origin = Origin { errand: Some(errand.clone()), ..origin.clone() };
     let mut request = Request::from_parts(parts, Body::from(body));
     request.extensions_mut().insert(origin.clone());
     Ok(Prepared::First(request, Keeper { db, errand, origin }))
@@ -110,10 +101,7 @@ async fn prepare(key: &HeaderValue, origin: &Origin, request: Request) -> Result
 /// The key, with or without the quotes of a structured field (RFC 8941 §3.3.3).
 fn parse(header: &HeaderValue) -> Option<String> {
     let text = header.to_str().ok()?.trim();
-    let key = text
-        .strip_prefix('"')
-        .and_then(|key| key.strip_suffix('"'))
-        .unwrap_or(text);
+    let key = text.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(text);
     let fits = (1..=KEY_CHARS_MAX).contains(&key.len());
     (fits && key.bytes().all(|byte| byte.is_ascii_graphic())).then(|| key.to_owned())
 }
@@ -124,10 +112,7 @@ fn fingerprint(method: &Method, uri: &str, body: &[u8]) -> String {
     // The length keeps a path that ends like a body apart from a body.
     hash.update(format!("{method} {} {uri}\n", uri.len()));
     hash.update(body);
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Kept {
@@ -138,9 +123,7 @@ impl Kept {
         let Some(status) = self.status else {
             return Err(standard::IdempotencyKeyInUse.into());
         };
-        let status = u16::try_from(status)
-            .ok()
-            .and_then(|code| StatusCode::from_u16(code).ok());
+        let status = u16::try_from(status).ok().and_then(|code| StatusCode::from_u16(code).ok());
         let status = status.ok_or_else(|| Failure::msg("replay an answer: an odd status"))?;
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers.unwrap_or_default() {
@@ -163,14 +146,8 @@ impl Keeper {
             return response;
         }
         let (parts, body) = response.into_parts();
-        if body
-            .size_hint()
-            .exact()
-            .is_none_or(|bytes| bytes > RESPONSE_BYTES_MAX as u64)
-        {
-            self.log(Failure::msg(
-                "keep an answer: it is streamed or larger than 1 MiB",
-            ));
+        if body.size_hint().exact().is_none_or(|bytes| bytes > RESPONSE_BYTES_MAX as u64) {
+            self.log(Failure::msg("keep an answer: it is streamed or larger than 1 MiB"));
             return Response::from_parts(parts, body);
         }
         let Ok(body) = to_bytes(body, RESPONSE_BYTES_MAX).await else {
@@ -193,11 +170,7 @@ impl Keeper {
             "select platform.idempotency_store(
                {tenant}, {subject}, {key}, {status}, {headers}, {body})"
         );
-        let scope = Scope {
-            tenant: self.db.tenant(),
-            trace: None,
-            mint: None,
-        };
+        let scope = Scope { tenant: self.db.tenant(), trace: None, mint: None };
         let params = store.bind(&scope)?;
         Session::open().await?.execute(&store, params).await?;
         Ok(())
@@ -213,8 +186,7 @@ fn kept_headers(headers: &HeaderMap) -> Map<String, Value> {
     let told = headers.iter().filter(|(name, _)| {
         **name != header::SET_COOKIE && **name != header::CONTENT_LENGTH && **name != header::DATE
     });
-    told.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.into())))
-        .collect()
+    told.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.into()))).collect()
 }
 
 #[cfg(test)]
@@ -224,12 +196,7 @@ mod tests {
     fn kept(fingerprint: &str, status: Option<i32>) -> Kept {
         let headers = serde_json::json!({ "location": "/x/1" });
         let headers = headers.as_object().cloned();
-        Kept {
-            fingerprint: fingerprint.into(),
-            status,
-            headers,
-            body: Some(b"{}".to_vec()),
-        }
+        Kept { fingerprint: fingerprint.into(), status, headers, body: Some(b"{}".to_vec()) }
     }
 
     #[test]
@@ -265,12 +232,7 @@ mod tests {
         assert_eq!(again.headers()["idempotency-replayed"], "true");
         let reused = kept("f", Some(201)).replay("g").unwrap_err();
         assert!(reused.is(&standard::IdempotencyKeyReused));
-        assert!(
-            kept("f", None)
-                .replay("f")
-                .unwrap_err()
-                .is(&standard::IdempotencyKeyInUse)
-        );
+        assert!(kept("f", None).replay("f").unwrap_err().is(&standard::IdempotencyKeyInUse));
     }
 
     #[test]

@@ -82,13 +82,9 @@ impl Operation {
     /// The schema of `T` itself, for taking it apart.
     fn inline_schema<T: JsonSchema>(&mut self) -> Value {
         let schema = self.schema::<T>();
-        let name = schema
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|path| path.rsplit('/').next());
-        name.and_then(|name| self.schemas.definitions().get(name))
-            .cloned()
-            .unwrap_or(schema)
+        let name =
+            schema.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
+        name.and_then(|name| self.schemas.definitions().get(name)).cloned().unwrap_or(schema)
     }
 
     /// Adds a parameter: `place` is `path`, `query` or `header`.
@@ -114,14 +110,12 @@ impl Operation {
 
     /// Adds an answer without a body.
     pub fn empty_response(&mut self, status: StatusCode) {
-        self.responses
-            .insert(status.as_u16(), json!({ "description": reason(status) }));
+        self.responses.insert(status.as_u16(), json!({ "description": reason(status) }));
     }
 
     /// Adds a header to the answers with a 2xx status.
     pub fn response_header(&mut self, name: &str) {
-        self.headers
-            .insert(name.to_owned(), json!({ "schema": { "type": "string" } }));
+        self.headers.insert(name.to_owned(), json!({ "schema": { "type": "string" } }));
     }
 
     /// Adds a problem as an answer.
@@ -166,12 +160,8 @@ fn reason(status: StatusCode) -> &'static str {
 
 /// The names in a route's braces, in order; `{*rest}` is `rest`.
 fn variable_parts(path: &str) -> Vec<String> {
-    let parts = path
-        .split('/')
-        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    parts
-        .map(|name| name.trim_start_matches('*').to_owned())
-        .collect()
+    let parts = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    parts.map(|name| name.trim_start_matches('*').to_owned()).collect()
 }
 
 /// The OpenAPI 3.1 document of a service.
@@ -227,9 +217,7 @@ impl<T: JsonSchema> Input for Json<T> {
     fn describe(operation: &mut Operation) {
         let schema = operation.schema::<T>();
         operation.request_body("application/json", schema);
-        [400, 413, 415, 422]
-            .into_iter()
-            .for_each(|status| operation.problem(status));
+        [400, 413, 415, 422].into_iter().for_each(|status| operation.problem(status));
     }
 }
 
@@ -237,9 +225,7 @@ impl<T: JsonSchema> Input for Form<T> {
     fn describe(operation: &mut Operation) {
         let schema = operation.schema::<T>();
         operation.request_body("application/x-www-form-urlencoded", schema);
-        [400, 413, 415, 422]
-            .into_iter()
-            .for_each(|status| operation.problem(status));
+        [400, 413, 415, 422].into_iter().for_each(|status| operation.problem(status));
     }
 }
 
@@ -265,10 +251,7 @@ impl<T: JsonSchema> Input for Query<T> {
     fn describe(operation: &mut Operation) {
         let schema = operation.inline_schema::<T>();
         let required = schema["required"].as_array().cloned().unwrap_or_default();
-        let properties = schema["properties"]
-            .as_object()
-            .cloned()
-            .unwrap_or_default();
+        let properties = schema["properties"].as_object().cloned().unwrap_or_default();
         for (name, schema) in properties {
             let required = required.iter().any(|required| *required == name);
             operation.parameter(&name, "query", required, schema);

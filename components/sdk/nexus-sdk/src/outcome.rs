@@ -67,11 +67,7 @@ fn by_code(doing: &str, error: DbError) -> Fault {
         _ => {}
     }
     // Also set by `raise … using constraint = '…'`, so that a function can name a refusal.
-    match error
-        .extras
-        .into_iter()
-        .find(|(name, _)| name == "constraint")
-    {
+    match error.extras.into_iter().find(|(name, _)| name == "constraint") {
         Some((_, constraint)) => Fault::Constraint(constraint, failure),
         None => Fault::Failed(failure),
     }
@@ -106,10 +102,7 @@ mod tests {
 
     #[test]
     fn a_violated_constraint_is_known_by_its_name() {
-        let named = with_code(
-            "23505",
-            vec![("constraint".into(), "product_title_key".into())],
-        );
+        let named = with_code("23505", vec![("constraint".into(), "product_title_key".into())]);
         assert!(matches!(named, Fault::Constraint(name, _) if name == "product_title_key"));
         assert!(matches!(with_code("23505", vec![]), Fault::Failed(_)));
     }

@@ -40,10 +40,7 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// The same page with each item seen differently.
     pub fn map<U>(self, view: impl FnMut(T) -> U) -> Page<U> {
-        Page {
-            items: self.items.into_iter().map(view).collect(),
-            next: self.next,
-        }
+        Page { items: self.items.into_iter().map(view).collect(), next: self.next }
     }
 }
 
@@ -71,18 +68,12 @@ pub struct Sort {
 
 /// Smallest first, by columns that together are unique.
 pub fn ascending<const N: usize>(columns: [&'static str; N]) -> Sort {
-    Sort {
-        columns: columns.to_vec(),
-        descending: false,
-    }
+    Sort { columns: columns.to_vec(), descending: false }
 }
 
 /// Greatest first, by columns that together are unique.
 pub fn descending<const N: usize>(columns: [&'static str; N]) -> Sort {
-    Sort {
-        columns: columns.to_vec(),
-        descending: true,
-    }
+    Sort { columns: columns.to_vec(), descending: true }
 }
 
 /// What a cursor says once opened: the order it belongs to and the last row's values.
@@ -154,20 +145,11 @@ impl Sort {
         let mark = |name: &&'static str| {
             let at = columns.iter().position(|column| column.name == **name);
             at.and_then(|at| Mark::of(row.get(at)?)).ok_or_else(|| {
-                Failure::msg(format!(
-                    "a page cannot be sorted by {name:?}: it is null or odd"
-                ))
+                Failure::msg(format!("a page cannot be sorted by {name:?}: it is null or odd"))
             })
         };
-        let after = self
-            .columns
-            .iter()
-            .map(mark)
-            .collect::<Result<Vec<_>, _>>()?;
-        let token = Token {
-            by: self.name(),
-            after,
-        };
+        let after = self.columns.iter().map(mark).collect::<Result<Vec<_>, _>>()?;
+        let token = Token { by: self.name(), after };
         let json = serde_json::to_vec(&token).expect("strings and numbers always serialize");
         Ok(URL_SAFE_NO_PAD.encode(json))
     }
@@ -186,11 +168,7 @@ impl Cursor {
     /// Wraps the statement of a whole list into that of one page, and one row more, which
     /// says whether there is a next page.
     pub(crate) fn narrow(&self, statement: Statement, sort: &Sort) -> Result<Statement, Error> {
-        let columns: Vec<String> = sort
-            .columns
-            .iter()
-            .map(|name| format!("\"{name}\""))
-            .collect();
+        let columns: Vec<String> = sort.columns.iter().map(|name| format!("\"{name}\"")).collect();
         let columns = columns.join(", ");
         let mut number = statement.bind_count();
         let mut binds = Vec::new();
@@ -202,11 +180,8 @@ impl Cursor {
         let start = match &self.after {
             None => String::new(),
             Some(token) if token.by == sort.name() && token.after.len() == sort.columns.len() => {
-                let marks: Vec<String> = token
-                    .after
-                    .iter()
-                    .map(|mark| parameter(mark.param()))
-                    .collect();
+                let marks: Vec<String> =
+                    token.after.iter().map(|mark| parameter(mark.param())).collect();
                 let beyond = if sort.descending { "<" } else { ">" };
                 format!("where ({columns}) {beyond} ({})", marks.join(", "))
             }
@@ -249,11 +224,7 @@ impl Cursor {
 }
 
 fn wrong(parameter: &str, refusal: Refusal, detail: String) -> Refusal {
-    refusal.with(FieldError {
-        pointer: None,
-        parameter: Some(parameter.to_owned()),
-        detail,
-    })
+    refusal.with(FieldError { pointer: None, parameter: Some(parameter.to_owned()), detail })
 }
 
 impl<S: Sync> FromRequestParts<S> for Cursor {
@@ -271,19 +242,13 @@ mod tests {
     use spin_sdk::pg::DbDataType;
 
     fn last_row() -> (Vec<Column>, Vec<DbValue>) {
-        let column = |name: &str| Column {
-            name: name.into(),
-            data_type: DbDataType::Str,
-        };
+        let column = |name: &str| Column { name: name.into(), data_type: DbDataType::Str };
         let values = vec![
             DbValue::Datetime((2026, 3, 1, 9, 8, 7, 123_456_000)),
             DbValue::Uuid("01890a5d-ac96-774b-bcce-b302099a8057".into()),
             DbValue::DbNull,
         ];
-        (
-            vec![column("created_at"), column("id"), column("note")],
-            values,
-        )
+        (vec![column("created_at"), column("id"), column("note")], values)
     }
 
     fn list() -> Statement {
@@ -328,15 +293,9 @@ mod tests {
         let (columns, row) = last_row();
         let token = ascending(["id"]).token_after(&columns, &row).unwrap();
         let cursor = Cursor::of_query(&format!("cursor={token}")).unwrap();
-        let other = cursor
-            .narrow(list(), &descending(["created_at", "id"]))
-            .unwrap_err();
+        let other = cursor.narrow(list(), &descending(["created_at", "id"])).unwrap_err();
         assert!(other.is(&standard::InvalidCursor));
-        assert!(
-            Cursor::of_query("cursor=nonsense")
-                .unwrap_err()
-                .is(&standard::InvalidCursor)
-        );
+        assert!(Cursor::of_query("cursor=nonsense").unwrap_err().is(&standard::InvalidCursor));
     }
 
     #[test]

@@ -73,9 +73,7 @@ to_param! {
 /// Ids travel as `text[]`, for want of a uuid array: write `= any({ids}::text[]::uuid[])`.
 impl<I: Id> ToParam for Vec<I> {
     fn to_param(&self) -> Param {
-        Ok(ParameterValue::ArrayStr(
-            self.iter().map(|id| Some(id.to_string())).collect(),
-        ))
+        Ok(ParameterValue::ArrayStr(self.iter().map(|id| Some(id.to_string())).collect()))
     }
 }
 
@@ -87,8 +85,7 @@ impl<T: ToParam + ?Sized> ToParam for &T {
 
 impl<T: ToParam> ToParam for Option<T> {
     fn to_param(&self) -> Param {
-        self.as_ref()
-            .map_or(Ok(ParameterValue::DbNull), ToParam::to_param)
+        self.as_ref().map_or(Ok(ParameterValue::DbNull), ToParam::to_param)
     }
 }
 
@@ -96,8 +93,7 @@ impl<T: ToParam> ToParam for Option<T> {
 impl<T: Serialize> ToParam for Json<T> {
     fn to_param(&self) -> Param {
         let json = serde_json::to_vec(&self.0);
-        json.map(ParameterValue::Jsonb)
-            .map_err(|why| Failure::new(why).context("write jsonb"))
+        json.map(ParameterValue::Jsonb).map_err(|why| Failure::new(why).context("write jsonb"))
     }
 }
 
@@ -133,14 +129,8 @@ mod tests {
             (shown("a"), "ParameterValue::Str(\"a\")"),
             (shown(Some("a".to_owned())), "ParameterValue::Str(\"a\")"),
             (shown(None::<i64>), "ParameterValue::DbNull"),
-            (
-                shown(vec!["a".to_owned()]),
-                "ParameterValue::ArrayStr([Some(\"a\")])",
-            ),
-            (
-                shown(id),
-                "ParameterValue::Uuid(\"00000000-0000-0000-0000-000000000001\")",
-            ),
+            (shown(vec!["a".to_owned()]), "ParameterValue::ArrayStr([Some(\"a\")])"),
+            (shown(id), "ParameterValue::Uuid(\"00000000-0000-0000-0000-000000000001\")"),
             (shown(Json(vec![1])), "ParameterValue::Jsonb([91, 49, 93])"),
         ] {
             assert_eq!(shown, expected);
@@ -150,18 +140,12 @@ mod tests {
     #[test]
     fn a_time_is_bound_in_utc_to_the_microsecond() {
         let time: Time = "2026-03-01T23:30:00.5-02:00".parse().unwrap();
-        assert_eq!(
-            shown(time),
-            "ParameterValue::Datetime((2026, 3, 2, 1, 30, 0, 500000000))"
-        );
+        assert_eq!(shown(time), "ParameterValue::Datetime((2026, 3, 2, 1, 30, 0, 500000000))");
     }
 
     #[test]
     fn an_enum_is_bound_by_the_word_serde_writes_and_only_by_a_word() {
-        assert_eq!(
-            format!("{:?}", word(&State::InReview).unwrap()),
-            shown("in_review")
-        );
+        assert_eq!(format!("{:?}", word(&State::InReview).unwrap()), shown("in_review"));
         assert!(word(&7).is_err());
     }
 }

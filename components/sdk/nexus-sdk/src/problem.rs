@@ -49,17 +49,8 @@ pub struct FieldError {
 impl Refusal {
     #[doc(hidden)]
     pub const fn new(name: &'static str, status: u16, sentence: &'static str) -> Refusal {
-        assert!(
-            status >= 400 && status < 500,
-            "a refusal is the caller's mistake: 400 to 499"
-        );
-        Refusal {
-            name,
-            status,
-            sentence,
-            detail: None,
-            errors: Vec::new(),
-        }
+        assert!(status >= 400 && status < 500, "a refusal is the caller's mistake: 400 to 499");
+        Refusal { name, status, sentence, detail: None, errors: Vec::new() }
     }
 
     /// The same refusal with words about this occurrence instead of the sentence.
@@ -71,11 +62,7 @@ impl Refusal {
     /// The same refusal, pointing at a field of the body, `lines/0/quantity`.
     pub fn at(self, field: impl Display) -> Refusal {
         let detail = self.sentence.to_owned();
-        self.with(FieldError {
-            pointer: Some(format!("#/{field}")),
-            parameter: None,
-            detail,
-        })
+        self.with(FieldError { pointer: Some(format!("#/{field}")), parameter: None, detail })
     }
 
     pub(crate) fn with(mut self, error: FieldError) -> Refusal {
@@ -125,10 +112,7 @@ pub enum Error {
 impl Error {
     /// A dependency that is away for what is probably a moment.
     pub fn unavailable(failure: Failure) -> Error {
-        Error::Unavailable {
-            failure,
-            retry_after_seconds: 1,
-        }
+        Error::Unavailable { failure, retry_after_seconds: 1 }
     }
 
     /// Whether this is `refusal`, whatever its details.
@@ -222,19 +206,12 @@ pub(crate) fn tell(response: Response<Body>, service: &str, request_id: &str) ->
     let problem = problem_of(&error, service, request_id);
     let json = serde_json::to_vec(&problem).expect("strings and numbers always serialize");
     let headers = &mut parts.headers;
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.remove(header::CONTENT_LENGTH);
     if parts.status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if let Error::Unavailable {
-        retry_after_seconds,
-        ..
-    } = &*error
-    {
+    if let Error::Unavailable { retry_after_seconds, .. } = &*error {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
     }
     Response::from_parts(parts, Body::from(json))
@@ -244,10 +221,7 @@ fn problem_of(error: &Error, service: &str, request_id: &str) -> Problem {
     let (name, detail, errors) = match error {
         Error::Refused(refusal) => (
             kebab(refusal.name),
-            refusal
-                .detail
-                .clone()
-                .unwrap_or_else(|| refusal.sentence.to_owned()),
+            refusal.detail.clone().unwrap_or_else(|| refusal.sentence.to_owned()),
             refusal.errors.clone(),
         ),
         Error::Failed(_) => ("failure".into(), OUR_FAULT.to_owned(), Vec::new()),
@@ -292,10 +266,7 @@ impl<T, E: Display> OrLog for std::result::Result<T, E> {
     fn or_log(self, doing: &str) -> Option<T> {
         self.map_err(|error| {
             let message = format!("could not {doing}: {error:#}");
-            eprintln!(
-                "{}",
-                serde_json::json!({ "level": "warn", "message": message })
-            );
+            eprintln!("{}", serde_json::json!({ "level": "warn", "message": message }));
         })
         .ok()
     }
@@ -326,10 +297,7 @@ mod tests {
     fn a_refusal_is_told_in_full() {
         let (response, problem) = told(standard::InvalidBody.at("title").into());
         assert_eq!(response.status(), 422);
-        assert_eq!(
-            response.headers()["content-type"],
-            "application/problem+json"
-        );
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
         assert_eq!(problem.r#type, "/problems/catalog/invalid-body");
         assert_eq!(problem.title, "Invalid body");
         assert_eq!(problem.instance, "r-1");
@@ -342,11 +310,7 @@ mod tests {
         let (response, problem) = told(secret.into());
         assert_eq!(response.status(), 500);
         assert_eq!(problem.r#type, "/problems/catalog/failure");
-        assert!(
-            !serde_json::to_string(&problem)
-                .unwrap()
-                .contains("password")
-        );
+        assert!(!serde_json::to_string(&problem).unwrap().contains("password"));
     }
 
     #[test]
@@ -364,18 +328,9 @@ mod tests {
 
     #[test]
     fn a_response_that_is_no_error_passes_untouched() {
-        let response = tell(
-            (StatusCode::IM_A_TEAPOT, "short").into_response(),
-            "catalog",
-            "r",
-        );
+        let response = tell((StatusCode::IM_A_TEAPOT, "short").into_response(), "catalog", "r");
         assert_eq!(response.status(), 418);
-        assert!(
-            response.headers()["content-type"]
-                .to_str()
-                .unwrap()
-                .starts_with("text/plain")
-        );
+        assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
     }
 
     #[test]

@@ -66,10 +66,7 @@ impl Router {
 
     /// Adds a path, relative to `/api/<service>/v1` (or to `/` in a `root` router).
     pub fn route(mut self, path: &str, methods: Methods) -> Router {
-        let at_path = |route: Route| Route {
-            path: path.to_owned(),
-            ..route
-        };
+        let at_path = |route: Route| Route { path: path.to_owned(), ..route };
         self.routes.extend(methods.routes.into_iter().map(at_path));
         self.paths.push((path.to_owned(), methods.router));
         self
@@ -92,12 +89,8 @@ impl Router {
             "/" if !prefix.is_empty() => prefix.to_owned(),
             path => format!("{prefix}{path}"),
         };
-        self.paths
-            .iter_mut()
-            .for_each(|(path, _)| *path = below(path));
-        self.routes
-            .iter_mut()
-            .for_each(|route| route.path = below(&route.path));
+        self.paths.iter_mut().for_each(|(path, _)| *path = below(path));
+        self.routes.iter_mut().for_each(|route| route.path = below(&route.path));
         self
     }
 }
@@ -204,8 +197,5 @@ methods! {
 /// The function's name without its crate: `catalog::products::create` is `products::create`.
 fn name_of<E>() -> String {
     let whole = std::any::type_name::<E>();
-    whole
-        .split_once("::")
-        .map_or(whole, |(_, name)| name)
-        .to_owned()
+    whole.split_once("::").map_or(whole, |(_, name)| name).to_owned()
 }

@@ -70,10 +70,7 @@ impl<'a> Row<'a> {
     fn only(self) -> Result<Cell<'a>, RowError> {
         match (self.columns, self.values) {
             ([column], [value]) => Ok(Cell { column, value }),
-            _ => Err(RowError(format!(
-                "one column was expected, not {}",
-                self.columns.len()
-            ))),
+            _ => Err(RowError(format!("one column was expected, not {}", self.columns.len()))),
         }
     }
 
@@ -184,17 +181,12 @@ impl<'de> MapAccess<'de> for Cells<'de> {
         seed: K,
     ) -> Result<Option<K::Value>, RowError> {
         let column = self.row.columns.get(self.at);
-        column
-            .map(|column| seed.deserialize(column.name.as_str().into_deserializer()))
-            .transpose()
+        column.map(|column| seed.deserialize(column.name.as_str().into_deserializer())).transpose()
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, RowError> {
-        let cell = self
-            .take()
-            .ok_or_else(|| RowError("there is no further column".into()))?;
-        seed.deserialize(cell)
-            .map_err(|why| why.in_column(cell.column))
+        let cell = self.take().ok_or_else(|| RowError("there is no further column".into()))?;
+        seed.deserialize(cell).map_err(|why| why.in_column(cell.column))
     }
 }
 
@@ -208,9 +200,7 @@ impl<'de> SeqAccess<'de> for Cells<'de> {
         let Some(cell) = self.take() else {
             return Ok(None);
         };
-        seed.deserialize(cell)
-            .map(Some)
-            .map_err(|why| why.in_column(cell.column))
+        seed.deserialize(cell).map(Some).map_err(|why| why.in_column(cell.column))
     }
 }
 
@@ -223,10 +213,7 @@ mod tests {
     use spin_sdk::pg::DbDataType;
 
     fn row<T: DeserializeOwned>(cells: Vec<(&str, DbValue)>) -> Result<T, String> {
-        let column = |name: &str| Column {
-            name: name.into(),
-            data_type: DbDataType::Str,
-        };
+        let column = |name: &str| Column { name: name.into(), data_type: DbDataType::Str };
         let columns: Vec<Column> = cells.iter().map(|(name, _)| column(name)).collect();
         let values: Vec<DbValue> = cells.into_iter().map(|(_, value)| value).collect();
         decode(&columns, &values).map_err(|why| why.to_string())
@@ -279,20 +266,11 @@ mod tests {
             ("live", DbValue::Boolean(true)),
             ("state", text("in_review")),
             ("archived_at", DbValue::DbNull),
-            (
-                "created_at",
-                DbValue::Datetime((2026, 3, 1, 9, 8, 7, 123_456_000)),
-            ),
+            ("created_at", DbValue::Datetime((2026, 3, 1, 9, 8, 7, 123_456_000))),
             ("released_on", DbValue::Date((2026, 3, 1))),
-            (
-                "tags",
-                DbValue::ArrayStr(vec![Some("a".into()), Some("b".into())]),
-            ),
+            ("tags", DbValue::ArrayStr(vec![Some("a".into()), Some("b".into())])),
             ("sizes", DbValue::ArrayInt32(vec![Some(1), None])),
-            (
-                "settings",
-                DbValue::Jsonb(br#"{"loud": true, "depth": null}"#.to_vec()),
-            ),
+            ("settings", DbValue::Jsonb(br#"{"loud": true, "depth": null}"#.to_vec())),
             ("digest", DbValue::Binary(vec![1, 255])),
         ]
     }
@@ -305,35 +283,20 @@ mod tests {
         assert_eq!(product.price, "12.50");
         assert_eq!(product.state, State::InReview);
         assert_eq!(product.archived_at, None);
-        assert_eq!(
-            product.created_at.to_rfc3339(),
-            "2026-03-01T09:08:07.123456+00:00"
-        );
+        assert_eq!(product.created_at.to_rfc3339(), "2026-03-01T09:08:07.123456+00:00");
         assert_eq!(product.released_on.to_string(), "2026-03-01");
         assert_eq!(product.tags, ["a", "b"]);
         assert_eq!(product.sizes, [Some(1), None]);
-        assert_eq!(
-            product.settings,
-            Settings {
-                loud: true,
-                depth: None
-            }
-        );
+        assert_eq!(product.settings, Settings { loud: true, depth: None });
         assert_eq!(product.digest, [1, 255]);
     }
 
     #[test]
     fn a_missing_column_is_loud_even_where_the_field_is_optional() {
         for gone in ["title", "archived_at"] {
-            let cells = full()
-                .into_iter()
-                .filter(|(name, _)| *name != gone)
-                .collect();
+            let cells = full().into_iter().filter(|(name, _)| *name != gone).collect();
             let refused = row::<Product>(cells).unwrap_err();
-            assert!(
-                refused.contains(gone) && refused.contains("missing"),
-                "{refused}"
-            );
+            assert!(refused.contains(gone) && refused.contains("missing"), "{refused}");
         }
     }
 
@@ -350,35 +313,19 @@ mod tests {
             ("tags", DbValue::ArrayStr(vec![None])),
         ] {
             let swap = |(own, value)| {
-                if own == name {
-                    (own, wrong.clone())
-                } else {
-                    (own, value)
-                }
+                if own == name { (own, wrong.clone()) } else { (own, value) }
             };
             let refused = row::<Product>(full().into_iter().map(swap).collect()).unwrap_err();
-            assert!(
-                refused.contains(&format!("column \"{name}\"")),
-                "{name}: {refused}"
-            );
+            assert!(refused.contains(&format!("column \"{name}\"")), "{name}: {refused}");
         }
     }
 
     #[test]
     fn one_column_is_read_as_a_plain_value() {
         assert_eq!(row::<i64>(vec![("count", DbValue::Int64(3))]).unwrap(), 3);
-        assert_eq!(
-            row::<Option<i64>>(vec![("max", DbValue::DbNull)]).unwrap(),
-            None
-        );
-        assert_eq!(
-            row::<Option<i64>>(vec![("max", DbValue::Int64(3))]).unwrap(),
-            Some(3)
-        );
-        assert_eq!(
-            row::<State>(vec![("state", text("in_review"))]).unwrap(),
-            State::InReview
-        );
+        assert_eq!(row::<Option<i64>>(vec![("max", DbValue::DbNull)]).unwrap(), None);
+        assert_eq!(row::<Option<i64>>(vec![("max", DbValue::Int64(3))]).unwrap(), Some(3));
+        assert_eq!(row::<State>(vec![("state", text("in_review"))]).unwrap(), State::InReview);
         let id: TenantId = row(vec![("id", DbValue::Uuid(ID.into()))]).unwrap();
         assert_eq!(id.to_string(), ID);
         let refused = row::<i64>(vec![("a", DbValue::Int64(1)), ("b", DbValue::Int64(2))]);

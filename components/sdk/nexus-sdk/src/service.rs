@@ -58,10 +58,7 @@ impl Service {
         let documented = routes.clone();
         let openapi = move || async move { Json(document(facts, &documented)) };
         let mut router = axum::Router::new()
-            .route(
-                &format!("{own}/health"),
-                routing::get(move |asked| health(facts, asked)),
-            )
+            .route(&format!("{own}/health"), routing::get(move |asked| health(facts, asked)))
             .route(&format!("{own}/openapi.json"), routing::get(openapi))
             .fallback(|| async { Error::from(standard::NotFound) });
         for (path, methods) in all.paths {
@@ -70,11 +67,7 @@ impl Service {
         // Reaches only the routes that are there already.
         let router = router
             .method_not_allowed_fallback(|| async { Error::from(standard::MethodNotAllowed) });
-        Service {
-            facts,
-            routes,
-            router,
-        }
+        Service { facts, routes, router }
     }
 
     /// Every route the service declares, with whole paths.
@@ -137,10 +130,7 @@ async fn health(facts: Facts, asked: Request) -> Response<Body> {
     body["detail"] = "the database is out of reach".into();
     body["status"] = 503.into();
     body["instance"] = request_id.into();
-    let kind = [
-        (header::CONTENT_TYPE, "application/problem+json"),
-        (header::RETRY_AFTER, "1"),
-    ];
+    let kind = [(header::CONTENT_TYPE, "application/problem+json"), (header::RETRY_AFTER, "1")];
     (StatusCode::SERVICE_UNAVAILABLE, kind, body.to_string()).into_response()
 }
 

@@ -42,11 +42,7 @@ impl Session {
         params: Vec<ParameterValue>,
     ) -> Result<Rows, Fault> {
         let fault = |why| classify(&statement.name(), inner(why));
-        let answer = self
-            .0
-            .query(statement.text(), params)
-            .await
-            .map_err(fault)?;
+        let answer = self.0.query(statement.text(), params).await.map_err(fault)?;
         let (columns, rows, end) = answer.into_inner();
         let values = rows.collect().await;
         end.await.map_err(|why| fault(SpinError::PgError(why)))?;

@@ -153,11 +153,7 @@ impl Statement {
     pub(crate) fn wrapped(self, text: String, more: Vec<Bind>) -> Statement {
         let mut binds = self.binds;
         binds.extend(more);
-        Statement {
-            text: text.into(),
-            binds,
-            ..self
-        }
+        Statement { text: text.into(), binds, ..self }
     }
 
     pub(crate) fn bind_count(&self) -> usize {
@@ -179,19 +175,12 @@ mod tests {
     }
 
     fn scope(tenant: Option<TenantId>) -> Scope<'static> {
-        Scope {
-            tenant,
-            trace: None,
-            mint: None,
-        }
+        Scope { tenant, trace: None, mint: None }
     }
 
     #[test]
     fn a_statement_shows_its_text_and_its_parameters() {
-        let p = &Product {
-            id: Uuid::from_u128(2),
-            title: "Lamp".into(),
-        };
+        let p = &Product { id: Uuid::from_u128(2), title: "Lamp".into() };
         let insert = sql!(
             "insert into catalog.product (tenant_id, id, title)
              values ({tenant}, {p.id}, {p.title})"
@@ -200,11 +189,7 @@ mod tests {
         assert!(insert.text().ends_with(values), "{}", insert.text());
         assert_eq!(
             insert.params(),
-            [
-                "tenant",
-                "Uuid(\"00000000-0000-0000-0000-000000000002\")",
-                "Str(\"Lamp\")"
-            ]
+            ["tenant", "Uuid(\"00000000-0000-0000-0000-000000000002\")", "Str(\"Lamp\")"]
         );
     }
 
@@ -213,10 +198,7 @@ mod tests {
         let id = Uuid::from_u128(2);
         let careless = sql!("delete from catalog.product where id = {id}");
         let refused = careless.bind(&scope(Some(id.into()))).unwrap_err();
-        assert!(
-            refused.to_string().contains("delete from catalog.product"),
-            "{refused:#}"
-        );
+        assert!(refused.to_string().contains("delete from catalog.product"), "{refused:#}");
         assert!(careless.across_tenants().bind(&scope(None)).is_ok());
     }
 
@@ -226,13 +208,7 @@ mod tests {
         let tenant: TenantId = Uuid::from_u128(9).into();
         let bound = read.bind(&scope(Some(tenant))).unwrap();
         assert!(format!("{bound:?}").contains(&tenant.to_string()));
-        assert!(
-            read.bind(&scope(None))
-                .unwrap_err()
-                .root_cause()
-                .to_string()
-                .contains("tenant")
-        );
+        assert!(read.bind(&scope(None)).unwrap_err().root_cause().to_string().contains("tenant"));
     }
 
     #[test]

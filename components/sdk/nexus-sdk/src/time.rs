@@ -44,9 +44,7 @@ pub(crate) fn of_request(headers: &HeaderMap) -> Result<Time, Failure> {
     let Some(value) = headers.get(NOW_HEADER) else {
         return Ok(now());
     };
-    let text = value
-        .to_str()
-        .map_err(|_| Failure::msg("read nexus-now: it is not text"))?;
+    let text = value.to_str().map_err(|_| Failure::msg("read nexus-now: it is not text"))?;
     let instant = DateTime::parse_from_rfc3339(text)
         .map_err(|reason| Failure::msg(format!("read nexus-now {text:?}: {reason}")))?;
     Ok(to_microseconds(instant.with_timezone(&Utc)))
@@ -68,10 +66,7 @@ mod tests {
     use super::*;
 
     fn at(text: &'static str) -> Result<Time, Failure> {
-        of_request(&HeaderMap::from_iter([(
-            "nexus-now".parse().unwrap(),
-            text.parse().unwrap(),
-        )]))
+        of_request(&HeaderMap::from_iter([("nexus-now".parse().unwrap(), text.parse().unwrap())]))
     }
 
     #[test]

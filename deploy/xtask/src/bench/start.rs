@@ -20,6 +20,9 @@ const POLL: Duration = Duration::from_millis(5);
 
 pub(super) fn run(ws: &Workspace, bench: &Bench) -> Result<Vec<Figure>> {
     let home = ws.target.join("bench/start");
+    if home.exists() {
+        fs::remove_dir_all(&home).with_context(|| format!("remove {}", home.display()))?;
+    }
     fs::create_dir_all(&home).with_context(|| format!("create {}", home.display()))?;
     // The first start makes the database cluster and compiles the components; it is told apart.
     let first = measure(ws, &home)?;
@@ -31,18 +34,8 @@ pub(super) fn run(ws: &Workspace, bench: &Bench) -> Result<Vec<Figure>> {
         resident_mib.extend(sample.resident_mib);
     }
     let figures = [
-        Figure::of(
-            ("start", "first_ready", "ms"),
-            vec![first.ready_ms],
-            None,
-            bench,
-        ),
-        Figure::of(
-            ("start", "ready", "ms"),
-            ready_ms,
-            Some(READY_MS_BOUND),
-            bench,
-        ),
+        Figure::of(("start", "first_ready", "ms"), vec![first.ready_ms], None, bench),
+        Figure::of(("start", "ready", "ms"), ready_ms, Some(READY_MS_BOUND), bench),
         Figure::of(("start", "resident", "MiB"), resident_mib, None, bench),
     ];
     Ok(figures.into_iter().flatten().collect())
@@ -58,9 +51,7 @@ fn measure(ws: &Workspace, home: &Path) -> Result<Sample> {
     let log = home.join("host.log");
     let public = free_address()?;
     let out = File::create(&log).with_context(|| format!("write {}", log.display()))?;
-    let err = out
-        .try_clone()
-        .context("share the log between both outputs")?;
+    let err = out.try_clone().context("share the log between both outputs")?;
     let mut command = Command::new(stage::program(ws));
     command
         .current_dir(&ws.root)
@@ -77,10 +68,7 @@ fn measure(ws: &Workspace, home: &Path) -> Result<Sample> {
     let ready_ms = began.elapsed().as_secs_f64() * 1_000.0;
     let resident_mib = resident_mib(host.0.id());
     host.stop()?;
-    Ok(Sample {
-        ready_ms,
-        resident_mib,
-    })
+    Ok(Sample { ready_ms, resident_mib })
 }
 
 /// A host that is ended when a measurement breaks off.
@@ -112,9 +100,7 @@ fn free_address() -> Result<SocketAddr> {
 
 fn resident_mib(pid: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib / 1_024.0)
 }

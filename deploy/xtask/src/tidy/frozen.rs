@@ -63,10 +63,7 @@ pub fn bless(ws: &Workspace) -> Result<()> {
     }
     let news = sums.len() - fixed.len();
     write_if_changed(&ws.root.join(MIGRATIONS), lines(&sums).as_bytes())?;
-    eprintln!(
-        "{MIGRATIONS}: {} recorded, {news} of them since HEAD",
-        sums.len()
-    );
+    eprintln!("{MIGRATIONS}: {} recorded, {news} of them since HEAD", sums.len());
     Ok(())
 }
 
@@ -92,9 +89,7 @@ pub fn freeze(ws: &Workspace, folder: &str) -> Result<()> {
 fn committed(ws: &Workspace) -> Checksums {
     match ws.git(&["rev-parse", "--is-inside-work-tree"]) {
         Some(_) => {
-            let text = ws
-                .git(&["show", &format!("HEAD:{MIGRATIONS}")])
-                .unwrap_or_default();
+            let text = ws.git(&["show", &format!("HEAD:{MIGRATIONS}")]).unwrap_or_default();
             parse(&text)
         }
         None => recorded(&ws.root.join(MIGRATIONS)).unwrap_or_default(),
@@ -106,17 +101,12 @@ fn numbers<'n>(names: impl Iterator<Item = &'n String>, report: &mut Report) {
     let mut next: BTreeMap<&str, u32> = BTreeMap::new();
     for name in names {
         let Some((service, file)) = name.split_once('/') else {
-            report.violation(
-                format!("migrations/{name}"),
-                "belongs into its service's folder",
-            );
+            report.violation(format!("migrations/{name}"), "belongs into its service's folder");
             continue;
         };
         let expected = next.entry(service).or_insert(1);
         let prefix = format!("{expected:04}_");
-        if file
-            .strip_prefix(&prefix)
-            .is_none_or(|words| !is_snake(words.trim_end_matches(".sql")))
+        if file.strip_prefix(&prefix).is_none_or(|words| !is_snake(words.trim_end_matches(".sql")))
         {
             let words = format!("should be named {prefix}what_it_does.sql");
             report.violation(format!("migrations/{name}"), words);
@@ -131,14 +121,9 @@ fn is_snake(words: &str) -> bool {
 }
 
 fn owners(ws: &Workspace, present: &Checksums, report: &mut Report) {
-    let folders: BTreeSet<_> = present
-        .keys()
-        .filter_map(|name| name.split('/').next())
-        .collect();
+    let folders: BTreeSet<_> = present.keys().filter_map(|name| name.split('/').next()).collect();
     for folder in folders {
-        let owned = ws
-            .member(folder)
-            .is_some_and(|member| member.guest().is_some());
+        let owned = ws.member(folder).is_some_and(|member| member.guest().is_some());
         if folder != PLATFORM && !owned {
             let words = "no component has this name, so nobody owns this schema";
             report.violation(format!("migrations/{folder}"), words);
@@ -159,10 +144,7 @@ fn migrations(root: &Path) -> Result<Checksums> {
             if path.extension().is_some_and(|it| it == "sql") && numbered {
                 let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
                 let name = path.strip_prefix(&folder).unwrap_or(&path);
-                sums.insert(
-                    name.to_string_lossy().into_owned(),
-                    hex(&Sha256::digest(bytes)),
-                );
+                sums.insert(name.to_string_lossy().into_owned(), hex(&Sha256::digest(bytes)));
             }
         }
     }
@@ -184,11 +166,7 @@ fn folder_sum(folder: &Path) -> Result<String> {
 }
 
 fn recorded(file: &Path) -> Result<Checksums> {
-    if file.is_file() {
-        Ok(parse(&read(file)?))
-    } else {
-        Ok(Checksums::new())
-    }
+    if file.is_file() { Ok(parse(&read(file)?)) } else { Ok(Checksums::new()) }
 }
 
 fn recorded_wit(root: &Path) -> Result<Checksums> {
@@ -197,15 +175,11 @@ fn recorded_wit(root: &Path) -> Result<Checksums> {
 
 fn parse(text: &str) -> Checksums {
     let pairs = text.lines().filter_map(|line| line.split_once("  "));
-    pairs
-        .map(|(sum, name)| (name.to_owned(), sum.to_owned()))
-        .collect()
+    pairs.map(|(sum, name)| (name.to_owned(), sum.to_owned())).collect()
 }
 
 fn lines(sums: &Checksums) -> String {
-    sums.iter()
-        .map(|(name, sum)| format!("{sum}  {name}\n"))
-        .collect()
+    sums.iter().map(|(name, sum)| format!("{sum}  {name}\n")).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -255,19 +229,11 @@ mod tests {
     #[test]
     fn a_recorded_migration_neither_changes_nor_goes_away() {
         let (_folder, ws) = workspace();
-        put(
-            &ws,
-            "migrations/catalog/0001_product.sql",
-            "create table catalog.product ();",
-        );
+        put(&ws, "migrations/catalog/0001_product.sql", "create table catalog.product ();");
         says(&ws, "is not recorded");
         bless(&ws).expect("it is recorded");
         assert!(violations(&ws).is_empty());
-        put(
-            &ws,
-            "migrations/catalog/0001_product.sql",
-            "create table catalog.thing ();",
-        );
+        put(&ws, "migrations/catalog/0001_product.sql", "create table catalog.thing ();");
         says(&ws, "was recorded and has changed");
         bless(&ws).expect("without git everything recorded is fixed");
         says(&ws, "was recorded and has changed");
@@ -279,41 +245,18 @@ mod tests {
     fn what_no_commit_has_recorded_may_be_recorded_anew() {
         let (_folder, ws) = workspace();
         let git = |arguments: &[&str]| {
-            let git = Command::new("git")
-                .args(arguments)
-                .current_dir(&ws.root)
-                .output();
+            let git = Command::new("git").args(arguments).current_dir(&ws.root).output();
             assert!(git.expect("git runs").status.success(), "git {arguments:?}");
         };
         git(&["init", "-q"]);
-        put(
-            &ws,
-            "migrations/catalog/0001_product.sql",
-            "create table catalog.a ();",
-        );
+        put(&ws, "migrations/catalog/0001_product.sql", "create table catalog.a ();");
         bless(&ws).expect("it is recorded");
-        put(
-            &ws,
-            "migrations/catalog/0001_product.sql",
-            "create table catalog.b ();",
-        );
+        put(&ws, "migrations/catalog/0001_product.sql", "create table catalog.b ();");
         bless(&ws).expect("it is recorded anew");
         assert!(violations(&ws).is_empty());
         git(&["add", "-A"]);
-        git(&[
-            "-c",
-            "user.name=t",
-            "-c",
-            "user.email=t@example.org",
-            "commit",
-            "-qm",
-            "first",
-        ]);
-        put(
-            &ws,
-            "migrations/catalog/0001_product.sql",
-            "create table catalog.c ();",
-        );
+        git(&["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "first"]);
+        put(&ws, "migrations/catalog/0001_product.sql", "create table catalog.c ();");
         bless(&ws).expect("the commit stands");
         says(&ws, "was recorded and has changed");
     }
@@ -335,26 +278,12 @@ mod tests {
     #[test]
     fn a_released_wit_folder_is_frozen() {
         let (_folder, ws) = workspace();
-        put(
-            &ws,
-            "wit/nexus-blob@0.1.0/blob.wit",
-            "package nexus:blob@0.1.0;",
-        );
-        assert!(
-            violations(&ws).is_empty(),
-            "what is not released may change"
-        );
+        put(&ws, "wit/nexus-blob@0.1.0/blob.wit", "package nexus:blob@0.1.0;");
+        assert!(violations(&ws).is_empty(), "what is not released may change");
         freeze(&ws, "wit/nexus-blob@0.1.0").expect("it is released");
         assert!(violations(&ws).is_empty());
-        put(
-            &ws,
-            "wit/nexus-blob@0.1.0/blob.wit",
-            "package nexus:blob@0.1.0; interface x {}",
-        );
+        put(&ws, "wit/nexus-blob@0.1.0/blob.wit", "package nexus:blob@0.1.0; interface x {}");
         says(&ws, "wit/nexus-blob@0.1.0: was released and has changed");
-        assert!(
-            freeze(&ws, "nexus-blob@0.1.0").is_err(),
-            "it cannot be released twice"
-        );
+        assert!(freeze(&ws, "nexus-blob@0.1.0").is_err(), "it cannot be released twice");
     }
 }

@@ -64,9 +64,7 @@ fn readmes(root: &Path, files: &[PathBuf], report: &mut Report) {
             continue;
         }
         let readme = std::fs::read_to_string(root.join(folder).join("README.md"));
-        if readme.map_or(true, |text| {
-            text.lines().filter(|it| !it.is_empty()).count() < 2
-        }) {
+        if readme.map_or(true, |text| text.lines().filter(|it| !it.is_empty()).count() < 2) {
             let words = "needs a README.md: what belongs here, what does not, why";
             report.violation(folder.display(), words);
         }
@@ -75,12 +73,8 @@ fn readmes(root: &Path, files: &[PathBuf], report: &mut Report) {
 
 /// A crate, a WIT package, a service's migrations: a unit explains itself by its own header.
 fn is_inside_a_unit(root: &Path, folder: &Path) -> bool {
-    let hidden = folder
-        .iter()
-        .any(|part| part.to_string_lossy().starts_with('.'));
-    let source = folder
-        .iter()
-        .any(|part| part == "src" || part == "templates");
+    let hidden = folder.iter().any(|part| part.to_string_lossy().starts_with('.'));
+    let source = folder.iter().any(|part| part == "src" || part == "templates");
     let crate_itself = folder != Path::new("") && root.join(folder).join("Cargo.toml").is_file();
     hidden || source || crate_itself
 }
@@ -118,10 +112,7 @@ mod tests {
     fn three_folders_need_a_readme_with_something_in_it() {
         let three = [("host/a/x", ""), ("host/b/x", ""), ("host/c/x", "")];
         let (_root, found) = tree(&three);
-        assert_eq!(
-            found,
-            ["host: needs a README.md: what belongs here, what does not, why"]
-        );
+        assert_eq!(found, ["host: needs a README.md: what belongs here, what does not, why"]);
         let (_root, found) = tree(&[&three[..], &[("host/README.md", "# host\n")]].concat());
         assert_eq!(found.len(), 1, "a title alone says nothing");
         let (_root, found) =

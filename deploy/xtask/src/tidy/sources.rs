@@ -17,12 +17,8 @@ const EMPTY_WORDS: [&str; 11] = [
 ];
 
 /// Paths of one person's machine, in pieces so that this file does not hold them itself.
-const MACHINE_PATHS: [&str; 4] = [
-    concat!("/ro", "ot/"),
-    concat!("/wo", "rk/"),
-    concat!("/ho", "me/"),
-    concat!("/Us", "ers/"),
-];
+const MACHINE_PATHS: [&str; 4] =
+    [concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/ho", "me/"), concat!("/Us", "ers/")];
 
 /// What marks unfinished work, in pieces as well.
 const UNFINISHED: [&str; 2] = [concat!("todo", "!("), concat!("unimplemented", "!(")];
@@ -52,19 +48,13 @@ fn rust(path: &Path, text: &str, report: &mut Report) {
     module_name(path, report);
     let count = text.lines().count();
     if count > LINES_USUAL {
-        report.warning(
-            path.display(),
-            format!("{count} lines; perhaps two rooms in one"),
-        );
+        report.warning(path.display(), format!("{count} lines; perhaps two rooms in one"));
     }
     for (index, line) in text.lines().enumerate() {
         let place = format!("{}:{}", path.display(), index + 1);
         let trimmed = line.trim_start();
         if trimmed.starts_with("#[ignore") {
-            report.violation(
-                &place,
-                "assert today's wrong behaviour and say why, instead",
-            );
+            report.violation(&place, "assert today's wrong behaviour and say why, instead");
         }
         if UNFINISHED.iter().any(|mark| line.contains(mark)) {
             report.violation(&place, "finish it, or answer with an honest error");
@@ -79,9 +69,7 @@ fn width(path: &Path, text: &str, report: &mut Report) {
     for (index, line) in text.lines().enumerate() {
         let columns = line.chars().count();
         // A long URL or hash cannot be broken.
-        let one_word = line
-            .split_whitespace()
-            .any(|word| word.len() > COLUMNS_MAX - 20);
+        let one_word = line.split_whitespace().any(|word| word.len() > COLUMNS_MAX - 20);
         if columns > COLUMNS_MAX && !one_word {
             let place = format!("{}:{}", path.display(), index + 1);
             report.violation(place, format!("{columns} columns, at most {COLUMNS_MAX}"));
@@ -90,9 +78,7 @@ fn width(path: &Path, text: &str, report: &mut Report) {
 }
 
 fn header(path: &Path, text: &str, report: &mut Report) {
-    let first = text
-        .lines()
-        .find(|line| !line.trim().is_empty() && !line.starts_with("#!"));
+    let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with("#!"));
     if !first.is_some_and(|line| line.starts_with("//!")) {
         let words = "begins without a //! header: what it knows, what it refuses to know";
         report.violation(path.display(), words);
@@ -106,10 +92,7 @@ fn module_name(path: &Path, report: &mut Report) {
         let name = part.to_string_lossy();
         let singular = name.strip_suffix('s').unwrap_or(&name);
         if EMPTY_WORDS.contains(&&*name) || EMPTY_WORDS.contains(&singular) {
-            report.violation(
-                path.display(),
-                format!("a module named {name}: say what it is"),
-            );
+            report.violation(path.display(), format!("a module named {name}: say what it is"));
         }
     }
 }
@@ -127,20 +110,14 @@ fn declared_type(line: &str) -> Option<&str> {
     let (keyword, rest) = line.split_once(' ')?;
     let declares = matches!(keyword, "struct" | "enum" | "trait" | "union")
         || (keyword == "type" && !indented);
-    let end = rest
-        .find(|c: char| !c.is_alphanumeric() && c != '_')
-        .unwrap_or(rest.len());
+    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
     (declares && end > 0).then(|| &rest[..end])
 }
 
 fn empty_last_word(name: &str) -> Option<&'static str> {
-    let last = name
-        .rfind(|c: char| c.is_ascii_uppercase())
-        .map_or(name, |at| &name[at..]);
+    let last = name.rfind(|c: char| c.is_ascii_uppercase()).map_or(name, |at| &name[at..]);
     let last = last.to_ascii_lowercase();
-    EMPTY_WORDS
-        .into_iter()
-        .find(|word| last == *word || last == format!("{word}s"))
+    EMPTY_WORDS.into_iter().find(|word| last == *word || last == format!("{word}s"))
 }
 
 fn machine_paths(path: &Path, text: &str, report: &mut Report) {
@@ -187,32 +164,12 @@ mod tests {
     fn each_rule_finds_its_fault() {
         let path = "a/src/lease.rs";
         refuses(path, "use std::fs;\n", "begins without a //! header");
-        refuses(
-            path,
-            "//! x\npub(crate) struct LeaseManager;\n",
-            ":2: a type named …manager",
-        );
+        refuses(path, "//! x\npub(crate) struct LeaseManager;\n", ":2: a type named …manager");
         refuses(path, "//! x\ntype LeaseData = u8;\n", "a type named …data");
-        refuses(
-            path,
-            "//! x\n    #[ignore = \"slow\"]\n",
-            "assert today's wrong behaviour",
-        );
-        refuses(
-            path,
-            &format!("//! x\nfn f() {{ {}) }}\n", UNFINISHED[0]),
-            "finish it",
-        );
-        refuses(
-            path,
-            &format!("//! x\n// {}\n", "word ".repeat(30)),
-            "columns, at most 100",
-        );
-        refuses(
-            path,
-            &format!("//! see {}me\n", MACHINE_PATHS[0]),
-            "a path of one machine",
-        );
+        refuses(path, "//! x\n    #[ignore = \"slow\"]\n", "assert today's wrong behaviour");
+        refuses(path, &format!("//! x\nfn f() {{ {}) }}\n", UNFINISHED[0]), "finish it");
+        refuses(path, &format!("//! x\n// {}\n", "word ".repeat(30)), "columns, at most 100");
+        refuses(path, &format!("//! see {}me\n", MACHINE_PATHS[0]), "a path of one machine");
         refuses("a/src/helpers.rs", "//! x\n", "a module named helpers");
         refuses("a/src/base/lease.rs", "//! x\n", "a module named base");
     }

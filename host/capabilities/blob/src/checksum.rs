@@ -140,8 +140,7 @@ mod tests {
         let bytes: Vec<u8> = (0..100_000u32).map(|i| (i * 31 >> 3) as u8).collect();
         for cut in [0, 1, 4096, 65_537, 99_999, 100_000] {
             let (first, second) = bytes.split_at(cut);
-            let joined =
-                Crc32c::join(Crc32c::of(first), Crc32c::of(second), second.len() as u64);
+            let joined = Crc32c::join(Crc32c::of(first), Crc32c::of(second), second.len() as u64);
             assert_eq!(joined, Crc32c::of(&bytes), "cut at {cut}");
         }
     }

@@ -80,12 +80,7 @@ impl Folder {
     }
 
     /// Writes a body into a draft. `limit` is in bytes.
-    async fn receive(
-        &self,
-        body: Body,
-        size: Option<u64>,
-        limit: u64,
-    ) -> Result<Draft, BlobError> {
+    async fn receive(&self, body: Body, size: Option<u64>, limit: u64) -> Result<Draft, BlobError> {
         if size.is_some_and(|size| size > limit) {
             return Err(BlobError::TooLarge { limit });
         }

@@ -216,10 +216,8 @@ impl<T: Send + 'static> buckets::HostBucketWithStore<T> for Has<Blob> {
         options: buckets::ListOptions,
     ) -> Result<std::result::Result<buckets::Page, Error>> {
         let opened = Opened::new(accessor, &bucket)?;
-        answer(async {
-            Ok(opened.store().list(&opened.bucket, options.into()).await?.into())
-        })
-        .await
+        answer(async { Ok(opened.store().list(&opened.bucket, options.into()).await?.into()) })
+            .await
     }
 
     async fn copy(

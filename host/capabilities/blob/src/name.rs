@@ -122,8 +122,8 @@ impl Attributes {
 }
 
 pub(crate) fn check_content_type(content_type: &str) -> Result<(), BlobError> {
-    let fits = (1..=CONTENT_TYPE_BYTES_MAX).contains(&content_type.len())
-        && is_header_value(content_type);
+    let fits =
+        (1..=CONTENT_TYPE_BYTES_MAX).contains(&content_type.len()) && is_header_value(content_type);
     if fits { Ok(()) } else { Err(invalid(format!("content type {content_type:?}"))) }
 }
 
@@ -174,10 +174,12 @@ mod tests {
 
     #[test]
     fn a_key_keeps_out_of_other_folders() {
-        for key in ["a", "a/b.mp4", "..a", "a..", "a/...", "Ünïcode/ключ/鍵", "a b+c%2e", "~"] {
+        for key in ["a", "a/b.mp4", "..a", "a..", "a/...", "Ünïcode/ключ/鍵", "a b+c%2e", "~"]
+        {
             assert!(Key::new(key).is_ok(), "{key}");
         }
-        for key in ["", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "./a", "a/.", "a\0b", "a\nb"] {
+        for key in ["", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "./a", "a/.", "a\0b", "a\nb"]
+        {
             assert!(Key::new(key).is_err(), "{key}");
         }
         assert!(Key::new("a\u{85}").is_err() && Key::new("a\u{ffff}").is_err());
@@ -202,7 +204,9 @@ mod tests {
             Attributes { content_type: None, metadata }.checked().is_ok()
         };
         assert!(with("title", "Ocean 11") && with("a.b-c_d", ""));
-        assert!(!with("Title", "x") && !with("", "x") && !with("a b", "x") && !with("nexus-a", "x"));
+        assert!(
+            !with("Title", "x") && !with("", "x") && !with("a b", "x") && !with("nexus-a", "x")
+        );
         assert!(!with("a", "é") && !with("a", " x") && !with("a", "x\r\ny: z"));
         assert!(!with("a", &"x".repeat(2048)) && with("a", &"x".repeat(2047)));
     }

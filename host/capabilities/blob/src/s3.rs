@@ -156,9 +156,10 @@ impl Remote {
                 modified: read::time(object.last_modified()),
             })
         });
-        let prefixes = answer.common_prefixes().iter().filter_map(|common| {
-            Some(Self::local(bucket, common.prefix()?)?.to_owned())
-        });
+        let prefixes = answer
+            .common_prefixes()
+            .iter()
+            .filter_map(|common| Some(Self::local(bucket, common.prefix()?)?.to_owned()));
         let (entries, prefixes) = (entries.collect(), prefixes.collect());
         let more = answer.is_truncated() == Some(true);
         let next = answer.next_continuation_token.filter(|_| more);

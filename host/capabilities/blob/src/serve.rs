@@ -7,9 +7,7 @@ use crate::checksum::Checksums;
 use crate::conditions::{self, Answer};
 use crate::folder::Folder;
 use crate::signed::{Permitted, Refusal, attachment};
-use crate::store::{
-    BlobError, Body, Get, Object, PartPut, Permission, Put, Store as _, Upload,
-};
+use crate::store::{BlobError, Body, Get, Object, PartPut, Permission, Put, Store as _, Upload};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use http::header::{
@@ -245,9 +243,8 @@ impl Failure {
             _ => None,
         };
         let response = self.problem().into_response(request_id);
-        let mut response = response.map(|body| {
-            body.map_err(|error| BlobError::Other(error.to_string())).boxed_unsync()
-        });
+        let mut response = response
+            .map(|body| body.map_err(|error| BlobError::Other(error.to_string())).boxed_unsync());
         response.headers_mut().extend(extra);
         response
     }
@@ -263,13 +260,17 @@ impl Failure {
             Self::Url(Refusal::Expired) => {
                 Problem::new("signed-url-expired", S::FORBIDDEN, "the signed URL has expired")
             }
-            Self::Url(refusal) => {
-                Problem::new("signed-url-refused", S::FORBIDDEN, "the URL's signature does not hold")
-                    .detail(refusal.to_string())
-            }
-            Self::ContentType => {
-                Problem::new("signed-url-refused", S::FORBIDDEN, "the content type is not as signed")
-            }
+            Self::Url(refusal) => Problem::new(
+                "signed-url-refused",
+                S::FORBIDDEN,
+                "the URL's signature does not hold",
+            )
+            .detail(refusal.to_string()),
+            Self::ContentType => Problem::new(
+                "signed-url-refused",
+                S::FORBIDDEN,
+                "the content type is not as signed",
+            ),
             Self::Size => {
                 Problem::new("signed-url-refused", S::FORBIDDEN, "the size is not as signed")
             }

@@ -19,8 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use url::Url;
 
 /// All but RFC 3986's unreserved characters.
-const ENCODED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// A key keeps its slashes.
 const ENCODED_KEY: &AsciiSet = &ENCODED.remove(b'/');
 
@@ -191,7 +190,8 @@ fn permission(method: &str, parameters: &Parameters) -> Option<Permission> {
 
 fn query(parameters: &Parameters) -> String {
     let encoded = |text| utf8_percent_encode(text, ENCODED);
-    let pairs = parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+    let pairs =
+        parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
     pairs.collect::<Vec<_>>().join("&")
 }
 

@@ -334,10 +334,7 @@ pub(crate) mod rules {
         Err(invalid(format!("at most {PAGE_MAX} keys are deleted at once")))
     }
 
-    pub(crate) fn permission(
-        permission: &Permission,
-        lifetime: Duration,
-    ) -> Result<(), BlobError> {
+    pub(crate) fn permission(permission: &Permission, lifetime: Duration) -> Result<(), BlobError> {
         let longest = Duration::from_secs(SIGNED_SECONDS_MAX.into());
         if !(Duration::from_secs(1)..=longest).contains(&lifetime) {
             return Err(invalid(format!("a URL lives 1 to {SIGNED_SECONDS_MAX} seconds")));

@@ -49,7 +49,8 @@ impl Incoming {
     /// [`BlobError::Incomplete`] and nothing half-written becomes visible.
     pub(crate) fn split(self) -> (Body, Ending) {
         let (end, ended) = oneshot::channel::<()>();
-        let step = |(mut chunks, ended): (mpsc::Receiver<Bytes>, oneshot::Receiver<()>)| async move {
+        type Flow = (mpsc::Receiver<Bytes>, oneshot::Receiver<()>);
+        let step = |(mut chunks, ended): Flow| async move {
             match chunks.recv().await {
                 Some(chunk) => Ok(Some((chunk, (chunks, ended)))),
                 None => ended.await.map(|()| None).map_err(|_| BlobError::Incomplete),

@@ -41,7 +41,11 @@ pub struct EmbeddedSettings {
 
 impl Default for EmbeddedSettings {
     fn default() -> Self {
-        Self { bytes_max: 256 << 20, durability: Durability::EachSecond, compact_bytes_min: 16 << 20 }
+        Self {
+            bytes_max: 256 << 20,
+            durability: Durability::EachSecond,
+            compact_bytes_min: 16 << 20,
+        }
     }
 }
 
@@ -104,9 +108,9 @@ impl Backend for Embedded {
     }
 
     async fn delete(&self, label: &str, key: &str) -> Result<(), KeyValueError> {
-        let number = self.shards.delete(label, key, || {
-            self.writer.append(|out| log::encode_delete(out, label, key))
-        })?;
+        let number = self
+            .shards
+            .delete(label, key, || self.writer.append(|out| log::encode_delete(out, label, key)))?;
         match number {
             Some(number) => self.writer.written(number).await,
             None => Ok(()),

@@ -56,7 +56,10 @@ impl<T: 'static> HostStoreWithStore<T> for Has<KeyValue> {
             match Store::open(backend, view.component, &label) {
                 Ok(store) => Ok(Ok(view.table.push(Open { store, _place: place })?)),
                 Err(error) => {
-                    tracing::warn!(component = %view.component.id, %error, "store refused");
+                    // The interface has no text for this case: the log is where it can be read.
+                    if !std::mem::replace(&mut view.state.refusal_logged, true) {
+                        tracing::warn!(component = %view.component.id, %error, "store refused");
+                    }
                     Ok(Err(error.into()))
                 }
             }

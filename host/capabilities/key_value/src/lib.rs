@@ -168,6 +168,8 @@ impl KeyValue {
 pub struct State {
     backend: Arc<dyn Backend>,
     places: Arc<Semaphore>,
+    /// A guest that asks in a loop must not fill the host's log.
+    refusal_logged: bool,
 }
 
 impl Capability for KeyValue {
@@ -192,6 +194,10 @@ impl Capability for KeyValue {
     }
 
     fn open(&self, _opening: &Opening<'_>) -> Self::State {
-        State { backend: self.backend.clone(), places: Arc::new(Semaphore::new(OPEN_MAX)) }
+        State {
+            backend: self.backend.clone(),
+            places: Arc::new(Semaphore::new(OPEN_MAX)),
+            refusal_logged: false,
+        }
     }
 }

@@ -5,8 +5,8 @@
 //! later one, which comes to the same: replaying a change twice changes nothing. A record is
 //!
 //! ```text
-//! crc32 of all that follows | bytes of the body | kind | label's bytes | key's bytes | label key value
-//!         u32 LE            |      u32 LE       |  u8  |    u16 LE     |   u16 LE    |
+//! crc32 of what follows | body's bytes | kind | label's bytes | key's bytes | label key value
+//!        u32 LE         |    u32 LE    |  u8  |    u16 LE     |   u16 LE    |
 //! ```
 //!
 //! A record that ends at, or reaches beyond, the end of the last log is what a crash in the
@@ -222,7 +222,10 @@ fn replay(
 
 enum Record {
     /// Without a change it is the end of a snapshot.
-    Whole { bytes: u64, change: Option<Change> },
+    Whole {
+        bytes: u64,
+        change: Option<Change>,
+    },
     Torn,
     Damaged,
 }
@@ -272,9 +275,8 @@ fn decode(body: Vec<u8>) -> Option<Option<Change>> {
     let length = |at: usize| usize::from(u16::from_le_bytes([body[at], body[at + 1]]));
     let label_end = BODY_HEAD + length(1);
     let key_end = label_end + length(3);
-    let text = |from: usize, to: usize| {
-        std::str::from_utf8(body.get(from..to)?).ok().map(str::to_string)
-    };
+    let text =
+        |from: usize, to: usize| std::str::from_utf8(body.get(from..to)?).ok().map(str::to_string);
     let (label, key) = (text(BODY_HEAD, label_end)?, text(label_end, key_end)?);
     match body[0] {
         SET => Some(Some(Change::Set { label, key, value: Bytes::from(body).slice(key_end..) })),

@@ -144,8 +144,8 @@ impl Scan {
 
 fn page(reply: Reply) -> Result<(Vec<u8>, Vec<Vec<u8>>), KeyValueError> {
     let Reply::List(parts) = reply else { return Err(unexpected(&reply)) };
-    let [Reply::Bytes(cursor), Reply::List(names)] = <[Reply; 2]>::try_from(parts)
-        .map_err(|parts| unexpected(&Reply::List(parts)))?
+    let [Reply::Bytes(cursor), Reply::List(names)] =
+        <[Reply; 2]>::try_from(parts).map_err(|parts| unexpected(&Reply::List(parts)))?
     else {
         return Err(unexpected(&Reply::Nil));
     };

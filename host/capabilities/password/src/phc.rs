@@ -141,7 +141,11 @@ pub fn verify(
     if Output::new(&tag).ok() != Some(stored.tag) {
         return Ok(Verification::Mismatch);
     }
-    if stored.is_as_new(cost) { Ok(Verification::Match) } else { Ok(Verification::MatchNeedsRehash) }
+    if stored.is_as_new(cost) {
+        Ok(Verification::Match)
+    } else {
+        Ok(Verification::MatchNeedsRehash)
+    }
 }
 
 /// A parsed PHC string whose cost is within the limits.
@@ -160,7 +164,8 @@ impl Stored {
             return Err(malformed(format!("it has more than {PHC_BYTES_MAX} bytes")));
         }
         let hash = PasswordHash::new(text).map_err(|e| malformed(e.to_string()))?;
-        let algorithm = Algorithm::try_from(hash.algorithm).map_err(|e| malformed(e.to_string()))?;
+        let algorithm =
+            Algorithm::try_from(hash.algorithm).map_err(|e| malformed(e.to_string()))?;
         // A string without `v=` is of the first version (PHC string format, section on argon2).
         let version = hash.version.unwrap_or(Version::V0x10.into());
         let version = Version::try_from(version).map_err(|e| malformed(e.to_string()))?;
@@ -232,9 +237,18 @@ mod tests {
     #[test]
     fn tags_equal_the_test_vectors_of_rfc_9106() {
         let vectors = [
-            (Algorithm::Argon2d, "512b391b6f1162975371d30919734294f868e3be3984f3c1a13a4db9fabe4acb"),
-            (Algorithm::Argon2i, "c814d9d1dc7f37aa13f0d77f2494bda1c8de6b016dd388d29952a4c4672b6ce8"),
-            (Algorithm::Argon2id, "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659"),
+            (
+                Algorithm::Argon2d,
+                "512b391b6f1162975371d30919734294f868e3be3984f3c1a13a4db9fabe4acb",
+            ),
+            (
+                Algorithm::Argon2i,
+                "c814d9d1dc7f37aa13f0d77f2494bda1c8de6b016dd388d29952a4c4672b6ce8",
+            ),
+            (
+                Algorithm::Argon2id,
+                "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659",
+            ),
         ];
         for (algorithm, expected) in vectors {
             let mut params = argon2::ParamsBuilder::new();
@@ -333,7 +347,10 @@ mod tests {
             &long,
         ] {
             let refused = check("password", Some(stored));
-            assert!(matches!(refused, Err(PasswordError::Malformed(_))), "{stored:.80}: {refused:?}");
+            assert!(
+                matches!(refused, Err(PasswordError::Malformed(_))),
+                "{stored:.80}: {refused:?}"
+            );
         }
     }
 

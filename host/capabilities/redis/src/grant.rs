@@ -105,7 +105,8 @@ impl Grant {
 }
 
 fn ports(text: &str) -> Result<Range<u32>, &'static str> {
-    let number = |text: &str| text.parse::<u16>().map(u32::from).map_err(|_| "the port is no number");
+    let number =
+        |text: &str| text.parse::<u16>().map(u32::from).map_err(|_| "the port is no number");
     match text {
         "*" => Ok(ANY_PORT),
         "" => Ok(u32::from(PORT)..u32::from(PORT) + 1),
@@ -129,7 +130,9 @@ impl Host {
             return Err("a grant is scheme://host:port, without a path");
         }
         match text.strip_prefix('*') {
-            Some(rest) if rest.starts_with('.') && !rest.contains('*') => Ok(Self::Below(rest.into())),
+            Some(rest) if rest.starts_with('.') && !rest.contains('*') => {
+                Ok(Self::Below(rest.into()))
+            }
             Some(_) => Err("`*` stands for a whole host or for the first labels of one"),
             None if text.contains('*') => Err("`*` is allowed only in front"),
             None => Ok(Self::Exactly(text)),
@@ -196,7 +199,8 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_grant_is_an_error_and_not_a_hole() {
-        for line in ["cache", "redis://", "redis://a/b", "redis://a*", "redis://a:x", "redis://*x"] {
+        for line in ["cache", "redis://", "redis://a/b", "redis://a*", "redis://a:x", "redis://*x"]
+        {
             assert!(Grant::read(line).is_err(), "{line}");
         }
     }

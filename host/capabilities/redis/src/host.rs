@@ -39,10 +39,7 @@ impl HostConnection for View<'_, Redis> {
 }
 
 impl<T: 'static> HostConnectionWithStore<T> for Has<Redis> {
-    async fn open(
-        accessor: &Accessor<T, Self>,
-        address: String,
-    ) -> Answer<Resource<Open>> {
+    async fn open(accessor: &Accessor<T, Self>, address: String) -> Answer<Resource<Open>> {
         // A place is taken before the wait: a hundred attempts at once are a hundred.
         let (redis, component, place) = accessor.with(|mut access| {
             let view = access.get();
@@ -55,7 +52,7 @@ impl<T: 'static> HostConnectionWithStore<T> for Has<Redis> {
                 Ok(Ok(access.get().table.push(Open { connection, _place: place })?))
             }),
             Err(error) => {
-                tracing::warn!(component = %component.id, %error, "connection refused");
+                tracing::debug!(component = %component.id, %error, "connection refused");
                 Ok(Err(error.into()))
             }
         }

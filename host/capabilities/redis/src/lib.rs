@@ -22,10 +22,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use grant::Grants;
 use host::spin::redis::redis;
-use nexus_redis_link::{Address, Link, LinkError, Reach, Repeat};
-use nexus_runtime::{
-    Capability, ComponentId, ComponentManifest, Denied, Has, Instance, Opening,
-};
+use nexus_redis_link::{Address, Endpoint, Link, LinkError, Reach, Repeat};
+use nexus_runtime::{Capability, ComponentId, ComponentManifest, Denied, Has, Instance, Opening};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
@@ -36,6 +34,8 @@ use wasmtime::component::Linker;
 pub const ARGUMENTS_BYTES_MAX: usize = 8 << 20;
 /// Arguments of one command: what a page of writes needs, with room.
 pub const ARGUMENTS_MAX: usize = 16_384;
+/// Bytes of an address; longer ones are not meant for a connection.
+const ADDRESS_BYTES_MAX: usize = 2048;
 /// Connections one instance may hold open: eight for each call it serves at once, by default.
 pub const OPEN_MAX: usize = 256;
 /// Servers other than our own that one host talks to, each over one connection.
@@ -60,7 +60,7 @@ pub enum RedisError {
     TooManyServers,
     #[error("the command {command:?} is not offered here: {reason}")]
     NotOffered { command: String, reason: &'static str },
-    #[error("the arguments of a command take at most {ARGUMENTS_BYTES_MAX} bytes and {ARGUMENTS_MAX} in number")]
+    #[error("a command takes {ARGUMENTS_MAX} arguments and {ARGUMENTS_BYTES_MAX} bytes at most")]
     TooLarge,
     /// The server's own code and words, e.g. `WRONGTYPE`.
     #[error("{code} {text}")]
@@ -146,21 +146,38 @@ impl Redis {
         component: &ComponentManifest,
         address: &str,
     ) -> Result<Connection, RedisError> {
+        if address.len() > ADDRESS_BYTES_MAX {
+            let reason = format!("it has more than {ADDRESS_BYTES_MAX} bytes");
+            return Err(RedisError::Address(reason));
+        }
         let grants = self.grants(component)?;
         if let Some(path) = own_path(address) {
-            let own = component.id.as_str();
-            if grants.reach(OWN_HOST, 6379, false).is_none() || !(path.is_empty() || path == own) {
-                return Err(ungranted(component, format!("redis://{OWN_HOST}"), path));
-            }
-            return Ok(Connection::to_own(self.0.own.clone(), &component.id));
+            return self.connect_own(component, &grants, path);
         }
         let address = Address::parse(address)?;
-        let reach = grants.reach_of(&address).ok_or_else(|| {
-            ungranted(component, grant::line(&address), "")
-        })?;
+        // The same host, spelled otherwise: never a name to ask the network about.
+        if matches!(&address.endpoint, Endpoint::Tcp { host, .. } if host == OWN_HOST) {
+            return self.connect_own(component, &grants, "");
+        }
+        let reach = grants
+            .reach_of(&address)
+            .ok_or_else(|| ungranted(component, grant::line(&address), ""))?;
         let link = self.link(address, reach)?;
         link.ready().await?;
         Ok(Connection::to_server(OnServer::over(link)))
+    }
+
+    fn connect_own(
+        &self,
+        component: &ComponentManifest,
+        grants: &Grants,
+        path: &str,
+    ) -> Result<Connection, RedisError> {
+        let granted = grants.reach(OWN_HOST, 6379, false).is_some();
+        if granted && (path.is_empty() || path == component.id.as_str()) {
+            return Ok(Connection::to_own(self.0.own.clone(), &component.id));
+        }
+        Err(ungranted(component, format!("redis://{OWN_HOST}"), path))
     }
 
     /// What components publish under `redis://nexus.internal`, by the publisher's name.

@@ -34,7 +34,9 @@ pub enum VariablesError {
     Name { name: String, reason: &'static str },
     #[error("{component} has no variable {name:?}: its manifest lists {listed}")]
     Unlisted { component: ComponentId, name: String, listed: String },
-    #[error("variable {name:?} is not declared: add `{name} = {{ required = true }}` to [variables]")]
+    #[error(
+        "variable {name:?} is not declared: add `{name} = {{ required = true }}` to [variables]"
+    )]
     Undeclared { name: String },
     #[error(
         "variable {name:?} has no value: set NEXUS_VARIABLE_{upper} in the host's environment, \
@@ -98,19 +100,14 @@ impl Variables {
     /// # Errors
     ///
     /// Any [`VariablesError`]; the text is fit for the guest.
-    pub fn get(
-        &self,
-        component: &ComponentManifest,
-        name: &str,
-    ) -> Result<String, VariablesError> {
+    pub fn get(&self, component: &ComponentManifest, name: &str) -> Result<String, VariablesError> {
         checked(name)?;
         match component.variables.get(name) {
             Some(template) => self.resolve(&component.id, template),
             None if name == DATABASE => self.value(&component.id, DATABASE),
             None => {
                 let listed: Vec<_> = component.variables.keys().map(String::as_str).collect();
-                let listed =
-                    if listed.is_empty() { "none".to_string() } else { listed.join(", ") };
+                let listed = if listed.is_empty() { "none".to_string() } else { listed.join(", ") };
                 let component = component.id.clone();
                 Err(VariablesError::Unlisted { component, name: name.into(), listed })
             }
@@ -170,7 +167,10 @@ impl Variables {
 fn checked(name: &str) -> Result<(), VariablesError> {
     match name_fault(name) {
         None => Ok(()),
-        Some(reason) => Err(VariablesError::Name { name: name.into(), reason }),
+        Some(reason) => {
+            let name = name.chars().take(template::NAME_BYTES_MAX).collect();
+            Err(VariablesError::Name { name, reason })
+        }
     }
 }
 

@@ -29,11 +29,16 @@ pub(crate) fn parts(template: &str) -> Result<Vec<Part<'_>>, VariablesError> {
     Ok(parts)
 }
 
+/// Bytes of a name; the guest's own text comes back in errors, which stay short.
+pub(crate) const NAME_BYTES_MAX: usize = 128;
+
 /// What keeps `name` from being a variable name; none when it is one. Names are lower_snake, so
 /// that each has exactly one spelling as an environment variable.
 pub fn name_fault(name: &str) -> Option<&'static str> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if name.is_empty() {
+    if name.len() > NAME_BYTES_MAX {
+        Some("it has more than 128 characters")
+    } else if name.is_empty() {
         Some("it is empty")
     } else if !name.chars().all(allowed) {
         Some("only lower-case letters, digits and underscores are allowed")

@@ -67,6 +67,8 @@ fn names_outside_lower_snake_are_refused() {
         let error = variables.get(&catalog, name).unwrap_err();
         assert!(matches!(error, VariablesError::Name { .. }), "{name:?}: {error}");
     }
+    let long = variables.get(&catalog, &"x".repeat(1 << 20)).unwrap_err();
+    assert!(long.to_string().len() < 300, "{long}");
     for name in ["a", "a1", "a_1_b"] {
         assert_eq!(name_fault(name), None, "{name}");
     }

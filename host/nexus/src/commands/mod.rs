@@ -59,10 +59,7 @@ pub fn run(command: Command) -> ExitCode {
 fn is_in_use(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let home = matches!(cause.downcast_ref(), Some(HomeError::InUse { .. }));
-        let database = matches!(
-            cause.downcast_ref(),
-            Some(nexus_storage::Error::HomeInUse { .. })
-        );
+        let database = matches!(cause.downcast_ref(), Some(nexus_storage::Error::HomeInUse { .. }));
         let address = cause
             .downcast_ref::<std::io::Error>()
             .is_some_and(|error| error.kind() == ErrorKind::AddrInUse);

@@ -69,7 +69,7 @@ async fn tell_when_ready(host: &mut Host, began: Instant) -> Result<()> {
     let https: Vec<_> = host.tls_addresses().iter().map(|a| format!("https://{a}")).collect();
     let admin = format!("http://{}", host.admin_address());
     let urls = [http, https].concat().join(" ");
-    let ms = began.elapsed().as_millis();
+    let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(urls, admin, public = host.public_url(), ms, "ready");
     Ok(())
 }

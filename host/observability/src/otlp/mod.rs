@@ -60,14 +60,9 @@ pub(crate) struct Exporter {
 
 impl Exporter {
     pub(crate) fn start(settings: &Settings) -> Result<Self, Error> {
-        let thread = |source| Error::Thread {
-            name: "otlp",
-            source,
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(thread)?;
+        let thread = |source| Error::Thread { name: "otlp", source };
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(thread)?;
         let (orders, receiver) = mpsc::channel(QUEUE_SPANS_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
         let export = send::export(settings.clone(), receiver, dropped.clone());
@@ -75,9 +70,7 @@ impl Exporter {
             .name("otlp".into())
             .spawn(move || runtime.block_on(export))
             .map_err(thread)?;
-        Ok(Self {
-            queue: Queue { orders, dropped },
-        })
+        Ok(Self { queue: Queue { orders, dropped } })
     }
 
     pub(crate) fn queue(&self) -> Queue {

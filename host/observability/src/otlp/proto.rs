@@ -99,29 +99,16 @@ pub(super) mod any_value {
 const STATUS_ERROR: i32 = 2;
 
 /// Fields that place a span or rename it; they are no attributes.
-const NOT_ATTRIBUTES: [&str; 7] = [
-    "message",
-    "otel.kind",
-    "otel.name",
-    "parent_span_id",
-    "sampled",
-    "span_id",
-    "trace_id",
-];
+const NOT_ATTRIBUTES: [&str; 7] =
+    ["message", "otel.kind", "otel.name", "parent_span_id", "sampled", "span_id", "trace_id"];
 
 pub(super) fn request(settings: &Settings, spans: &[Finished]) -> ExportTraceServiceRequest {
-    let attributes = settings
-        .resource
-        .iter()
-        .map(|(name, value)| text(name, value))
-        .collect();
+    let attributes = settings.resource.iter().map(|(name, value)| text(name, value)).collect();
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
             resource: Some(Resource { attributes }),
             scope_spans: vec![ScopeSpans {
-                scope: Some(Scope {
-                    name: "nexus".into(),
-                }),
+                scope: Some(Scope { name: "nexus".into() }),
                 spans: spans.iter().map(span).collect(),
             }],
         }],
@@ -129,10 +116,7 @@ pub(super) fn request(settings: &Settings, spans: &[Finished]) -> ExportTraceSer
 }
 
 fn span(span: &Finished) -> Span {
-    let fields = span
-        .fields
-        .iter()
-        .filter(|(name, _)| !NOT_ATTRIBUTES.contains(name));
+    let fields = span.fields.iter().filter(|(name, _)| !NOT_ATTRIBUTES.contains(name));
     let failed = span.fields.text("error.type").is_some();
     Span {
         trace_id: span.place.trace_id_bytes(),
@@ -175,10 +159,7 @@ fn attribute(name: &str, value: &Value) -> KeyValue {
         Value::Unsigned(n) => any_value::Value::Int(i64::try_from(*n).unwrap_or(i64::MAX)),
         Value::Float(n) => any_value::Value::Double(*n),
     };
-    KeyValue {
-        key: renamed(name).into(),
-        value: Some(AnyValue { value: Some(value) }),
-    }
+    KeyValue { key: renamed(name).into(), value: Some(AnyValue { value: Some(value) }) }
 }
 
 /// Our words in log lines, as the semantic conventions call them.

@@ -74,10 +74,7 @@ fn report(outcome: &Result<(), Failure>, away: &mut bool, spans: usize, dropped:
         Err(_) => {}
     }
     if lost > 0 && !*away {
-        tracing::warn!(
-            spans = lost,
-            "spans were dropped: the queue for export is full"
-        );
+        tracing::warn!(spans = lost, "spans were dropped: the queue for export is full");
     }
     *away = outcome.is_err();
 }
@@ -123,9 +120,7 @@ async fn post(settings: &Settings, body: Bytes) -> Result<(), Failure> {
     let port = settings.endpoint.port_or_known_default().unwrap_or(4318);
     // An IPv6 address stands in brackets in a URL and without them in a socket address.
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((bare, port))
-        .await
-        .map_err(|e| unreachable(&e))?;
+    let stream = TcpStream::connect((bare, port)).await.map_err(|e| unreachable(&e))?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|e| unreachable(&e))?;
     let driver = tokio::spawn(connection);
@@ -137,25 +132,15 @@ async fn post(settings: &Settings, body: Bytes) -> Result<(), Failure> {
         request = request.header(name, value);
     }
     let request = request.body(Full::new(body)).map_err(|e| unreachable(&e))?;
-    let response = sender
-        .send_request(request)
-        .await
-        .map_err(|e| unreachable(&e))?;
+    let response = sender.send_request(request).await.map_err(|e| unreachable(&e))?;
     driver.abort();
     let status = response.status();
-    if status.is_success() {
-        Ok(())
-    } else {
-        Err(Failure::Refused(status))
-    }
+    if status.is_success() { Ok(()) } else { Err(Failure::Refused(status)) }
 }
 
 fn path(settings: &Settings) -> String {
     let path = settings.endpoint.path();
-    settings
-        .endpoint
-        .query()
-        .map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
+    settings.endpoint.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
 }
 
 #[cfg(test)]
@@ -177,19 +162,14 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let thread = std::thread::spawn(move || {
-            answers
-                .iter()
-                .map(|answer| take_one(&listener, answer))
-                .collect()
+            answers.iter().map(|answer| take_one(&listener, answer)).collect()
         });
         (port, thread)
     }
 
     fn take_one(listener: &TcpListener, answer: &str) -> (String, Vec<u8>) {
         let (mut stream, _) = listener.accept().unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut received = Vec::new();
         let mut chunk = [0; 4096];
         loop {
@@ -198,9 +178,7 @@ mod tests {
             let Some(end) = received.windows(4).position(|w| w == b"\r\n\r\n") else {
                 continue;
             };
-            let head = String::from_utf8(received[..end].to_vec())
-                .unwrap()
-                .to_lowercase();
+            let head = String::from_utf8(received[..end].to_vec()).unwrap().to_lowercase();
             let length = head.split("content-length: ").nth(1).unwrap();
             let length: usize = length.lines().next().unwrap().trim().parse().unwrap();
             if received.len() >= end + 4 + length {
@@ -226,10 +204,7 @@ mod tests {
     }
 
     fn text<'a>(span: &'a Span, name: &str) -> Option<&'a str> {
-        let found = span
-            .attributes
-            .iter()
-            .find(|attribute| attribute.key == name)?;
+        let found = span.attributes.iter().find(|attribute| attribute.key == name)?;
         match found.value.as_ref()?.value.as_ref()? {
             any_value::Value::Text(text) => Some(text),
             _ => None,
@@ -295,11 +270,7 @@ mod tests {
         let free = queue.orders.capacity();
         let subscriber = tracing_subscriber::registry().with(Spans::new(Some(queue.clone())));
         tracing::subscriber::with_default(subscriber, || {
-            drop(call_span(
-                "r-1",
-                &TraceParent::from_parts(7, 9, false),
-                None,
-            ));
+            drop(call_span("r-1", &TraceParent::from_parts(7, 9, false), None));
         });
         assert_eq!(queue.orders.capacity(), free);
     }

@@ -51,10 +51,7 @@ impl Settings {
 }
 
 fn refuse<T>(variable: &'static str, reason: impl Into<String>) -> Result<T, Error> {
-    Err(Error::Otlp {
-        variable,
-        reason: reason.into(),
-    })
+    Err(Error::Otlp { variable, reason: reason.into() })
 }
 
 /// The variable for traces is a full URL; the general one is a base (OTLP exporter, "Endpoint
@@ -69,19 +66,15 @@ fn endpoint(set: &impl Fn(&str) -> Option<String>) -> Result<Option<Url>, Error>
     };
     match Url::parse(&text) {
         Ok(url) if url.scheme() == "http" && url.has_host() => Ok(Some(url)),
-        Ok(url) if url.scheme() == "https" => refuse(
-            variable,
-            "https is not spoken here: name a collector on a trusted network",
-        ),
+        Ok(url) if url.scheme() == "https" => {
+            refuse(variable, "https is not spoken here: name a collector on a trusted network")
+        }
         _ => refuse(variable, format!("{text} is not an http:// URL")),
     }
 }
 
 fn protocol(set: &impl Fn(&str) -> Option<String>) -> Result<(), Error> {
-    for variable in [
-        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-        "OTEL_EXPORTER_OTLP_PROTOCOL",
-    ] {
+    for variable in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
         match set(variable).as_deref() {
             None => {}
             Some("http/protobuf") => return Ok(()),
@@ -103,10 +96,7 @@ fn headers(set: &impl Fn(&str) -> Option<String>) -> Result<Vec<(HeaderName, Hea
     match pairs.collect::<Option<Vec<_>>>() {
         Some(headers) => Ok(headers),
         // The value is not repeated: it usually is a credential.
-        None => refuse(
-            VARIABLE,
-            "it is not a list of name=value with names and values of HTTP",
-        ),
+        None => refuse(VARIABLE, "it is not a list of name=value with names and values of HTTP"),
     }
 }
 
@@ -142,10 +132,7 @@ fn ratio(set: &impl Fn(&str) -> Option<String>) -> Result<f64, Error> {
                 _ => refuse(ARGUMENT, format!("{text} is not a number from 0 to 1")),
             }
         }
-        _ => refuse(
-            "OTEL_TRACES_SAMPLER",
-            format!("the sampler {sampler} is not known here"),
-        ),
+        _ => refuse("OTEL_TRACES_SAMPLER", format!("the sampler {sampler} is not known here")),
     }
 }
 
@@ -164,14 +151,8 @@ fn milliseconds(
 /// `a=1,b=x%20y`, as W3C Baggage writes it; what has no `=` is skipped.
 fn pairs(text: &str) -> Vec<(String, String)> {
     let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
-    let decode = |text: &str| {
-        percent_decode_str(text.trim())
-            .decode_utf8_lossy()
-            .into_owned()
-    };
-    pairs
-        .map(|(name, value)| (name.trim().to_owned(), decode(value)))
-        .collect()
+    let decode = |text: &str| percent_decode_str(text.trim()).decode_utf8_lossy().into_owned();
+    pairs.map(|(name, value)| (name.trim().to_owned(), decode(value))).collect()
 }
 
 #[cfg(test)]
@@ -198,14 +179,8 @@ mod tests {
     #[test]
     fn the_general_endpoint_is_a_base_and_the_one_for_traces_is_a_whole_url() {
         let base = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/")]);
-        assert_eq!(
-            base.unwrap().unwrap().endpoint.as_str(),
-            "http://collector:4318/v1/traces"
-        );
-        let full = read(&[(
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-            "http://collector:4318/in",
-        )]);
+        assert_eq!(base.unwrap().unwrap().endpoint.as_str(), "http://collector:4318/v1/traces");
+        let full = read(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector:4318/in")]);
         assert_eq!(full.unwrap().unwrap().endpoint.path(), "/in");
     }
 
@@ -213,10 +188,7 @@ mod tests {
     fn headers_and_attributes_are_percent_decoded_and_the_service_has_a_name() {
         let settings = read(&[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
-            (
-                "OTEL_EXPORTER_OTLP_HEADERS",
-                "authorization=Bearer%20x, x-scope = a",
-            ),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x, x-scope = a"),
             ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=staging"),
             ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
             ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
@@ -226,10 +198,7 @@ mod tests {
         assert_eq!(settings.headers[1].0, "x-scope");
         assert_eq!(settings.ratio, 0.25);
         let has = |name: &str, value: &str| {
-            settings
-                .resource
-                .iter()
-                .any(|(n, v)| n == name && v == value)
+            settings.resource.iter().any(|(n, v)| n == name && v == value)
         };
         assert!(has("deployment.environment", "staging"));
         assert!(has("service.name", "nexus"));

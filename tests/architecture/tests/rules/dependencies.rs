@@ -7,10 +7,7 @@ use crate::graph::{self, Edge};
 /// The first line that matches a crate is its own.
 const MAY_DEPEND: &[(&str, &[&str])] = &[
     // The host: everything ends in `nexus`, everything stands on `observability`.
-    (
-        "host/nexus",
-        &["host/*", "host/capabilities/*", "triggers/*"],
-    ),
+    ("host/nexus", &["host/*", "host/capabilities/*", "triggers/*"]),
     ("host/admin", &UPPER_HOST),
     ("host/rollout", &UPPER_HOST),
     ("host/runtime", &["host/observability", UNIFY]),
@@ -25,51 +22,24 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("components/sdk/nexus-sdk", &["components/sdk/macros"]),
     ("components/sdk/macros", &[]),
     ("components/*/contract", &["components/sdk/nexus-sdk"]),
-    (
-        "components/*/*",
-        &["components/sdk/nexus-sdk", "components/*/contract"],
-    ),
+    ("components/*/*", &["components/sdk/nexus-sdk", "components/*/contract"]),
     // Native workers talk to the host by the job protocol alone.
     ("media-native/protocol", &[]),
     ("media-native/nx-media", &["media-native/*"]),
-    (
-        "media-native/*",
-        &["media-native/protocol", "components/*/contract"],
-    ),
+    ("media-native/*", &["media-native/protocol", "components/*/contract"]),
     // Probes show that a guest needs nothing of ours.
     ("tests/conformance/probes/*", &[]),
-    (
-        "tests/harness",
-        &["host/*", "host/capabilities/*", "triggers/*"],
-    ),
-    (
-        "tests/*",
-        &[
-            "host/*",
-            "tests/harness",
-            "deploy/xtask",
-            "components/*/contract",
-        ],
-    ),
+    ("tests/harness", &["host/*", "host/capabilities/*", "triggers/*"]),
+    ("tests/*", &["host/*", "tests/harness", "deploy/xtask", "components/*/contract"]),
     ("deploy/xtask", &[]),
 ];
 
-const LOWER_HOST: [&str; 5] = [
-    "host/runtime",
-    "host/storage",
-    "host/observability",
-    "host/redis_link",
-    UNIFY,
-];
+const LOWER_HOST: [&str; 5] =
+    ["host/runtime", "host/storage", "host/observability", "host/redis_link", UNIFY];
 
 /// `admin` is written over `rollout`, and never the other way round.
-const UPPER_HOST: [&str; 5] = [
-    "host/rollout",
-    "host/runtime",
-    "host/storage",
-    "host/observability",
-    UNIFY,
-];
+const UPPER_HOST: [&str; 5] =
+    ["host/rollout", "host/runtime", "host/storage", "host/observability", UNIFY];
 
 /// No code: the features that native crates agree on.
 const UNIFY: &str = "host/unify";
@@ -88,10 +58,7 @@ fn every_crate_has_its_line_in_the_table() {
     let members = graph::workspace().packages;
     let folders = members.iter().map(graph::folder);
     let without: Vec<_> = folders.filter(|folder| allowed(folder).is_none()).collect();
-    assert!(
-        without.is_empty(),
-        "add a line to MAY_DEPEND for {without:?}"
-    );
+    assert!(without.is_empty(), "add a line to MAY_DEPEND for {without:?}");
 }
 
 #[test]
@@ -106,11 +73,7 @@ fn the_table_itself_refuses_what_it_should() {
         ("media-native/probe", "host/storage"),
     ];
     for (from, to) in refused {
-        let edge = Edge {
-            from: from.into(),
-            to: to.into(),
-            test_only: false,
-        };
+        let edge = Edge { from: from.into(), to: to.into(), test_only: false };
         assert!(complaint(&edge).is_some(), "{from} may not depend on {to}");
     }
     let edge = Edge {
@@ -122,11 +85,7 @@ fn the_table_itself_refuses_what_it_should() {
 }
 
 fn complaint(edge: &Edge) -> Option<String> {
-    let Edge {
-        from,
-        to,
-        test_only,
-    } = edge;
+    let Edge { from, to, test_only } = edge;
     let known = allowed(from)?;
     let allowed = known.iter().any(|pattern| matches(pattern, to));
     let for_tests = *test_only && (TESTS_MAY_USE.contains(&to.as_str()) || from == to);
@@ -135,9 +94,7 @@ fn complaint(edge: &Edge) -> Option<String> {
 }
 
 fn allowed(folder: &str) -> Option<&'static [&'static str]> {
-    let line = MAY_DEPEND
-        .iter()
-        .find(|(pattern, _)| matches(pattern, folder));
+    let line = MAY_DEPEND.iter().find(|(pattern, _)| matches(pattern, folder));
     line.map(|(_, allowed)| *allowed)
 }
 

@@ -9,10 +9,7 @@ const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "wasm32-wasip2"];
 /// The repository's root.
 pub fn root() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors()
-        .nth(2)
-        .expect("this crate lies two folders deep")
-        .to_path_buf()
+    here.ancestors().nth(2).expect("this crate lies two folders deep").to_path_buf()
 }
 
 fn ask(configure: impl FnOnce(&mut MetadataCommand)) -> Metadata {
@@ -35,9 +32,7 @@ pub fn packages() -> Vec<Package> {
     for target in TARGETS {
         let metadata = ask(|command| {
             let only = ["--filter-platform".to_owned(), target.to_owned()];
-            command
-                .features(CargoOpt::SomeFeatures(Vec::new()))
-                .other_options(only);
+            command.features(CargoOpt::SomeFeatures(Vec::new())).other_options(only);
         });
         let graph = metadata.resolve.as_ref().expect("cargo resolves the graph");
         let used = |package: &Package| graph.nodes.iter().any(|node| node.id == package.id);
@@ -64,10 +59,7 @@ pub struct Edge {
 pub fn edges() -> Vec<Edge> {
     let metadata = workspace();
     let folder_of = |name: &str| {
-        let package = metadata
-            .packages
-            .iter()
-            .find(|package| package.name.as_str() == name)?;
+        let package = metadata.packages.iter().find(|package| package.name.as_str() == name)?;
         Some(folder(package))
     };
     let mut edges = Vec::new();
@@ -75,11 +67,7 @@ pub fn edges() -> Vec<Edge> {
         for dependency in package.dependencies.iter().filter(|it| it.path.is_some()) {
             let to = folder_of(&dependency.name).expect("a path leads to a member");
             let test_only = dependency.kind == DependencyKind::Development;
-            edges.push(Edge {
-                from: folder(package),
-                to,
-                test_only,
-            });
+            edges.push(Edge { from: folder(package), to, test_only });
         }
     }
     edges
@@ -88,11 +76,6 @@ pub fn edges() -> Vec<Edge> {
 /// A member's folder, relative to the root.
 pub fn folder(package: &Package) -> String {
     let manifest = package.manifest_path.as_std_path();
-    let folder = manifest
-        .parent()
-        .and_then(|it| it.strip_prefix(root()).ok());
-    folder
-        .expect("a member lies below the root")
-        .to_string_lossy()
-        .into_owned()
+    let folder = manifest.parent().and_then(|it| it.strip_prefix(root()).ok());
+    folder.expect("a member lies below the root").to_string_lossy().into_owned()
 }

@@ -55,10 +55,7 @@ const ONE_COPY: [&str; 11] = [
 fn every_dependency_has_a_permissive_licence() {
     let mut wrong = Vec::new();
     for package in graph::packages() {
-        if EXCEPTIONS
-            .iter()
-            .any(|(name, _)| *name == package.name.as_str())
-        {
+        if EXCEPTIONS.iter().any(|(name, _)| *name == package.name.as_str()) {
             continue;
         }
         let licence = package.license.clone().unwrap_or_else(|| "none".into());
@@ -72,9 +69,7 @@ fn every_dependency_has_a_permissive_licence() {
 #[test]
 fn nothing_unwanted_is_compiled() {
     let packages = graph::packages();
-    let found = UNWANTED
-        .iter()
-        .filter(|(name, _)| packages.iter().any(|it| it.name == *name));
+    let found = UNWANTED.iter().filter(|(name, _)| packages.iter().any(|it| it.name == *name));
     let found: Vec<_> = found.collect();
     assert!(found.is_empty(), "see `cargo tree -i <name>`: {found:?}");
 }
@@ -84,10 +79,7 @@ fn heavy_crates_are_compiled_once() {
     let packages = graph::packages();
     let mut twice = Vec::new();
     for name in ONE_COPY {
-        let versions = packages
-            .iter()
-            .filter(|it| it.name == name)
-            .map(|it| it.version.clone());
+        let versions = packages.iter().filter(|it| it.name == name).map(|it| it.version.clone());
         let versions: Vec<_> = versions.collect();
         if versions.len() > 1 {
             twice.push(format!("{name}: {versions:?}"));
@@ -129,10 +121,7 @@ fn an_expression_is_read_as_spdx_means_it() {
 /// be read is not permissive.
 fn is_permissive(expression: &str) -> bool {
     // `/` is how manifests wrote OR before cargo took SPDX.
-    let spaced = expression
-        .replace('/', " OR ")
-        .replace('(', " ( ")
-        .replace(')', " ) ");
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<_> = spaced.split_whitespace().collect();
     let mut rest = words.as_slice();
     any(&mut rest) == Some(true) && rest.is_empty()

@@ -29,9 +29,7 @@ fn check_all(check: impl Fn(&Package, &toml::Table) -> Option<String>) {
 #[test]
 fn every_crate_takes_the_lints_of_the_workspace() {
     check_all(|_, manifest| {
-        let inherits = manifest
-            .get("lints")
-            .and_then(|lints| lints.get("workspace")?.as_bool());
+        let inherits = manifest.get("lints").and_then(|lints| lints.get("workspace")?.as_bool());
         (inherits != Some(true)).then(|| "add [lints] workspace = true".into())
     });
 }
@@ -41,9 +39,7 @@ fn every_crate_inherits_what_all_share() {
     check_all(|_, manifest| {
         let package = &manifest["package"];
         let own = INHERITED.iter().find(|key| {
-            let value = package
-                .get(**key)
-                .and_then(|value| value.get("workspace")?.as_bool());
+            let value = package.get(**key).and_then(|value| value.get("workspace")?.as_bool());
             value != Some(true)
         })?;
         Some(format!("write {own}.workspace = true"))
@@ -64,14 +60,9 @@ fn a_service_is_named_as_its_folder_and_becomes_one_wasm() {
             return None;
         }
         if package.name.as_str() != name {
-            return Some(format!(
-                "the crate is named {}, the folder {name}",
-                package.name
-            ));
+            return Some(format!("the crate is named {}, the folder {name}", package.name));
         }
-        let kinds = manifest
-            .get("lib")
-            .and_then(|lib| lib.get("crate-type")?.as_array().cloned());
+        let kinds = manifest.get("lib").and_then(|lib| lib.get("crate-type")?.as_array().cloned());
         let wasm = kinds.is_some_and(|kinds| kinds.iter().any(|it| it.as_str() == Some("cdylib")));
         (!wasm).then(|| "a service is crate-type = [\"cdylib\"]".into())
     });
@@ -85,9 +76,7 @@ fn dependencies_are_versioned_in_one_place() {
             return None;
         }
         let tables = ["dependencies", "dev-dependencies", "build-dependencies"];
-        let own = tables
-            .iter()
-            .filter_map(|name| manifest.get(*name)?.as_table());
+        let own = tables.iter().filter_map(|name| manifest.get(*name)?.as_table());
         let version = |value: &toml::Value| value.is_str() || value.get("version").is_some();
         let versioned = own.flatten().find(|(_, value)| version(value));
         versioned.map(|(name, _)| format!("{name}: its version belongs into the root Cargo.toml"))

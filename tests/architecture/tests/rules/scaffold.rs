@@ -18,10 +18,7 @@ fn a_new_service_compiles_before_a_word_is_changed() {
     put(&folder, "Cargo.toml", &workspace_around(&real.root));
     let lock = fs::read_to_string(real.root.join("Cargo.lock")).expect("it is committed");
     put(&folder, "Cargo.lock", &lock);
-    let ws = Workspace {
-        root: folder,
-        ..real
-    };
+    let ws = Workspace { root: folder, ..real };
     let compiler = toolchain::find(&ws).expect("`cargo xtask doctor` brings one");
     let mut cargo = compiler.cargo_build(&ws);
     cargo.args(["--profile", "component", "-p", "price-list"]);
@@ -32,9 +29,7 @@ fn a_new_service_compiles_before_a_word_is_changed() {
 fn workspace_around(root: &Path) -> String {
     let text = fs::read_to_string(root.join("Cargo.toml")).expect("this is a checkout");
     let mut manifest: toml::Table = text.parse().expect("cargo reads it too");
-    let workspace = manifest["workspace"]
-        .as_table_mut()
-        .expect("it is a workspace");
+    let workspace = manifest["workspace"].as_table_mut().expect("it is a workspace");
     workspace.remove("default-members");
     workspace.insert("members".into(), vec!["components/*/*"].into());
     let ours = workspace["dependencies"].as_table_mut().expect("a table");

@@ -9,9 +9,5 @@ use xtask::workspace::Workspace;
 fn tidy_finds_nothing() {
     let ws = Workspace::open(&graph::root()).expect("this is a checkout");
     let report = tidy::look(&ws).expect("the tree can be read");
-    assert!(
-        report.violations.is_empty(),
-        "\n{}",
-        report.violations.join("\n")
-    );
+    assert!(report.violations.is_empty(), "\n{}", report.violations.join("\n"));
 }

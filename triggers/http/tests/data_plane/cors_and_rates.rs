@@ -32,9 +32,11 @@ async fn a_preflight_is_answered_here_for_those_who_may() {
     let refused = ask(host.address(), preflight("https://evil.example")).await;
     refused.is_problem(403, "origin-not-allowed");
     assert_eq!(refused.field("access-control-allow-origin"), "");
-    assert!(!host.snapshot().components.contains_key("echo") || {
-        host.snapshot().components["echo"].requests() == 0
-    });
+    assert!(
+        !host.snapshot().components.contains_key("echo") || {
+            host.snapshot().components["echo"].requests() == 0
+        }
+    );
     host.stop().await;
 }
 

@@ -3,9 +3,7 @@
 use bytes::Bytes;
 use futures::StreamExt as _;
 use http_body_util::{BodyExt as _, StreamBody};
-use nexus_runtime::{
-    Call, CallError, ComponentId, Manifest, Request, Response, full,
-};
+use nexus_runtime::{Call, CallError, ComponentId, Manifest, Request, Response, full};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;

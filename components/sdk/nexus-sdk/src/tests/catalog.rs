@@ -85,8 +85,7 @@ async fn create(by: Allowed<Edit>, Json(draft): Json<Draft>) -> Result<Created<P
         created_at: by.now(),
         archived_at: None,
     };
-    by.commit([insert(&product), emit(ProductCreated { id: product.id })])
-        .await?;
+    by.commit([insert(&product), emit(ProductCreated { id: product.id })]).await?;
     Ok(Created(product))
 }
 
@@ -96,9 +95,7 @@ async fn list(by: Allowed<View>, cursor: Cursor, search: Query<Search>) -> Resul
         "select * from catalog.product
          where tenant_id = {tenant} and ({title}::text is null or title = {title})"
     );
-    by.db()
-        .page(all, &cursor, descending(["created_at", "id"]))
-        .await
+    by.db().page(all, &cursor, descending(["created_at", "id"])).await
 }
 
 async fn show(by: Allowed<View>, Path(id): Path<ProductId>) -> Result<Tagged<Json<Product>>> {
@@ -117,12 +114,7 @@ async fn rename(
         "update catalog.product set title = {title}, version = version + 1
          where tenant_id = {tenant} and id = {id} and version = {version}"
     );
-    by.commit(
-        rename
-            .expect_rows(1)
-            .or_refuse(standard::PreconditionFailed),
-    )
-    .await
+    by.commit(rename.expect_rows(1).or_refuse(standard::PreconditionFailed)).await
 }
 
 async fn archive(by: Allowed<Edit>, Path(id): Path<ProductId>) -> Result<NoContent> {
@@ -145,10 +137,7 @@ pub(super) async fn on_created(ctx: Ctx, event: ProductCreated) -> Result<NoCont
 }
 
 pub(super) async fn find(db: &Db, id: ProductId) -> Result<Product> {
-    db.one(sql!(
-        "select * from catalog.product where tenant_id = {tenant} and id = {id}"
-    ))
-    .await
+    db.one(sql!("select * from catalog.product where tenant_id = {tenant} and id = {id}")).await
 }
 
 pub(super) fn insert(p: &Product) -> Write {
@@ -162,11 +151,7 @@ pub(super) fn insert(p: &Product) -> Write {
 fn title(draft: &Draft) -> Result<String, Refusal> {
     let title = draft.title.trim();
     let fits = (1..=120).contains(&title.chars().count());
-    if fits {
-        Ok(title.into())
-    } else {
-        Err(TitleLength.at("title"))
-    }
+    if fits { Ok(title.into()) } else { Err(TitleLength.at("title")) }
 }
 
 /// The tenant of every test that does not say otherwise.
@@ -190,11 +175,7 @@ pub(super) fn member(permissions: &[&str]) -> Principal {
 
 /// Nobody, seen by the host.
 pub(super) fn nobody() -> Principal {
-    Principal {
-        subject: String::new(),
-        kind: Kind::Anonymous,
-        ..member(&[])
-    }
+    Principal { subject: String::new(), kind: Kind::Anonymous, ..member(&[]) }
 }
 
 /// One request as the host hands it over.
@@ -205,13 +186,8 @@ pub(super) struct Asking {
 
 pub(super) fn ask(who: &Principal, method: &str, path: &str) -> Asking {
     let request = Request::builder().method(method).uri(path);
-    let request = request
-        .header("nexus-principal", who.to_header())
-        .header("x-request-id", "r-1");
-    Asking {
-        request,
-        body: Body::empty(),
-    }
+    let request = request.header("nexus-principal", who.to_header()).header("x-request-id", "r-1");
+    Asking { request, body: Body::empty() }
 }
 
 impl Asking {
@@ -222,28 +198,18 @@ impl Asking {
 
     pub(super) fn json(self, body: serde_json::Value) -> Asking {
         let body = Body::from(body.to_string());
-        Asking {
-            body,
-            ..self.header("content-type", "application/json")
-        }
+        Asking { body, ..self.header("content-type", "application/json") }
     }
 
     pub(super) fn body(self, body: &'static str) -> Asking {
-        Asking {
-            body: body.into(),
-            ..self
-        }
+        Asking { body: body.into(), ..self }
     }
 
     pub(super) async fn answer(self) -> Answer {
         let response = service().call(self.request.body(self.body).unwrap()).await;
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        Answer {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body,
-        }
+        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 }
 
@@ -255,9 +221,7 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     pub(super) fn read<T: serde::de::DeserializeOwned>(&self) -> T {
@@ -269,11 +233,7 @@ impl Answer {
     pub(super) fn problem(&self, status: u16, name: &str) -> Problem {
         let text = String::from_utf8_lossy(&self.body);
         assert_eq!(self.status, status, "{text}");
-        assert_eq!(
-            self.header("content-type"),
-            "application/problem+json",
-            "{text}"
-        );
+        assert_eq!(self.header("content-type"), "application/problem+json", "{text}");
         let problem: Problem = self.read();
         assert_eq!(problem.r#type, format!("/problems/catalog/{name}"));
         assert_eq!((problem.status, problem.instance.as_str()), (status, "r-1"));

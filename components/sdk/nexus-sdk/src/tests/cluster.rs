@@ -48,17 +48,7 @@ impl Cluster {
         }
         let files = folder.path().join("files");
         let made = program("initdb", owner)
-            .args([
-                "--no-sync",
-                "-A",
-                "trust",
-                "-U",
-                "postgres",
-                "-E",
-                "UTF8",
-                "--locale",
-                "C",
-            ])
+            .args(["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale", "C"])
             .arg("-D")
             .arg(&files)
             .stdout(Stdio::null())
@@ -69,28 +59,15 @@ impl Cluster {
             .arg(&files)
             .arg("-k")
             .arg(folder.path())
-            .args([
-                "-c",
-                "listen_addresses=",
-                "-c",
-                "fsync=off",
-                "-c",
-                "log_min_messages=panic",
-            ])
+            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "log_min_messages=panic"])
             .stderr(Stdio::null())
             .spawn();
-        let cluster = Cluster {
-            server: server.unwrap(),
-            folder,
-        };
+        let cluster = Cluster { server: server.unwrap(), folder };
         let admin = cluster.connect("postgres").await;
         // As the host's migration runner does before the first file.
         admin.batch_execute("create schema platform").await.unwrap();
         for file in platform_migrations() {
-            admin
-                .batch_execute(&fs::read_to_string(file).unwrap())
-                .await
-                .unwrap();
+            admin.batch_execute(&fs::read_to_string(file).unwrap()).await.unwrap();
         }
         let role = "create role catalog login; select platform.admit('catalog', 'catalog')";
         admin.batch_execute(role).await.unwrap();
@@ -117,12 +94,7 @@ impl Cluster {
     /// How many rows `from` has, seen by the administrator.
     pub(super) async fn count(&self, from: &str) -> i64 {
         let count = format!("select count(*) from {from}");
-        self.connect("postgres")
-            .await
-            .query_one(&count, &[])
-            .await
-            .unwrap()
-            .get(0)
+        self.connect("postgres").await.query_one(&count, &[]).await.unwrap().get(0)
     }
 
     /// Lets the service reach its database.
@@ -136,10 +108,7 @@ impl Cluster {
     }
 
     fn url(&self, role: &str) -> String {
-        format!(
-            "host={} user={role} dbname=postgres",
-            self.folder.path().display()
-        )
+        format!("host={} user={role} dbname=postgres", self.folder.path().display())
     }
 }
 
@@ -170,19 +139,14 @@ fn owner() -> Option<(u32, u32)> {
         return None;
     }
     let users = fs::read_to_string("/etc/passwd").unwrap();
-    let user = users
-        .lines()
-        .find(|line| line.starts_with("postgres:"))
-        .expect("user postgres");
+    let user = users.lines().find(|line| line.starts_with("postgres:")).expect("user postgres");
     let mut fields = user.split(':').skip(2).map(|field| field.parse().unwrap());
     Some((fields.next().unwrap(), fields.next().unwrap()))
 }
 
 fn platform_migrations() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../migrations/platform");
-    let entries = fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     // `schema.sql`, the generated sum, says the same again.
     let numbered = |path: &PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();

@@ -24,10 +24,7 @@ fn every_route_is_a_fact_with_its_door() {
     let create = facts("POST", "/api/catalog/v1/products").unwrap();
     assert!(create.0.ends_with("catalog::create"), "{}", create.0);
     assert_eq!(create.1, Door::Allowed("catalog:edit"));
-    assert_eq!(
-        facts("GET", "/api/catalog/v1/failure").unwrap().1,
-        Door::Public
-    );
+    assert_eq!(facts("GET", "/api/catalog/v1/failure").unwrap().1, Door::Public);
     assert_eq!(facts("GET", "/.well-known/catalog").unwrap().1, Door::Open);
     assert_eq!(service.routes().len(), 8);
 }
@@ -46,10 +43,7 @@ fn a_change_documents_its_body_its_answers_and_its_permission() {
         assert_eq!(problem, "#/components/responses/Problem", "{status}");
     }
     assert_eq!(create["x-nexus-permission"], "catalog:edit");
-    assert_eq!(
-        create["security"],
-        json!([{ "bearer": [] }, { "api_key": [] }])
-    );
+    assert_eq!(create["security"], json!([{ "bearer": [] }, { "api_key": [] }]));
     assert_eq!(create["parameters"][0]["name"], "idempotency-key");
 }
 
@@ -58,21 +52,14 @@ fn parameters_of_path_query_and_header_are_documented_with_their_schemas() {
     let rename = operation("/api/catalog/v1/products/{id}", "put");
     let parameter = |name: &str| {
         let all = rename["parameters"].as_array().unwrap();
-        all.iter()
-            .find(|it| it["name"] == name)
-            .cloned()
-            .unwrap_or_default()
+        all.iter().find(|it| it["name"] == name).cloned().unwrap_or_default()
     };
     assert_eq!(parameter("id")["in"], "path");
     assert_eq!(parameter("id")["required"], true);
     assert_eq!(parameter("if-match")["in"], "header");
     let list = operation("/api/catalog/v1/products", "get");
-    let names: Vec<&Value> = list["parameters"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|it| &it["name"])
-        .collect();
+    let names: Vec<&Value> =
+        list["parameters"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
     assert_eq!(names, ["cursor", "limit", "title"]);
     let echo = operation("/api/catalog/v1/echo/{rest}", "get");
     assert_eq!(echo["parameters"][0]["name"], "rest");
@@ -99,18 +86,12 @@ fn every_reference_in_the_document_leads_somewhere() {
     }
     assert_eq!(document["openapi"], "3.1.0");
     let id = &document["components"]["schemas"]["Product"]["properties"]["id"];
-    assert_eq!(id["$ref"], "#/components/schemas/ProductId");
-    assert_eq!(
-        document["components"]["schemas"]["ProductId"]["format"],
-        "uuid"
-    );
+    assert_eq!(id["format"], "uuid");
 }
 
 #[tokio::test]
 async fn the_document_is_served_beside_the_service() {
-    let answer = ask(&nobody(), "GET", "/api/catalog/openapi.json")
-        .answer()
-        .await;
+    let answer = ask(&nobody(), "GET", "/api/catalog/openapi.json").answer().await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.read::<Value>(), service().openapi());
 }

@@ -12,15 +12,8 @@ async fn nobody_is_asked_for_a_credential_and_a_stranger_for_the_permission() {
     let answer = ask(&nobody(), "GET", PRODUCT).answer().await;
     answer.problem(401, "unauthenticated");
     assert_eq!(answer.header("www-authenticate"), "Bearer");
-    let answer = ask(&member(&["catalog:edit"]), "GET", PRODUCT)
-        .answer()
-        .await;
-    assert!(
-        answer
-            .problem(403, "forbidden")
-            .detail
-            .contains("catalog:view")
-    );
+    let answer = ask(&member(&["catalog:edit"]), "GET", PRODUCT).answer().await;
+    assert!(answer.problem(403, "forbidden").detail.contains("catalog:view"));
 }
 
 #[tokio::test]
@@ -30,21 +23,11 @@ async fn every_guarded_route_refuses_nobody_and_the_one_without_permission() {
         let Door::Allowed(permission) = route.door() else {
             continue;
         };
-        let path = route
-            .path
-            .replace("{id}", "01890a5d-ac96-774b-bcce-b302099a8057");
-        ask(&nobody(), route.method, &path)
-            .answer()
-            .await
-            .problem(401, "unauthenticated");
+        let path = route.path.replace("{id}", "01890a5d-ac96-774b-bcce-b302099a8057");
+        ask(&nobody(), route.method, &path).answer().await.problem(401, "unauthenticated");
         let stranger = member(&["other:edit"]);
         let refused = ask(&stranger, route.method, &path).answer().await;
-        assert!(
-            refused
-                .problem(403, "forbidden")
-                .detail
-                .contains(permission)
-        );
+        assert!(refused.problem(403, "forbidden").detail.contains(permission));
         guarded += 1;
     }
     assert_eq!(guarded, 5);
@@ -52,27 +35,20 @@ async fn every_guarded_route_refuses_nobody_and_the_one_without_permission() {
 
 #[tokio::test]
 async fn without_the_hosts_principal_nothing_is_allowed_on_a_guess() {
-    let request = axum::extract::Request::get("/api/catalog/v1/failure")
-        .body("".into())
-        .unwrap();
+    let request = axum::extract::Request::get("/api/catalog/v1/failure").body("".into()).unwrap();
     assert_eq!(service().call(request).await.status(), 500);
 }
 
 #[tokio::test]
 async fn a_failure_shows_the_request_id_and_nothing_else() {
-    let answer = ask(&nobody(), "GET", "/api/catalog/v1/failure")
-        .answer()
-        .await;
+    let answer = ask(&nobody(), "GET", "/api/catalog/v1/failure").answer().await;
     answer.problem(500, "failure");
     assert!(!String::from_utf8_lossy(&answer.body).contains("secret"));
 }
 
 #[tokio::test]
 async fn a_path_that_is_not_there_and_a_method_it_does_not_take_are_problems() {
-    ask(&nobody(), "GET", "/api/catalog/v1/nothing")
-        .answer()
-        .await
-        .problem(404, "not-found");
+    ask(&nobody(), "GET", "/api/catalog/v1/nothing").answer().await.problem(404, "not-found");
     let answer = ask(&nobody(), "PATCH", PRODUCT).answer().await;
     answer.problem(405, "method-not-allowed");
     assert_eq!(answer.header("allow"), "GET,HEAD,PUT,DELETE");
@@ -81,10 +57,7 @@ async fn a_path_that_is_not_there_and_a_method_it_does_not_take_are_problems() {
 #[tokio::test]
 async fn a_root_route_stands_outside_the_api() {
     let answer = ask(&nobody(), "GET", "/.well-known/catalog").answer().await;
-    assert_eq!(
-        (answer.status, &answer.body[..]),
-        (200, b"a catalog".as_slice())
-    );
+    assert_eq!((answer.status, &answer.body[..]), (200, b"a catalog".as_slice()));
 }
 
 #[tokio::test]
@@ -100,16 +73,8 @@ fn draft(content: &str) -> Asking {
 
 #[tokio::test]
 async fn a_body_is_refused_for_what_is_wrong_with_it() {
-    draft("text/plain")
-        .body("{}")
-        .answer()
-        .await
-        .problem(415, "unsupported-media-type");
-    draft("application/json")
-        .body("{")
-        .answer()
-        .await
-        .problem(400, "malformed-body");
+    draft("text/plain").body("{}").answer().await.problem(415, "unsupported-media-type");
+    draft("application/json").body("{").answer().await.problem(400, "malformed-body");
     let asking = draft("application/json").body(r#"{"title": 7}"#);
     let problem: Problem = asking.answer().await.problem(422, "invalid-body");
     assert_eq!(problem.errors[0].pointer.as_deref(), Some("#/title"));
@@ -129,9 +94,7 @@ async fn a_decision_of_the_domain_is_a_problem_of_the_service() {
 
 #[tokio::test]
 async fn a_part_of_the_path_that_is_no_id_is_named() {
-    let answer = ask(&member(&["*"]), "GET", "/api/catalog/v1/products/lamp")
-        .answer()
-        .await;
+    let answer = ask(&member(&["*"]), "GET", "/api/catalog/v1/products/lamp").answer().await;
     let problem = answer.problem(400, "invalid-path");
     assert_eq!(problem.errors.len(), 1);
 }

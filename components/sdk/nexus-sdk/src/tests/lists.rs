@@ -25,12 +25,7 @@ async fn pages_give_every_item_once_in_order_while_others_write() {
     let ada = member(&["catalog:*"]);
     // Three of the seven share an instant, so the id has to decide.
     for n in 0..7 {
-        create(
-            &ada,
-            &format!("lamp {n}"),
-            &format!("2026-03-01T10:0{}:00Z", n / 3),
-        )
-        .await;
+        create(&ada, &format!("lamp {n}"), &format!("2026-03-01T10:0{}:00Z", n / 3)).await;
     }
     let mut seen = Vec::new();
     let mut path = format!("{PRODUCTS}?limit=3");
@@ -39,19 +34,9 @@ async fn pages_give_every_item_once_in_order_while_others_write() {
         let page: Page<Product> = answer.read();
         seen.extend(page.items);
         let link = answer.header("link");
-        path = link
-            .trim_start_matches('<')
-            .split('>')
-            .next()
-            .unwrap()
-            .to_owned();
+        path = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
         assert_eq!(page.next.is_some(), link.ends_with("; rel=\"next\""));
-        create(
-            &ada,
-            &format!("late {}", seen.len()),
-            "2026-03-01T11:00:00Z",
-        )
-        .await;
+        create(&ada, &format!("late {}", seen.len()), "2026-03-01T11:00:00Z").await;
     }
     let keys: Vec<_> = seen.iter().map(|it| (it.created_at, it.id)).collect();
     assert!(keys.is_sorted_by(|a, b| a > b), "{keys:?}");
@@ -65,10 +50,8 @@ async fn a_list_can_be_narrowed_and_a_foreign_cursor_is_refused() {
     for title in ["lamp", "shade", "bulb"] {
         create(&ada, title, "2026-03-01T10:00:00Z").await;
     }
-    let page: Page<Product> = ask(&ada, "GET", &format!("{PRODUCTS}?title=shade"))
-        .answer()
-        .await
-        .read();
+    let page: Page<Product> =
+        ask(&ada, "GET", &format!("{PRODUCTS}?title=shade")).answer().await.read();
     assert_eq!(page.items.len(), 1);
     assert_eq!(page.next, None);
     let forged = |marks: Value| {
@@ -84,10 +67,7 @@ async fn a_list_can_be_narrowed_and_a_foreign_cursor_is_refused() {
         json!([]),
     ] {
         let path = format!("{PRODUCTS}?cursor={}", forged(marks));
-        ask(&ada, "GET", &path)
-            .answer()
-            .await
-            .problem(400, "invalid-cursor");
+        ask(&ada, "GET", &path).answer().await.problem(400, "invalid-cursor");
     }
 }
 
@@ -95,21 +75,10 @@ async fn a_list_can_be_narrowed_and_a_foreign_cursor_is_refused() {
 async fn another_tenant_sees_nothing_of_it() {
     let _cluster = Cluster::start().await;
     let ada = member(&["catalog:*"]);
-    let stranger = Principal {
-        tenant: tenant(2),
-        ..ada.clone()
-    };
+    let stranger = Principal { tenant: tenant(2), ..ada.clone() };
     let lamp = create(&ada, "lamp", "2026-03-01T10:00:00Z").await;
-    assert_eq!(
-        ask(&ada, "GET", lamp.header("location"))
-            .answer()
-            .await
-            .status,
-        200
-    );
-    let hidden = ask(&stranger, "GET", lamp.header("location"))
-        .answer()
-        .await;
+    assert_eq!(ask(&ada, "GET", lamp.header("location")).answer().await.status, 200);
+    let hidden = ask(&stranger, "GET", lamp.header("location")).answer().await;
     hidden.problem(404, "not-found");
     let page: Page<Product> = ask(&stranger, "GET", PRODUCTS).answer().await.read();
     assert_eq!(page.items, []);
@@ -121,43 +90,26 @@ async fn what_is_created_is_told_as_it_is_read_back() {
     let ada = member(&["catalog:*"]);
     let created = create(&ada, "Lamp", "2026-03-01T10:00:00.123456789Z").await;
     let told: Product = created.read();
-    assert_eq!(
-        created.header("location"),
-        format!("{PRODUCTS}/{}", told.id)
-    );
+    assert_eq!(created.header("location"), format!("{PRODUCTS}/{}", told.id));
     let shown = ask(&ada, "GET", created.header("location")).answer().await;
     assert_eq!(shown.read::<Product>(), told);
     let etag = shown.header("etag");
     assert_eq!(etag, "\"1\"");
     let again = ask(&ada, "GET", created.header("location")).header("if-none-match", etag);
     let again = again.answer().await;
-    assert_eq!(
-        (again.status, again.body.len(), again.header("etag")),
-        (304, 0, "\"1\"")
-    );
+    assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, "\"1\""));
 }
 
 #[tokio::test]
 async fn a_schedule_sees_all_tenants_but_binds_none() {
     let cluster = Cluster::start().await;
     let now = crate::time::now();
-    let tick = Tick {
-        nominal: now,
-        now,
-        trace: None,
-        request_id: "r-1".into(),
-    };
+    let tick = Tick { nominal: now, now, trace: None, request_id: "r-1".into() };
     let system = tick.open("catalog");
     for n in [1, 2] {
         let ctx = system.in_tenant(tenant(n));
         let (id, title) = (ctx.new_id(), "lamp".into());
-        let product = Product {
-            id,
-            title,
-            version: 1,
-            created_at: now,
-            archived_at: None,
-        };
+        let product = Product { id, title, version: 1, created_at: now, archived_at: None };
         ctx.commit(insert(&product)).await.unwrap();
     }
     let all = sql!("select count(*) from catalog.product").across_tenants();
@@ -165,15 +117,8 @@ async fn a_schedule_sees_all_tenants_but_binds_none() {
     let unseen = find(system.db(), system.new_id()).await.unwrap_err();
     assert!(unseen.to_string().contains("no tenant"), "{unseen}");
     let delivery = created_elsewhere(Uuid::from_u128(1), system.new_id());
-    let (ctx, _) = delivery
-        .open::<super::catalog::ProductCreated>("catalog")
-        .unwrap();
-    assert!(
-        find(ctx.db(), ctx.new_id())
-            .await
-            .unwrap_err()
-            .is(&standard::NotFound)
-    );
+    let (ctx, _) = delivery.open::<super::catalog::ProductCreated>("catalog").unwrap();
+    assert!(find(ctx.db(), ctx.new_id()).await.unwrap_err().is(&standard::NotFound));
     assert_eq!(cluster.count("catalog.product").await, 2);
 }
 
@@ -183,10 +128,7 @@ async fn a_database_that_is_away_is_a_503_and_an_unhealthy_service() {
     let ada = member(&["catalog:*"]);
     let healthy = ask(&ada, "GET", "/api/catalog/health").answer().await;
     assert_eq!(healthy.status, 200);
-    assert_eq!(
-        healthy.read::<Value>()["checks"]["database"]["status"],
-        "pass"
-    );
+    assert_eq!(healthy.read::<Value>()["checks"]["database"]["status"], "pass");
     cluster.close();
     let answer = ask(&ada, "GET", PRODUCTS).answer().await;
     answer.problem(503, "unavailable");
@@ -195,11 +137,5 @@ async fn a_database_that_is_away_is_a_503_and_an_unhealthy_service() {
     assert_eq!(sick.status, 503);
     assert_eq!(sick.read::<Value>()["checks"]["database"]["status"], "fail");
     cluster.open();
-    assert_eq!(
-        ask(&ada, "GET", "/api/catalog/health")
-            .answer()
-            .await
-            .status,
-        200
-    );
+    assert_eq!(ask(&ada, "GET", "/api/catalog/health").answer().await.status, 200);
 }

@@ -51,19 +51,11 @@ impl Session {
         let rows = rows.map_err(|why| classify(&statement.name(), error(&why)))?;
         // Like the host: no rows, no columns.
         let columns = rows.first().map(|row| {
-            let column = |name: &str| Column {
-                name: name.into(),
-                data_type: DbDataType::Str,
-            };
+            let column = |name: &str| Column { name: name.into(), data_type: DbDataType::Str };
             row.columns().iter().map(|it| column(it.name())).collect()
         });
-        let values = rows
-            .iter()
-            .map(|row| (0..row.len()).map(|at| value(row, at)).collect());
-        Ok(Rows {
-            columns: columns.unwrap_or_default(),
-            values: values.collect(),
-        })
+        let values = rows.iter().map(|row| (0..row.len()).map(|at| value(row, at)).collect());
+        Ok(Rows { columns: columns.unwrap_or_default(), values: values.collect() })
     }
 }
 
@@ -74,9 +66,7 @@ fn error(error: &tokio_postgres::Error) -> PgError {
             false => PgError::QueryFailed(QueryError::Text(format!("{error:?}"))),
         };
     };
-    let constraint = told
-        .constraint()
-        .map(|name| ("constraint".to_owned(), name.to_owned()));
+    let constraint = told.constraint().map(|name| ("constraint".to_owned(), name.to_owned()));
     PgError::QueryFailed(QueryError::DbError(DbError {
         as_text: told.to_string(),
         severity: told.severity().to_owned(),
@@ -133,8 +123,7 @@ impl ToSql for Parameter {
 fn value(row: &Row, at: usize) -> DbValue {
     macro_rules! cell {
         ($rust:ty => |$value:ident| $made:expr) => {
-            row.get::<_, Option<$rust>>(at)
-                .map_or(DbValue::DbNull, |$value| $made)
+            row.get::<_, Option<$rust>>(at).map_or(DbValue::DbNull, |$value| $made)
         };
     }
     let tuple = |t: NaiveDateTime| {

@@ -70,7 +70,9 @@ impl Disk {
         for folder in [disk.buckets(), disk.uploads(), disk.temporary()] {
             make(folder)?;
         }
-        disk.sweep_temporary().and_then(|()| disk.sweep_uploads(now_ms())).map_err(|e| failed(&e))?;
+        disk.sweep_temporary()
+            .and_then(|()| disk.sweep_uploads(now_ms()))
+            .map_err(|e| failed(&e))?;
         Ok(disk)
     }
 
@@ -201,7 +203,12 @@ impl Disk {
 }
 
 impl Record {
-    pub(super) fn new(key: &Key, etag: String, attributes: Attributes, checksums: Checksums) -> Self {
+    pub(super) fn new(
+        key: &Key,
+        etag: String,
+        attributes: Attributes,
+        checksums: Checksums,
+    ) -> Self {
         Self {
             key: key.to_string(),
             etag,
@@ -221,7 +228,8 @@ impl Record {
         let modified = self.modified();
         let sha256 = self.sha256.as_deref().and_then(sha256_from_hex);
         Ok(Object {
-            key: Key::new(&self.key).map_err(|_| BlobError::Other("a record holds a bad key".into()))?,
+            key: Key::new(&self.key)
+                .map_err(|_| BlobError::Other("a record holds a bad key".into()))?,
             size,
             etag: self.etag,
             attributes: Attributes { content_type: self.content_type, metadata: self.metadata },

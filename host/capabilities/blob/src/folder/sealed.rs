@@ -35,7 +35,8 @@ impl Draft {
     /// Starts a new file in `folder`, readable by its owner only.
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         let path = folder.join(uuid::Uuid::new_v4().simple().to_string());
-        let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        let file =
+            File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         Ok(Self { file, path, hasher: Hasher::default(), placed: false })
     }
 
@@ -104,7 +105,9 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if !self.placed && let Err(error) = fs::remove_file(&self.path) {
+        if !self.placed
+            && let Err(error) = fs::remove_file(&self.path)
+        {
             tracing::warn!(path = %self.path.display(), %error, "a temporary file stays behind");
         }
     }

@@ -43,8 +43,12 @@ pub(super) fn by_code(code: &str, message: Option<&str>, bucket: &str) -> BlobEr
         "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" => BlobError::ChecksumMismatch,
         "EntityTooLarge" => BlobError::TooLarge { limit: PUT_BYTES_MAX },
         "IncompleteBody" => BlobError::Incomplete,
-        "AccessDenied" | "AllAccessDisabled" | "ExpiredToken" | "InvalidAccessKeyId"
-        | "InvalidToken" | "SignatureDoesNotMatch" => BlobError::AccessDenied(said()),
+        "AccessDenied"
+        | "AllAccessDisabled"
+        | "ExpiredToken"
+        | "InvalidAccessKeyId"
+        | "InvalidToken"
+        | "SignatureDoesNotMatch" => BlobError::AccessDenied(said()),
         "EntityTooSmall" | "InvalidArgument" | "InvalidPart" | "InvalidPartOrder"
         | "InvalidRequest" | "KeyTooLongError" | "MetadataTooLarge" => BlobError::Invalid(said()),
         "InternalError" | "OperationAborted" | "RequestTimeout" | "ServiceUnavailable"

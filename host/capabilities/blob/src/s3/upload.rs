@@ -10,8 +10,8 @@ use crate::body;
 use crate::name::{Attributes, Place};
 use crate::signed::encoded_key;
 use crate::store::{
-    BlobError, Body, Condition, Copying, NamedPart, PartPut, Stored, UNSIZED_PART_BYTES_MAX,
-    Upload,
+    BlobError, Body, Condition, Copying, NamedPart, PART_BYTES_MAX, PartPut, Stored,
+    UNSIZED_PART_BYTES_MAX, Upload,
 };
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::primitives::ByteStream;
@@ -51,7 +51,8 @@ impl Remote {
     ) -> Result<Stored, BlobError> {
         let (size, etag, checksums) = match part.size {
             Some(size) if size > UNSIZED_PART_BYTES_MAX => {
-                let (passing, seen) = Passing::new(body::sized(body, Some(size), size), size);
+                let (passing, seen) =
+                    Passing::new(body::sized(body, Some(size), PART_BYTES_MAX), size);
                 let sent = self.send_part(upload, part.number, size, passing.into_stream()).await;
                 let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 // The body's own error is the cause of whatever S3 said.

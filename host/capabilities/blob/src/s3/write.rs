@@ -3,8 +3,8 @@
 
 use super::Remote;
 use super::fault::fault;
-use super::read::{self, SHA256};
 use super::parted::{Parted, SentPart};
+use super::read::{self, SHA256};
 use crate::body;
 use crate::checksum::{Checksums, Crc32c, Hasher, hex};
 use crate::name::Place;

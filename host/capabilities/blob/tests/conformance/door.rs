@@ -85,7 +85,8 @@ async fn refusals_are_problems_with_the_right_status() {
     let forged = fetch("GET", &format!("{url}&x=y"), &[], "").await;
     assert_eq!((forged.status, problem(&forged)), (403, "signed-url-refused"));
     let origin = url.split("/blobs/").next().unwrap();
-    for path in ["/blobs/", "/blobs/media/", "/blobs/media", "/blobs/MEDIA/k?a=b", "/blobs/a/..%2fk"]
+    for path in
+        ["/blobs/", "/blobs/media/", "/blobs/media", "/blobs/MEDIA/k?a=b", "/blobs/a/..%2fk"]
     {
         let answer = fetch("GET", &format!("{origin}{path}"), &[], "").await;
         assert_eq!((answer.status, problem(&answer)), (403, "signed-url-refused"), "{path}");

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use std::time::{Duration, SystemTime};
 
 pub(crate) async fn an_object_comes_back_as_it_was_put(store: Backend) {
-    for length in [0, 1, 65_537, 13 << 20] {
+    for (key, length) in [("a/0", 0), ("a/1", 1), ("a/64k.mp4", 65_537), ("a/13m", 13 << 20)] {
         let bytes = noise(length, 1);
         let with = attributes("video/mp4", &[("camera", "A 7"), ("take", "3")]);
         let put = Put {
@@ -16,10 +16,10 @@ pub(crate) async fn an_object_comes_back_as_it_was_put(store: Backend) {
             condition: None,
         };
         let before = SystemTime::now() - Duration::from_secs(2);
-        let stored = store.put(&at("a/clip.mp4"), put, chunked(&bytes, 100_000)).await.unwrap();
+        let stored = store.put(&at(key), put, chunked(&bytes, 100_000)).await.unwrap();
         assert_eq!((stored.size, stored.checksums), (length as u64, checksums(&bytes)));
-        let object = store.head(&at("a/clip.mp4")).await.unwrap();
-        assert_eq!(object.key.as_str(), "a/clip.mp4");
+        let object = store.head(&at(key)).await.unwrap();
+        assert_eq!(object.key.as_str(), key);
         assert_eq!((object.size, &object.etag), (length as u64, &stored.etag));
         assert_eq!(object.attributes, with);
         assert!(object.modified > before && object.modified <= SystemTime::now());
@@ -28,7 +28,7 @@ pub(crate) async fn an_object_comes_back_as_it_was_put(store: Backend) {
         let forgotten = store.is_s3s_fs() && length > 6 << 20;
         let crc32c = checksums(&bytes).crc32c.filter(|_| !forgotten);
         assert_eq!(object.checksums.crc32c, crc32c);
-        let download = store.get(&at("a/clip.mp4"), Get::default()).await.unwrap();
+        let download = store.get(&at(key), Get::default()).await.unwrap();
         assert_eq!((download.range, &download.object), (0..length as u64, &object));
         assert_eq!(collect(download.body).await.unwrap(), bytes);
     }
@@ -57,8 +57,8 @@ pub(crate) async fn what_was_never_put_is_no_such_key(store: Backend) {
     }
     let folder = store.head(&at("a")).await;
     if store.is_s3s_fs() {
-        // s3s-fs takes its own folders for objects; S3 has no folders.
-        assert!(folder.is_ok());
+        // s3s-fs takes its own folders for objects and fails to read them; S3 has no folders.
+        assert!(matches!(folder, Err(BlobError::Unavailable(_))), "{folder:?}");
     } else {
         assert_eq!(folder, Err(BlobError::NoSuchKey));
     }
@@ -94,7 +94,13 @@ pub(crate) async fn a_condition_decides_whether_a_put_happens(store: Backend) {
         assert_eq!(put(Condition::Matches(first.etag)).await, failed);
         assert_eq!(store.read("k").await.unwrap(), b"by someone else");
         put(Condition::Matches(second.etag)).await.unwrap();
-        assert_eq!(store.read("k").await.unwrap(), bytes);
+        let read = store.read("k").await;
+        if store.is_s3s_fs() && length > 6 << 20 {
+            // s3s-fs leaves the old object's checksum beside one made of parts; S3 does not.
+            assert_eq!(read, Err(BlobError::ChecksumMismatch));
+        } else {
+            assert_eq!(read.unwrap(), bytes);
+        }
         store.delete(&at("k")).await.unwrap();
     }
     assert_eq!(store.leftovers().len(), 0);
@@ -218,8 +224,28 @@ pub(crate) async fn attributes_against_the_rules_are_refused(store: Backend) {
 
 pub(crate) async fn keys_of_every_shape_are_kept_apart(store: Backend) {
     let mut keys = [
-        "A", "a", "a b", "a+b", "a%20b", "a%2fb", "ä", "a\u{308}", "鍵", "🎬", "~!$&'()*,;=:@[]",
-        "x.obj", "x=", "x@/y", "x+", "x\\y", "..x", "x..", ".hidden", "-", "\"<>#?", "x/y/z/1",
+        "A",
+        "a",
+        "a b",
+        "a+b",
+        "a%20b",
+        "a%2fb",
+        "ä",
+        "a\u{308}",
+        "鍵",
+        "🎬",
+        "~!$&'()*,;=:@[]",
+        "x.obj",
+        "x=",
+        "x@/y",
+        "x+",
+        "x\\y",
+        "..x",
+        "x..",
+        ".hidden",
+        "-",
+        "\"<>#?",
+        "x/y/z/1",
     ];
     keys.sort_unstable();
     for key in keys {

@@ -57,8 +57,7 @@ pub(crate) async fn a_signed_url_names_the_file(store: Backend) {
 }
 
 pub(crate) async fn a_signed_url_uploads_what_was_agreed(store: Backend) {
-    let permission =
-        Permission::Upload { content_type: Some("image/png".into()), size: Some(5) };
+    let permission = Permission::Upload { content_type: Some("image/png".into()), size: Some(5) };
     let signed = signed(&store, "k", permission).await;
     assert_eq!(signed.method, "PUT");
     let agreed = ["content-length", "content-type"];
@@ -68,7 +67,7 @@ pub(crate) async fn a_signed_url_uploads_what_was_agreed(store: Backend) {
     for (content_type, body) in [("text/html", "12345"), ("image/png", "1234"), ("image/png", "")] {
         let headers = [("content-type", content_type)];
         let refused = fetch("PUT", &signed.url, &headers, body).await;
-        assert_eq!(refused.status, 403, "{content_type} {body}");
+        assert!(matches!(refused.status, 400 | 403), "{content_type} {body}: {}", refused.status);
     }
     assert_eq!(fetch("GET", &signed.url, &[], "").await.status, 403);
     assert_eq!(store.keys().await, [""; 0]);
@@ -107,25 +106,13 @@ pub(crate) async fn a_changed_url_opens_nothing(store: Backend) {
     let other_key = format!("{}l?{query}", path.strip_suffix('k').unwrap());
     assert_eq!(fetch("GET", &other_key, &[], "").await.status, 403);
     assert_eq!(fetch("PUT", &signed.url, &[], "mine").await.status, 403);
-    let flipped = match signed.url.pop_char() {
-        ('A', rest) => format!("{rest}B"),
-        (_, rest) => format!("{rest}A"),
-    };
+    // Both kinds of URL name it so, and write it in letters that include these digits.
+    let (before, signature) = signed.url.split_once("ignature=").unwrap();
+    let digit = if signature.starts_with('0') { '1' } else { '0' };
+    let flipped = format!("{before}ignature={digit}{}", &signature[1..]);
     assert_eq!(fetch("GET", &flipped, &[], "").await.status, 403);
     assert!(matches!(fetch("GET", path, &[], "").await.status, 400..=403));
     assert_eq!(fetch("GET", &signed.url, &[], "").await.status, 200);
-}
-
-trait PopChar {
-    fn pop_char(&self) -> (char, &str);
-}
-
-impl PopChar for String {
-    /// The last character and what is before it. Both kinds of URL end in their signature.
-    fn pop_char(&self) -> (char, &str) {
-        let (at, last) = self.char_indices().next_back().unwrap();
-        (last, &self[..at])
-    }
 }
 
 pub(crate) async fn an_expired_url_opens_nothing(store: Backend) {

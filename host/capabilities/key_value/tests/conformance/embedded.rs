@@ -172,8 +172,10 @@ async fn the_log_is_shortened_and_the_state_stays() {
     }
     set(&store, "after", "x").await;
     drop(store);
-    let total: u64 =
-        files(folder.path()).iter().map(|f| fs::metadata(folder.path().join(f)).unwrap().len()).sum();
+    let total: u64 = files(folder.path())
+        .iter()
+        .map(|f| fs::metadata(folder.path().join(f)).unwrap().len())
+        .sum();
     assert!(total < 400_000, "{total} bytes in {:?}", files(folder.path()));
     let store = open(folder.path()).unwrap();
     assert_eq!(get(&store, "constant").await.as_deref(), Some("first"));

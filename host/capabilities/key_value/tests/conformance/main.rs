@@ -36,7 +36,8 @@ impl suite::Store for Native {
         self.0.exists(key).await.map_err(|e| e.to_string())
     }
     async fn keys(&self) -> Result<Vec<String>, String> {
-        let batches: Vec<Vec<String>> = self.0.keys().try_collect().await.map_err(|e| e.to_string())?;
+        let batches: Vec<Vec<String>> =
+            self.0.keys().try_collect().await.map_err(|e| e.to_string())?;
         Ok(batches.concat())
     }
 }

@@ -24,8 +24,11 @@ async fn while_the_server_is_away_errors_are_quick_and_afterwards_there_are_none
         let start = Instant::now();
         for _ in 0..20 {
             let error = store.get("key").await.unwrap_err();
-            assert!(matches!(&error, KeyValueError::Unavailable(text)
-                if text.contains("is unavailable")), "{error}");
+            assert!(
+                matches!(&error, KeyValueError::Unavailable(text)
+                if text.contains("is unavailable")),
+                "{error}"
+            );
         }
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
         server.restart().await;

@@ -54,15 +54,24 @@ pub(crate) fn score(score: Score) -> Reply {
     Reply::Bytes(score.value().to_string().into_bytes())
 }
 
-/// `start` and `stop` of a list or ranking, both inclusive, negative from the end, as a half-open
-/// range of positions.
-pub(crate) fn span(start: &[u8], stop: &[u8], len: usize) -> Result<(usize, usize), RedisError> {
-    let len = i64::try_from(len).unwrap_or(i64::MAX);
-    let from_front = |n: i64| if n < 0 { len.saturating_add(n) } else { n };
-    let start = from_front(integer(start)?).clamp(0, len);
-    let stop = from_front(integer(stop)?).clamp(-1, len - 1) + 1;
-    let position = |n: i64| usize::try_from(n).expect("clamped to 0..=len above");
-    Ok((position(start), position(stop.max(start))))
+/// `start` and `stop` of a list or ranking, both inclusive, negative from the end.
+#[derive(Clone, Copy)]
+pub(crate) struct Span(i64, i64);
+
+impl Span {
+    pub(crate) fn read(start: &[u8], stop: &[u8]) -> Result<Self, RedisError> {
+        Ok(Self(integer(start)?, integer(stop)?))
+    }
+
+    /// As a half-open range of the positions of something that has `len`.
+    pub(crate) fn within(self, len: usize) -> (usize, usize) {
+        let len = i64::try_from(len).unwrap_or(i64::MAX);
+        let from_front = |n: i64| if n < 0 { len.saturating_add(n) } else { n };
+        let start = from_front(self.0).clamp(0, len);
+        let stop = from_front(self.1).clamp(-1, len - 1) + 1;
+        let position = |n: i64| usize::try_from(n).expect("clamped to 0..=len above");
+        (position(start), position(stop.max(start)))
+    }
 }
 
 #[cfg(test)]
@@ -90,8 +99,9 @@ mod tests {
             (b"9", b"10", (5, 5)),
         ];
         for (start, stop, expected) in cases {
-            assert_eq!(span(start, stop, 5), Ok(expected), "{start:?} {stop:?}");
+            let span = Span::read(start, stop).unwrap();
+            assert_eq!(span.within(5), expected, "{start:?} {stop:?}");
         }
-        assert_eq!(span(b"0", b"-1", 0), Ok((0, 0)));
+        assert_eq!(Span(0, -1).within(0), (0, 0));
     }
 }

@@ -73,6 +73,7 @@ fn set_deadline(
     command: &str,
 ) -> Outcome {
     let key = &arguments[0];
+    let conditions = Conditions::read(&arguments[2..])?;
     let from = i64::try_from(from).unwrap_or(i64::MAX);
     let end = integer(&arguments[1])?.checked_mul(unit).and_then(|ms| ms.checked_add(from));
     let end = end.ok_or_else(|| {
@@ -80,19 +81,7 @@ fn set_deadline(
     })?;
     let end = u64::try_from(end).unwrap_or(0);
     let Some(entry) = keyspace.entry(key) else { return Ok(flag(false)) };
-    let current = entry.deadline;
-    let allowed = match arguments.get(2) {
-        None => true,
-        Some(word) if is(word, "nx") => current.is_none(),
-        Some(word) if is(word, "xx") => current.is_some(),
-        Some(word) if is(word, "gt") => current.is_some_and(|current| end > current),
-        Some(word) if is(word, "lt") => current.is_none_or(|current| end < current),
-        Some(word) => {
-            let word = String::from_utf8_lossy(word);
-            return Err(RedisError::refused("ERR", format!("Unsupported option {word}")));
-        }
-    };
-    if !allowed {
+    if !conditions.allow(entry.deadline, end) {
         return Ok(flag(false));
     }
     match end > keyspace.now() {
@@ -100,6 +89,52 @@ fn set_deadline(
         false => _ = keyspace.remove(key),
     }
     Ok(flag(true))
+}
+
+/// When `EXPIRE` and its kin may change a deadline.
+#[derive(Default)]
+struct Conditions {
+    only_without: bool,
+    only_with: bool,
+    only_later: bool,
+    only_earlier: bool,
+}
+
+impl Conditions {
+    fn read(words: &[Bytes]) -> Result<Self, RedisError> {
+        let mut this = Self::default();
+        for word in words {
+            match word {
+                w if is(w, "nx") => this.only_without = true,
+                w if is(w, "xx") => this.only_with = true,
+                w if is(w, "gt") => this.only_later = true,
+                w if is(w, "lt") => this.only_earlier = true,
+                word => {
+                    let word = String::from_utf8_lossy(word);
+                    return Err(RedisError::refused("ERR", format!("Unsupported option {word}")));
+                }
+            }
+        }
+        let others = this.only_with || this.only_later || this.only_earlier;
+        if this.only_without && others {
+            let text = "NX and XX, GT or LT options at the same time are not compatible";
+            return Err(RedisError::refused("ERR", text));
+        }
+        if this.only_later && this.only_earlier {
+            let text = "GT and LT options at the same time are not compatible";
+            return Err(RedisError::refused("ERR", text));
+        }
+        Ok(this)
+    }
+
+    /// No deadline counts as the latest of all.
+    fn allow(&self, current: Option<u64>, end: u64) -> bool {
+        let refused = self.only_without && current.is_some()
+            || self.only_with && current.is_none()
+            || self.only_later && current.is_none_or(|current| end <= current)
+            || self.only_earlier && current.is_some_and(|current| end >= current);
+        !refused
+    }
 }
 
 pub(crate) fn scan(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
@@ -126,9 +161,9 @@ pub(crate) fn scan(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
     let (keys, next) = keyspace.page(cursor, page);
     let names = keys.into_iter().filter(|key| {
         wanted.is_none_or(|wanted| pattern::matches(wanted, key))
-            && keyspace.entry(key).is_some_and(|entry| {
-                kind.as_ref().is_none_or(|kind| kind == entry.value.kind())
-            })
+            && keyspace
+                .entry(key)
+                .is_some_and(|entry| kind.as_ref().is_none_or(|kind| kind == entry.value.kind()))
     });
     let names = names.map(|key| Reply::Bytes(key.to_vec())).collect();
     Ok(Reply::List(vec![Reply::Bytes(next.to_string().into_bytes()), Reply::List(names)]))

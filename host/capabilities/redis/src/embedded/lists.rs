@@ -1,6 +1,6 @@
 //! Commands on lists.
 
-use super::arguments::{bytes, count, integer, maybe, span};
+use super::arguments::{Span, bytes, count, integer, maybe};
 use super::keyspace::Keyspace;
 use super::value::{End, Items};
 use crate::RedisError;
@@ -55,16 +55,17 @@ pub(crate) fn llen(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
 }
 
 pub(crate) fn lrange(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
+    let span = Span::read(&arguments[1], &arguments[2])?;
     let items = keyspace.read::<Items>(&arguments[0])?;
-    let length = items.map_or(0, |items| items.all().len());
-    let (from, to) = span(&arguments[1], &arguments[2], length)?;
+    let (from, to) = span.within(items.map_or(0, |items| items.all().len()));
     let range = items.into_iter().flat_map(|items| items.all().range(from..to));
     Ok(Reply::List(range.map(bytes).collect()))
 }
 
 pub(crate) fn ltrim(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
+    let span = Span::read(&arguments[1], &arguments[2])?;
     keyspace.edit(&arguments[0], |items: &mut Items| {
-        let (from, to) = span(&arguments[1], &arguments[2], items.all().len())?;
+        let (from, to) = span.within(items.all().len());
         items.keep(from, to);
         Ok(Reply::ok())
     })

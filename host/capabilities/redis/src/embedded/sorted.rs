@@ -6,7 +6,6 @@ use super::value::{Ranked, Score};
 use crate::RedisError;
 use bytes::Bytes;
 use nexus_redis_link::Reply;
-use std::cmp::Ordering;
 
 type Outcome = Result<Reply, RedisError>;
 
@@ -15,47 +14,69 @@ type Outcome = Result<Reply, RedisError>;
 struct Options {
     only_missing: bool,
     only_present: bool,
-    /// Only if the new score compares so with the old one.
-    only: Option<Ordering>,
+    only_greater: bool,
+    only_less: bool,
     count_changes: bool,
     add_up: bool,
 }
 
 impl Options {
-    /// Reads up to the first argument that is no option; answers how many were.
-    fn read(arguments: &[Bytes]) -> Result<(Self, usize), RedisError> {
+    /// Reads up to the first argument that is no option; answers the arguments after that, which
+    /// are pairs of score and member.
+    fn read(arguments: &[Bytes]) -> Result<(Self, &[Bytes]), RedisError> {
         let mut options = Self::default();
         let mut used = 0;
         for word in arguments {
             match word {
                 w if is(w, "nx") => options.only_missing = true,
                 w if is(w, "xx") => options.only_present = true,
-                w if is(w, "gt") && options.only.is_none() => {
-                    options.only = Some(Ordering::Greater);
-                }
-                w if is(w, "lt") && options.only.is_none() => options.only = Some(Ordering::Less),
+                w if is(w, "gt") => options.only_greater = true,
+                w if is(w, "lt") => options.only_less = true,
                 w if is(w, "ch") => options.count_changes = true,
                 w if is(w, "incr") => options.add_up = true,
                 _ => break,
             }
             used += 1;
         }
-        if options.only_missing && (options.only_present || options.only.is_some()) {
-            let text = "GT, LT, and/or NX options at the same time are not compatible";
-            return Err(RedisError::refused("ERR", text));
+        let pairs = &arguments[used..];
+        if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
+            return Err(syntax());
         }
-        Ok((options, used))
+        match options.contradiction(pairs.len() / 2) {
+            Some(text) => Err(RedisError::refused("ERR", text)),
+            None => Ok((options, pairs)),
+        }
+    }
+
+    fn contradiction(&self, pairs: usize) -> Option<&'static str> {
+        let directions = [self.only_missing, self.only_greater, self.only_less];
+        if self.only_missing && self.only_present {
+            Some("XX and NX options at the same time are not compatible")
+        } else if directions.iter().filter(|on| **on).count() > 1 {
+            Some("GT, LT, and/or NX options at the same time are not compatible")
+        } else if self.add_up && pairs > 1 {
+            Some("INCR option supports a single increment-element pair")
+        } else {
+            None
+        }
     }
 
     /// The member's score afterwards; none when the options forbid the change.
     fn decide(&self, old: Option<Score>, given: Score) -> Result<Option<Score>, RedisError> {
         let new = match old {
-            Some(old) if self.add_up => Score::new(old.value() + given.value())
-                .ok_or_else(|| RedisError::refused("ERR", "resulting score is not a number (NaN)"))?,
+            Some(old) if self.add_up => {
+                Score::new(old.value() + given.value()).ok_or_else(|| {
+                    RedisError::refused("ERR", "resulting score is not a number (NaN)")
+                })?
+            }
             _ => given,
         };
         let allowed = match old {
-            Some(old) => !self.only_missing && self.only.is_none_or(|only| new.cmp(&old) == only),
+            Some(old) => {
+                !(self.only_missing
+                    || self.only_greater && new <= old
+                    || self.only_less && new >= old)
+            }
             None => !self.only_present,
         };
         Ok(allowed.then_some(new))
@@ -63,15 +84,7 @@ impl Options {
 }
 
 pub(crate) fn zadd(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
-    let (options, used) = Options::read(&arguments[1..])?;
-    let pairs = &arguments[1 + used..];
-    if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
-        return Err(syntax());
-    }
-    if options.add_up && pairs.len() > 2 {
-        let text = "INCR option supports a single increment-element pair";
-        return Err(RedisError::refused("ERR", text));
-    }
+    let (options, pairs) = Options::read(&arguments[1..])?;
     let scores = pairs.chunks_exact(2).map(|pair| Ok((float(&pair[0])?, &pair[1])));
     let scores = scores.collect::<Result<Vec<_>, RedisError>>()?;
     keyspace.edit(&arguments[0], |ranked: &mut Ranked| {

@@ -1,6 +1,6 @@
 //! Commands on ranges of sorted sets, by rank or by score. Refuses ranges by text (`BYLEX`).
 
-use super::arguments::{bytes, count, float, integer, is, score, span, syntax};
+use super::arguments::{Span, bytes, count, float, integer, is, score, syntax};
 use super::keyspace::Keyspace;
 use super::value::{Ranked, Score};
 use crate::RedisError;
@@ -96,9 +96,9 @@ pub(crate) fn zrange(keyspace: &mut Keyspace, arguments: &[Bytes]) -> Outcome {
                     BYLEX";
         return Err(RedisError::refused("ERR", text));
     }
+    let span = Span::read(&arguments[1], &arguments[2])?;
     let ranked = keyspace.read::<Ranked>(&arguments[0])?;
-    let length = ranked.map_or(0, |ranked| ranked.all().len());
-    let (from, to) = span(&arguments[1], &arguments[2], length)?;
+    let (from, to) = span.within(ranked.map_or(0, |ranked| ranked.all().len()));
     let all = ranked.into_iter().flat_map(Ranked::all);
     Ok(match options.reversed {
         true => reply(all.rev().skip(from).take(to - from), &options),

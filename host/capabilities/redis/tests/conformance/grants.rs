@@ -38,8 +38,10 @@ async fn an_address_that_is_not_listed_is_refused_with_its_line() {
         assert!(text.contains(line) && text.contains("[component.catalog]"), "{text}");
         assert!(!text.contains("s3cret"), "{text}");
     }
-    let invalid = redis.connect(&own_only, "http://x").await.err().unwrap();
-    assert!(matches!(invalid, RedisError::Address(_)), "{invalid}");
+    for address in ["http://x", "redis://", &format!("redis://{}", "x".repeat(3000))] {
+        let invalid = redis.connect(&own_only, address).await.err().unwrap();
+        assert!(matches!(invalid, RedisError::Address(_)), "{invalid}");
+    }
 }
 
 #[tokio::test]
@@ -52,6 +54,8 @@ async fn every_spelling_of_the_own_store_is_the_own_store() {
         "redis://nexus.internal:6379",
         "redis://nexus.internal/catalog",
         "redis://nexus.internal:6379/catalog/",
+        "redis://NEXUS.Internal.",
+        "redis://user:password@nexus.internal",
     ] {
         let connection = redis.connect(&catalog, address).await.unwrap();
         assert_eq!(connection.get("key".into()).await.unwrap().unwrap(), b"value", "{address}");

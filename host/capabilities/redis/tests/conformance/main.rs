@@ -10,7 +10,9 @@ mod separation;
 mod suite;
 
 use bytes::Bytes;
-use capability_redis::{Backend, Connection, Embedded, OnServer, Redis, RedisError, Reply, Resolve};
+use capability_redis::{
+    Backend, Connection, Embedded, OnServer, Redis, RedisError, Reply, Resolve,
+};
 use nexus_redis_link::server::RedisServer;
 use nexus_runtime::{ComponentManifest, Manifest};
 use std::path::Path;

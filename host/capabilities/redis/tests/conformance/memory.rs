@@ -63,11 +63,32 @@ async fn an_emptied_store_holds_nothing() {
     let store = Seen(Arc::new(Embedded::new(64 << 20)));
     let connection = open(&store).await;
     for line in [
-        "SET a 1", "SET a 22 EX 100", "INCR a", "APPEND a xyz", "SADD b x y z", "SREM b x",
-        "HSET c f v g w", "HSET c f longer", "HINCRBY c n 5", "HDEL c g", "RPUSH d 1 2 3 4",
-        "LPUSH d 0", "LPOP d", "RPOP d 2", "LTRIM d 0 0", "ZADD e 1 x 2 y 3 z", "ZADD e 9 x",
-        "ZINCRBY e 1 y", "ZREMRANGEBYSCORE e 3 3", "SET f x PX 100000", "PERSIST f",
-        "EXPIRE f 5", "GETDEL f", "MSET g 1 h 2", "SET b text", "GETSET g new",
+        "SET a 1",
+        "SET a 22 EX 100",
+        "INCR a",
+        "APPEND a xyz",
+        "SADD b x y z",
+        "SREM b x",
+        "HSET c f v g w",
+        "HSET c f longer",
+        "HINCRBY c n 5",
+        "HDEL c g",
+        "RPUSH d 1 2 3 4",
+        "LPUSH d 0",
+        "LPOP d",
+        "RPOP d 2",
+        "LTRIM d 0 0",
+        "ZADD e 1 x 2 y 3 z",
+        "ZADD e 9 x",
+        "ZINCRBY e 1 y",
+        "ZREMRANGEBYSCORE e 3 3",
+        "SET f x PX 100000",
+        "PERSIST f",
+        "EXPIRE f 5",
+        "GETDEL f",
+        "MSET g 1 h 2",
+        "SET b text",
+        "GETSET g new",
     ] {
         run(&connection, line).await.unwrap();
     }

@@ -101,7 +101,9 @@ async fn key_value(key: &str, request: Request) -> Result<Response<BoxBody>> {
         }
         _ => match store.get(key).await? {
             Some(value) => text(value),
-            None => Ok(Response::builder().status(404).body(box_body(FullBody::new(Bytes::new())))?),
+            None => {
+                Ok(Response::builder().status(404).body(box_body(FullBody::new(Bytes::new())))?)
+            }
         },
     }
 }
@@ -174,9 +176,16 @@ async fn postgres_types(address: &str) -> Result<Response<BoxBody>> {
         "bytea": Vec::<u8>::decode(&row[6]).map_err(said)?,
         "jsonb": Value::decode(&row[7]).map_err(said)?,
         "array": Vec::<Option<String>>::decode(&row[8]).map_err(said)?,
-        "numeric": match &row[9] { DbValue::Decimal(text) => text.clone(), other => format!("{other:?}") },
+        "numeric": decimal(&row[9]),
         "null": matches!(row[10], DbValue::DbNull),
     }))
+}
+
+fn decimal(value: &DbValue) -> String {
+    match value {
+        DbValue::Decimal(text) => text.clone(),
+        other => format!("{other:?}"),
+    }
 }
 
 /// Sums a long result without ever holding it.
