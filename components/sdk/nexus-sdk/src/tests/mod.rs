@@ -6,5 +6,6 @@ mod cluster;
 mod documents;
 mod doors;
 mod lists;
+mod tables;
 
 pub(crate) use cluster::url as cluster_url;
