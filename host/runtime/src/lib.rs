@@ -6,6 +6,7 @@ mod body;
 mod call;
 mod capability;
 mod engine;
+mod exports;
 mod instance;
 mod limits;
 mod logs;
@@ -16,6 +17,7 @@ mod problem;
 mod revision;
 mod runtime;
 mod trigger;
+mod work;
 mod worker;
 
 pub use body::{Request, Response, full};
@@ -35,3 +37,4 @@ pub use runtime::{
     Active, ComponentSnapshot, EngineSnapshot, Runtime, RuntimeBuilder, WeakRuntime,
 };
 pub use trigger::{Shutdown, ShutdownSender, Trigger};
+pub use work::{Delivery, Message, Outcome, Tick};

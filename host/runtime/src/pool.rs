@@ -3,14 +3,15 @@
 use crate::body::{Guarded, Request, Response};
 use crate::call::{Call, CallError};
 use crate::revision::Revision;
-use crate::worker::{self, Job, Running};
+use crate::work::{Delivery, Outcome, Tick};
+use crate::worker::{self, Answer, Job, Running, Work};
 use futures::channel::oneshot;
 use http_body::Body as _;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wasmtime_wasi_http::handler::ExpirationError;
 
 /// Instances of a shared component on one shard: enough that a few stuck ones do not stop it,
@@ -89,35 +90,99 @@ impl Pool {
         });
         let begun = Instant::now();
         let call = Arc::new(call);
-        match (self.attempt(request, &call, begun).await, again) {
+        match (self.answer(request, &call, begun).await, again) {
             (Err(Lost { spared: true, .. }), Some(again)) => {
-                self.attempt(again, &call, begun).await.map_err(|lost| lost.error)
+                self.answer(again, &call, begun).await.map_err(|lost| lost.error)
             }
             (result, _) => result.map_err(|lost| lost.error),
         }
     }
 
-    async fn attempt(
+    async fn answer(
         self: &Arc<Self>,
         request: Request,
         call: &Arc<Call>,
         begun: Instant,
     ) -> Result<Response, Lost> {
         let limits = &self.revision.limits;
-        let patience = limits.first_byte.min(limits.wall);
-        let deadline = tokio::time::Instant::from_std(begun + patience);
+        let time = Time { begun, patience: limits.first_byte.min(limits.wall), wall: limits.wall };
+        let work = |answer| Work::Http(request, answer);
+        let (response, running) = self.attempt(work, call, time).await?;
+        Ok(Guarded::wrap(response, running, limits))
+    }
+
+    /// Hands messages to the component. Never tried twice here: who redelivers counts attempts.
+    pub(crate) async fn deliver(
+        self: &Arc<Self>,
+        delivery: Delivery,
+        call: Call,
+    ) -> Result<Vec<Outcome>, CallError> {
+        let deadline = self.revision.now() + delivery.wall;
+        let subscription = delivery.subscription.to_string();
+        let id = &call.request_id;
+        let mut messages: Vec<_> =
+            delivery.messages.iter().map(|message| message.to_wit(id, deadline)).collect();
+        let single = messages.len() == 1 && !delivery.batch;
+        match messages.pop() {
+            Some(message) if single => {
+                let work = |answer| Work::Message(subscription, message, answer);
+                self.work(work, call, delivery.wall).await
+            }
+            last => {
+                messages.extend(last);
+                let work = |answer| Work::Batch(subscription, messages, answer);
+                self.work(work, call, delivery.wall).await
+            }
+        }
+    }
+
+    /// Runs a schedule of the component.
+    pub(crate) async fn tick(
+        self: &Arc<Self>,
+        tick: Tick,
+        call: Call,
+    ) -> Result<Vec<Outcome>, CallError> {
+        let wall = tick.wall;
+        let tick = tick.to_wit(&call.request_id, self.revision.now());
+        self.work(|answer| Work::Tick(tick, answer), call, wall).await
+    }
+
+    async fn work(
+        self: &Arc<Self>,
+        work: impl FnOnce(Answer<Vec<Outcome>>) -> Work,
+        call: Call,
+        wall: Duration,
+    ) -> Result<Vec<Outcome>, CallError> {
+        self.revision.counters.calls.fetch_add(1, Relaxed);
+        let time = Time { begun: Instant::now(), patience: wall, wall };
+        match self.attempt(work, &Arc::new(call), time).await {
+            Ok((outcomes, _running)) => Ok(outcomes),
+            Err(Lost { error, .. }) => {
+                self.revision.count_failure(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn attempt<R>(
+        self: &Arc<Self>,
+        work: impl FnOnce(Answer<R>) -> Work,
+        call: &Arc<Call>,
+        time: Time,
+    ) -> Result<(R, Arc<Running>), Lost> {
+        let deadline = tokio::time::Instant::from_std(time.begun + time.patience);
         let permit = self.admit(deadline).await?;
-        let running = Arc::new(Running::new(call.clone(), begun + limits.wall, permit));
+        let running = Arc::new(Running::new(call.clone(), time.begun + time.wall, permit));
         let (answer, answered) = oneshot::channel();
-        self.submit(Job { running: running.clone(), request, answer });
+        self.submit(Job { running: running.clone(), work: work(answer) });
         let answered = tokio::time::timeout_at(deadline, answered).await;
         match answered {
-            Ok(Ok(Ok(response))) => Ok(Guarded::wrap(response, running, limits)),
-            Ok(Ok(Err(error))) => Err(self.answered_error(&error, &running)),
+            Ok(Ok(Ok(answer))) => Ok((answer, running)),
+            Ok(Ok(Err(error))) => Err(self.answered_error(&error, &running, time)),
             Ok(Err(oneshot::Canceled)) => Err(self.lost(&running).await),
             Err(_elapsed) => {
                 running.expire();
-                Err(CallError::FirstByteTimeout { limit: limits.first_byte }.into())
+                Err(CallError::FirstByteTimeout { limit: time.patience }.into())
             }
         }
     }
@@ -247,17 +312,16 @@ impl Pool {
         }
         drop(desk);
         for job in stranded {
-            let _caller_gone = job.answer.send(Err(NoInstance(error.clone()).into()));
+            job.work.fail(NoInstance(error.clone()).into());
         }
     }
 
-    fn answered_error(&self, error: &wasmtime::Error, running: &Running) -> Lost {
+    fn answered_error(&self, error: &wasmtime::Error, running: &Running, time: Time) -> Lost {
         if let Some(NoInstance(error)) = error.downcast_ref() {
             return error.clone().into();
         }
         if error.is::<ExpirationError>() || running.is_expired() {
-            let limit = self.revision.limits.first_byte;
-            return CallError::FirstByteTimeout { limit }.into();
+            return CallError::FirstByteTimeout { limit: time.patience }.into();
         }
         if error.is::<wasmtime::Trap>() {
             return CallError::Trapped(format!("{error:#}").into()).into();
@@ -279,6 +343,16 @@ impl Pool {
             None => CallError::InstanceLost.into(),
         }
     }
+}
+
+/// How long a call may take, from its beginning.
+#[derive(Clone, Copy)]
+struct Time {
+    begun: Instant,
+    /// Until the answer begins.
+    patience: Duration,
+    /// Until everything the call set off is done.
+    wall: Duration,
 }
 
 /// A failed attempt.

@@ -3,6 +3,7 @@
 
 use crate::capability::{AnyCapability, Denied};
 use crate::engine::Machine;
+use crate::exports::{Exports, MESSAGES, SCHEDULES};
 use crate::instance::{ClockOffset, Instance};
 use crate::limits::{Limits, MemoryPool, Meter};
 use crate::logs::LogGate;
@@ -13,8 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Engine, Store};
-use wasmtime_wasi_http::handler::ProxyPre;
+use wasmtime::Store;
 use wasmtime_wasi_http::{p2, p3};
 
 /// Why a component is not active.
@@ -30,6 +30,8 @@ pub enum RevisionError {
     Unlinkable(String),
     #[error("exports neither wasi:http/handler@0.3 nor wasi:http/incoming-handler@0.2")]
     NoHttpExport,
+    #[error("has `{key}` in its manifest but does not export {interface}")]
+    NoTriggerExport { key: &'static str, interface: &'static str },
 }
 
 /// A component ready to be called.
@@ -37,8 +39,7 @@ pub struct Revision {
     pub manifest: Arc<ComponentManifest>,
     /// SHA-256 of the component's bytes, hex.
     pub digest: String,
-    engine: Engine,
-    pub(crate) pre: ProxyPre<Instance>,
+    pub(crate) exports: Exports,
     capabilities: Arc<[Arc<dyn AnyCapability>]>,
     pub(crate) runtime: WeakRuntime,
     pub(crate) limits: Arc<Limits>,
@@ -118,17 +119,12 @@ impl Workshop {
             .linker
             .instantiate_pre(&component)
             .map_err(|error| RevisionError::Unlinkable(format!("{error:#}")))?;
-        let pre = match p3::bindings::ServicePre::new(pre.clone()) {
-            Ok(service) => ProxyPre::P3(service),
-            Err(_) => ProxyPre::P2(
-                p2::bindings::ProxyPre::new(pre).map_err(|_| RevisionError::NoHttpExport)?,
-            ),
-        };
+        let exports = Exports::of(&component, pre).ok_or(RevisionError::NoHttpExport)?;
+        answers_its_triggers(manifest, &exports)?;
         Ok(Revision {
             manifest: manifest.clone(),
             digest,
-            engine: self.machine.engine.clone(),
-            pre,
+            exports,
             capabilities: self.capabilities.clone(),
             runtime: runtime.clone(),
             limits: Arc::new(manifest.limits.clone()),
@@ -163,6 +159,20 @@ impl Workshop {
     }
 }
 
+/// A subscription or a schedule that nobody would answer is found here, not when it is due.
+fn answers_its_triggers(
+    manifest: &ComponentManifest,
+    exports: &Exports,
+) -> Result<(), RevisionError> {
+    if !manifest.subscribe.is_empty() && !exports.has_messages() {
+        return Err(RevisionError::NoTriggerExport { key: "subscribe", interface: MESSAGES });
+    }
+    if !manifest.cron.is_empty() && !exports.has_schedules() {
+        return Err(RevisionError::NoTriggerExport { key: "cron", interface: SCHEDULES });
+    }
+    Ok(())
+}
+
 /// `spin:postgres/…-types`-like interfaces hold no functions and need no provider.
 fn is_types_only(import: &str) -> bool {
     import.split('@').next().is_some_and(|name| name.ends_with("types"))
@@ -171,7 +181,7 @@ fn is_types_only(import: &str) -> bool {
 impl Revision {
     /// The guest exports `wasi:http/handler@0.3` and its manifest does not forbid sharing.
     pub(crate) fn is_shared(&self) -> bool {
-        matches!(self.pre, ProxyPre::P3(_)) && self.manifest.isolation == Isolation::Shared
+        self.exports.is_concurrent() && self.manifest.isolation == Isolation::Shared
     }
 
     pub(crate) fn store(&self) -> Store<Instance> {
@@ -184,7 +194,7 @@ impl Revision {
             &self.gate,
             &self.clock,
         );
-        let mut store = Store::new(&self.engine, instance);
+        let mut store = Store::new(self.exports.engine(), instance);
         store.limiter(|instance| &mut instance.meter);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);
@@ -192,6 +202,11 @@ impl Revision {
             table.set_max_capacity(CONCURRENT_ROWS_MAX);
         }
         store
+    }
+
+    /// Now, as the component sees it.
+    pub(crate) fn now(&self) -> std::time::SystemTime {
+        self.clock.now()
     }
 
     pub(crate) fn inflight(&self) -> u32 {

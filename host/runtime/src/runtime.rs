@@ -8,6 +8,7 @@ use crate::instance::ClockOffset;
 use crate::manifest::{ComponentId, HttpRoute, Manifest};
 use crate::pool::Pool;
 use crate::revision::{Revision, RevisionError, Workshop};
+use crate::work::{Delivery, Outcome, Tick};
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use std::cell::Cell;
@@ -107,12 +108,38 @@ impl Runtime {
         if call.depth > DEPTH_MAX {
             return Err(CallError::TooDeep(call.depth));
         }
+        let pool = self.open_pool(component)?;
+        stamp(&mut request, &call);
+        pool.call(request, call).await
+    }
+
+    /// Hands messages to a component's `nexus:triggers/messages`; the outcomes are in the order
+    /// of the messages, but a guest may answer with more or fewer.
+    pub async fn deliver(
+        &self,
+        component: &ComponentId,
+        delivery: Delivery,
+        call: Call,
+    ) -> Result<Vec<Outcome>, CallError> {
+        self.open_pool(component)?.deliver(delivery, call).await
+    }
+
+    /// Runs a schedule by a component's `nexus:triggers/schedules`.
+    pub async fn tick(
+        &self,
+        component: &ComponentId,
+        tick: Tick,
+        call: Call,
+    ) -> Result<Outcome, CallError> {
+        let mut outcomes = self.open_pool(component)?.tick(tick, call).await?;
+        Ok(outcomes.pop().expect("a tick has one outcome"))
+    }
+
+    fn open_pool(&self, component: &ComponentId) -> Result<Arc<Pool>, CallError> {
         if self.0.closing.load(Relaxed) {
             return Err(CallError::ShuttingDown);
         }
-        let pool = self.pool(component)?;
-        stamp(&mut request, &call);
-        pool.call(request, call).await
+        self.pool(component)
     }
 
     fn pool(&self, component: &ComponentId) -> Result<Arc<Pool>, CallError> {

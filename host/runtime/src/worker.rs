@@ -5,10 +5,13 @@
 use crate::body::{Request, Response};
 use crate::call::{Call, CallError};
 use crate::engine::TICK;
+use crate::exports::{Guest, Handle, HandleBatch, Run, wit};
 use crate::instance::Instance;
 use crate::pool::Pool;
 use crate::revision::Revision;
+use crate::work::Outcome;
 use futures::channel::oneshot;
+use futures::future::Either;
 use futures::stream::{FuturesUnordered, Stream as _};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -17,21 +20,43 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
-use wasmtime::component::Accessor;
+use wasmtime::component::{Accessor, GuestTaskId, TypedFuncCallConcurrent};
 use wasmtime::{AsContextMut as _, Store, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi_http::WasiHttpView as _;
-use wasmtime_wasi_http::handler::{Prepared, Proxy};
+use wasmtime_wasi_http::handler::{ExpirationError, Prepared};
 
 /// An instance without calls is kept this long: a cold start costs more than its memory.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
-pub(crate) type Answer = oneshot::Sender<wasmtime::Result<Response>>;
+/// Where an answer is waited for.
+pub(crate) type Answer<R> = oneshot::Sender<wasmtime::Result<R>>;
 
 /// A call on its way to an instance.
 pub(crate) struct Job {
     pub(crate) running: Arc<Running>,
-    pub(crate) request: Request,
-    pub(crate) answer: Answer,
+    pub(crate) work: Work,
+}
+
+/// What is asked of the instance, and where its answer goes.
+pub(crate) enum Work {
+    Http(Request, Answer<Response>),
+    /// One message of a subscription.
+    Message(String, wit::Message, Answer<Vec<Outcome>>),
+    /// Several messages of a subscription.
+    Batch(String, Vec<wit::Message>, Answer<Vec<Outcome>>),
+    Tick(wit::Tick, Answer<Vec<Outcome>>),
+}
+
+impl Work {
+    /// Ends the call before it reached an instance.
+    pub(crate) fn fail(self, error: wasmtime::Error) {
+        let _caller_gone = match self {
+            Work::Http(_, answer) => answer.send(Err(error)).is_err(),
+            Work::Message(_, _, answer) | Work::Batch(_, _, answer) | Work::Tick(_, answer) => {
+                answer.send(Err(error)).is_err()
+            }
+        };
+    }
 }
 
 /// One accepted call, shared by its caller, its instance and its response body.
@@ -220,9 +245,9 @@ pub(crate) async fn run(pool: Arc<Pool>, first: Option<Job>) {
     let bloated = store.data().meter.bloated.clone();
     guard(&mut store, &revision, &watch);
     let cpu = Metered { watch: &watch, revision: &revision };
-    let made = cpu.polled(revision.pre.instantiate_async(&mut store)).await;
-    let proxy = match made {
-        Ok(proxy) => proxy,
+    let made = cpu.polled(revision.exports.instantiate(&mut store)).await;
+    let guest = match made {
+        Ok(guest) => guest,
         Err(error) => {
             let error = classify_instantiation(&error, &store, &revision);
             pool.creation_failed(first, error);
@@ -231,7 +256,7 @@ pub(crate) async fn run(pool: Arc<Pool>, first: Option<Job>) {
     };
     revision.counters.instances.fetch_add(1, Relaxed);
     revision.counters.instances_created.fetch_add(1, Relaxed);
-    let result = serve(&pool, &watch, &mut store, &proxy, first, &cpu, &bloated).await;
+    let result = serve(&pool, &watch, &mut store, &guest, first, &cpu, &bloated).await;
     revision.counters.instances.fetch_sub(1, Relaxed);
     if let Err(error) = result {
         let memory = store.data().meter.refused;
@@ -323,13 +348,13 @@ async fn serve(
     pool: &Arc<Pool>,
     watch: &Arc<Watch>,
     store: &mut Store<Instance>,
-    proxy: &Proxy,
+    guest: &Guest,
     first: Option<Job>,
     cpu: &Metered<'_>,
     bloated: &AtomicBool,
 ) -> wasmtime::Result<()> {
     let inside = store.run_concurrent(async |accessor: &Accessor<Instance>| {
-        take_calls(pool, watch, accessor, proxy, first, bloated).await
+        take_calls(pool, watch, accessor, guest, first, bloated).await
     });
     let mut inside = pin!(inside);
     let first_look = IDLE_MAX.min(pool.revision.limits.wall);
@@ -384,7 +409,7 @@ async fn take_calls(
     pool: &Arc<Pool>,
     watch: &Arc<Watch>,
     accessor: &Accessor<Instance>,
-    proxy: &Proxy,
+    guest: &Guest,
     first: Option<Job>,
     bloated: &AtomicBool,
 ) -> wasmtime::Result<()> {
@@ -395,13 +420,10 @@ async fn take_calls(
     let mut taken = 0;
     let mut live = FuturesUnordered::new();
     let mut seat = pool.seat();
-    let export = match proxy {
-        Proxy::P3(guest) => *guest.wasi_http_handler().func_handle().func(),
-        Proxy::P2(guest) => *guest.wasi_http_incoming_handler().func_handle().func(),
-    };
+    let export = guest.front();
     if let Some(job) = first {
         taken += 1;
-        live.push(begin(accessor, proxy, job, watch));
+        live.push(begin(accessor, guest, job, watch));
     }
     poll_fn(|cx| {
         loop {
@@ -419,7 +441,7 @@ async fn take_calls(
                 if let Some(job) = pool.take(&mut seat, cx) {
                     taken += 1;
                     watch.idle.store(false, Relaxed);
-                    live.push(begin(accessor, proxy, job, watch));
+                    live.push(begin(accessor, guest, job, watch));
                     continue;
                 }
             } else {
@@ -444,11 +466,11 @@ async fn take_calls(
 /// Hands one call to the guest; resolves when the guest has answered or the caller gave up.
 fn begin<'a>(
     accessor: &'a Accessor<Instance>,
-    proxy: &'a Proxy,
+    guest: &'a Guest,
     job: Job,
     watch: &Arc<Watch>,
 ) -> impl Future<Output = wasmtime::Result<()>> + 'a {
-    let Job { running, request, answer } = job;
+    let Job { running, work } = job;
     // Assume the newcomer computes; once everything waits, the outside says so.
     watch.quiet.store(false, Relaxed);
     watch.live.fetch_add(1, Relaxed);
@@ -458,15 +480,10 @@ fn begin<'a>(
         *latest = (*latest).max(running.wall_deadline);
     }
     let _only_once = running.worker.set(watch.clone());
-    let prepared = accessor.with(|mut access| {
-        let store = access.as_context_mut();
-        let prepared = Prepared::new(store, proxy, request, Instance::http, answer)?;
-        let task = match &prepared {
-            Prepared::P2 { call, .. } => call.task(),
-            Prepared::P3 { call, .. } => call.task(),
-        };
+    let begun = accessor.with(|mut access| {
+        let (begun, task) = Begun::new(access.as_context_mut(), guest, work)?;
         access.data_mut().begin(task, running.clone());
-        wasmtime::error::Ok(prepared)
+        wasmtime::error::Ok(begun)
     });
     let watch = watch.clone();
     async move {
@@ -476,10 +493,105 @@ fn begin<'a>(
                 running.expiry.notified().await;
             }
         };
-        prepared?.run(accessor, gave_up).await?;
+        begun?.run(accessor, gave_up).await?;
         departure.regular = true;
         wasmtime::error::Ok(())
     }
+}
+
+/// A guest's function that was called and has not answered.
+enum Begun<'a> {
+    Http(Prepared<'a, Instance>),
+    Message(Handle, Concurrent<(String, wit::Message), (wit::Outcome,)>, Answer<Vec<Outcome>>),
+    Batch(
+        HandleBatch,
+        Concurrent<(String, Vec<wit::Message>), (Vec<wit::Outcome>,)>,
+        Answer<Vec<Outcome>>,
+    ),
+    Tick(Run, Concurrent<(wit::Tick,), (wit::Outcome,)>, Answer<Vec<Outcome>>),
+}
+
+type Concurrent<P, R> = TypedFuncCallConcurrent<Instance, P, R>;
+
+impl<'a> Begun<'a> {
+    fn new(
+        store: StoreContextMut<'_, Instance>,
+        guest: &'a Guest,
+        work: Work,
+    ) -> wasmtime::Result<(Self, GuestTaskId)> {
+        let absent = || wasmtime::format_err!("the component does not export what was called");
+        Ok(match work {
+            Work::Http(request, answer) => {
+                let begun = Prepared::new(store, &guest.http, request, Instance::http, answer)?;
+                let task = match &begun {
+                    Prepared::P2 { call, .. } => call.task(),
+                    Prepared::P3 { call, .. } => call.task(),
+                };
+                (Self::Http(begun), task)
+            }
+            Work::Message(subscription, message, answer) => {
+                let (handle, _) = guest.messages.as_ref().ok_or_else(absent)?;
+                let call = handle.start_call_concurrent(store, (subscription, message))?;
+                let task = call.task();
+                (Self::Message(*handle, call, answer), task)
+            }
+            Work::Batch(subscription, messages, answer) => {
+                let (_, handle) = guest.messages.as_ref().ok_or_else(absent)?;
+                let call = handle.start_call_concurrent(store, (subscription, messages))?;
+                let task = call.task();
+                (Self::Batch(*handle, call, answer), task)
+            }
+            Work::Tick(tick, answer) => {
+                let run = guest.schedules.as_ref().ok_or_else(absent)?;
+                let call = run.start_call_concurrent(store, (tick,))?;
+                let task = call.task();
+                (Self::Tick(*run, call, answer), task)
+            }
+        })
+    }
+
+    /// Waits for the guest's answer, or until its caller gives up; a trap is the instance's end.
+    async fn run(
+        self,
+        accessor: &Accessor<Instance>,
+        gave_up: impl Future<Output = ()>,
+    ) -> wasmtime::Result<()> {
+        match self {
+            Self::Http(prepared) => prepared.run(accessor, gave_up).await.map(drop),
+            Self::Message(handle, call, answer) => {
+                let done = handle.finish_call_concurrent(accessor, call);
+                let done = async { done.await.map(|(outcome,)| vec![outcome.into()]) };
+                settled(done, gave_up, answer).await
+            }
+            Self::Batch(handle, call, answer) => {
+                let done = handle.finish_call_concurrent(accessor, call);
+                let done = async {
+                    let (outcomes,) = done.await?;
+                    wasmtime::error::Ok(outcomes.into_iter().map(Outcome::from).collect())
+                };
+                settled(done, gave_up, answer).await
+            }
+            Self::Tick(run, call, answer) => {
+                let done = run.finish_call_concurrent(accessor, call);
+                let done = async { done.await.map(|(outcome,)| vec![outcome.into()]) };
+                settled(done, gave_up, answer).await
+            }
+        }
+    }
+}
+
+async fn settled(
+    done: impl Future<Output = wasmtime::Result<Vec<Outcome>>>,
+    gave_up: impl Future<Output = ()>,
+    answer: Answer<Vec<Outcome>>,
+) -> wasmtime::Result<()> {
+    let result = match futures::future::select(pin!(done), pin!(gave_up)).await {
+        Either::Left((result, _)) => result,
+        // The guest's task runs on unheard until it ends or its instance does.
+        Either::Right(((), _)) => Err(ExpirationError.into()),
+    };
+    let _caller_gone = answer.send(result);
+    Ok(())
 }
 
 /// Books a call out, whichever way it ends.

@@ -56,8 +56,9 @@ pub(crate) struct Errand {
 pub(crate) enum ErrandKind {
     /// The idempotency key of a request.
     Key { subject: String, key: String, fingerprint: String },
-    /// The event being handled.
-    Event { id: Uuid },
+    /// The event being handled, and for which of the service's subscriptions: two that match one
+    /// event both act on it.
+    Event { id: Uuid, subscription: String },
 }
 
 impl Errand {
@@ -163,7 +164,7 @@ async fn run(
 ) -> std::result::Result<(), Undone> {
     let scope = ctx.scope();
     if let Some(errand) = errand {
-        take_along(session, &scope, errand, ctx.service()).await?;
+        take_along(session, &scope, errand).await?;
     }
     for write in writes {
         let touched = session.execute(write, write.bind(&scope)?).await?;
@@ -178,7 +179,6 @@ async fn take_along(
     session: &Session,
     scope: &Scope<'_>,
     errand: &Errand,
-    service: &str,
 ) -> std::result::Result<(), Undone> {
     match &errand.kind {
         ErrandKind::Key { subject, key, fingerprint } => {
@@ -188,8 +188,9 @@ async fn take_along(
             session.execute(&claim, claim.bind(scope)?).await?;
             Ok(())
         }
-        ErrandKind::Event { id } => {
-            let accept = sql!("select platform.inbox_accept({id}, {service})").across_tenants();
+        ErrandKind::Event { id, subscription } => {
+            let accept =
+                sql!("select platform.inbox_accept({id}, {subscription})").across_tenants();
             let rows = session.query(&accept, accept.bind(scope)?).await?;
             let answer = rows.values.first().map(|row| row::decode::<bool>(&rows.columns, row));
             match answer {

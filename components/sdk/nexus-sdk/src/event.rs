@@ -46,14 +46,22 @@ pub fn emit<E: Event>(event: E) -> Write {
 pub struct Delivery {
     /// The event's id; the inbox remembers it.
     pub id: Uuid,
+    /// The topic or pattern that it was handed out for, as `service!` has it.
+    pub subscription: String,
     /// The topic under which it was told.
     pub topic: String,
+    /// The service that told it.
+    pub source: String,
     /// What it is about.
     pub subject: String,
-    /// Whose it is.
+    /// Whose it is; nil for the platform's own.
     pub tenant: TenantId,
     /// The payload, JSON.
     pub payload: Vec<u8>,
+    /// When it was told.
+    pub published_at: Time,
+    /// 1 at the first delivery.
+    pub attempt: u32,
     /// W3C `traceparent` of the work that told it.
     pub trace: Option<String>,
     /// The id under which this handling is logged.
@@ -94,7 +102,10 @@ impl Delivery {
             service,
             request_id: self.request_id.into(),
             trace: self.trace.map(Into::into),
-            errand: Some(Arc::new(Errand::new(ErrandKind::Event { id: self.id }))),
+            errand: Some(Arc::new(Errand::new(ErrandKind::Event {
+                id: self.id,
+                subscription: self.subscription,
+            }))),
         };
         let ctx = Ctx::new(origin, service_principal(service, self.tenant), self.now);
         Ok((ctx, event))
@@ -191,10 +202,14 @@ mod tests {
     fn delivery(topic: &str, payload: &str) -> Delivery {
         Delivery {
             id: Uuid::from_u128(3),
+            subscription: topic.into(),
             topic: topic.into(),
+            source: "catalog".into(),
             subject: String::new(),
             tenant: id(4),
             payload: payload.into(),
+            published_at: crate::time::now(),
+            attempt: 1,
             trace: None,
             request_id: "r".into(),
             now: crate::time::now(),

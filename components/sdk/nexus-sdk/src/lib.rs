@@ -43,6 +43,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod time;
+mod triggers;
 
 pub use call::{Peer, Question, Reply, call};
 pub use commit::Writes;
@@ -64,6 +65,10 @@ pub use router::{Door, Endpoint, Methods, Route, Router, delete, get, patch, pos
 pub use service::serve;
 pub use service::{Facts, Service};
 pub use sql::{Bind, Statement, Write};
+#[doc(hidden)]
+pub use triggers::{Outcome, outcome};
+#[cfg(target_arch = "wasm32")]
+pub use triggers::{bindings, concurrently, delivery, tick};
 pub use time::{Date, Time, days, hours, minutes, seconds};
 
 pub use spin_sdk::{key_value, redis, variables};

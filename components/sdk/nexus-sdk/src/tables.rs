@@ -217,26 +217,55 @@ macro_rules! service {
 }
 
 /// What the component gives to the host: the one place that knows about wasm.
-///
-/// `nexus:triggers@0.1.0` (messages and schedules) is exported here when its WIT exists: its
-/// two functions build a `Delivery` or a `Tick` and call `__nexus_event` and `__nexus_cron`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export {
     () => {
         #[cfg(target_arch = "wasm32")]
         mod __nexus_export {
+            use $crate::bindings::exports::nexus::triggers::{messages, schedules};
             use $crate::spin_sdk::wasip3;
 
             struct Component;
 
             wasip3::http::service::export!(Component);
+            $crate::bindings::export_triggers!(Component);
 
             impl wasip3::exports::http::handler::Guest for Component {
                 async fn handle(
                     request: wasip3::http::types::Request,
                 ) -> Result<wasip3::http::types::Response, wasip3::http::types::ErrorCode> {
                     $crate::serve(super::service, request).await
+                }
+            }
+
+            impl messages::Guest for Component {
+                async fn handle(
+                    subscription: String,
+                    message: messages::Message,
+                ) -> messages::Outcome {
+                    let delivery = $crate::delivery(&subscription, message);
+                    let id = delivery.request_id.clone();
+                    let result = super::__nexus_event(&subscription, delivery).await;
+                    $crate::outcome(super::FACTS.name, &id, result).into()
+                }
+
+                async fn handle_batch(
+                    subscription: String,
+                    messages: Vec<messages::Message>,
+                ) -> Vec<messages::Outcome> {
+                    let all = messages.into_iter();
+                    let one = |message| Self::handle(subscription.clone(), message);
+                    $crate::concurrently(all.map(one)).await
+                }
+            }
+
+            impl schedules::Guest for Component {
+                async fn run(tick: schedules::Tick) -> schedules::Outcome {
+                    let (name, tick) = $crate::tick(tick);
+                    let id = tick.request_id.clone();
+                    let result = super::__nexus_cron(&name, tick).await;
+                    $crate::outcome(super::FACTS.name, &id, result).into()
                 }
             }
         }

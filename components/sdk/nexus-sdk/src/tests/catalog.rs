@@ -245,10 +245,14 @@ impl Answer {
 pub(super) fn created_elsewhere(event: Uuid, product: ProductId) -> Delivery {
     Delivery {
         id: event,
+        subscription: "commerce.product.created.v1".into(),
         topic: "commerce.product.created.v1".into(),
+        source: "catalog".into(),
         subject: product.to_string(),
         tenant: tenant(1),
         payload: json!({ "id": product }).to_string().into(),
+        published_at: crate::time::now(),
+        attempt: 1,
         trace: None,
         request_id: "r-1".into(),
         now: crate::time::now(),

@@ -76,10 +76,14 @@ mod silent {
 fn delivery(topic: &str) -> Delivery {
     Delivery {
         id: Uuid::from_u128(1),
+        subscription: topic.into(),
         topic: topic.into(),
+        source: "home".into(),
         subject: String::new(),
         tenant: Uuid::from_u128(2).into(),
         payload: json!({ "id": Uuid::from_u128(3) }).to_string().into(),
+        published_at: crate::time::now(),
+        attempt: 1,
         trace: None,
         request_id: "r-1".into(),
         now: crate::time::now(),

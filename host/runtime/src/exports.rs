@@ -1,0 +1,196 @@
+//! What a component gives to the host: HTTP in one of two versions and, where it has them, the
+//! exports of `nexus:triggers`. Looked up once per revision; opened once per instance.
+
+use crate::instance::Instance;
+use crate::work::{Message, Outcome, Tick};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use wasmtime::component::{Component, ComponentExportIndex, Func, InstancePre, TypedFunc};
+use wasmtime::{Engine, Store};
+use wasmtime_wasi_http::handler::Proxy;
+use wasmtime_wasi_http::{p2, p3};
+
+#[allow(unreachable_pub)]
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../../wit/nexus-triggers@0.1.0",
+        world: "nexus:triggers/triggers",
+        exports: { default: async | store },
+    });
+}
+
+pub(crate) use bindings::nexus::triggers::types as wit;
+
+/// The export that takes messages, and the one that runs schedules.
+pub(crate) const MESSAGES: &str = "nexus:triggers/messages@0.1.0";
+pub(crate) const SCHEDULES: &str = "nexus:triggers/schedules@0.1.0";
+
+pub(crate) type Handle = TypedFunc<(String, wit::Message), (wit::Outcome,)>;
+pub(crate) type HandleBatch = TypedFunc<(String, Vec<wit::Message>), (Vec<wit::Outcome>,)>;
+pub(crate) type Run = TypedFunc<(wit::Tick,), (wit::Outcome,)>;
+
+/// The exports of one revision.
+pub(crate) struct Exports {
+    pre: InstancePre<Instance>,
+    http: HttpIndices,
+    messages: Option<(ComponentExportIndex, ComponentExportIndex)>,
+    schedules: Option<ComponentExportIndex>,
+}
+
+enum HttpIndices {
+    P2(p2::bindings::ProxyIndices),
+    P3(p3::bindings::ServiceIndices),
+}
+
+/// The exports of one instance.
+pub(crate) struct Guest {
+    pub(crate) http: Proxy,
+    pub(crate) messages: Option<(Handle, HandleBatch)>,
+    pub(crate) schedules: Option<Run>,
+}
+
+impl Exports {
+    /// None when the component answers no HTTP.
+    pub(crate) fn of(component: &Component, pre: InstancePre<Instance>) -> Option<Self> {
+        let http = match p3::bindings::ServiceIndices::new(&pre) {
+            Ok(indices) => HttpIndices::P3(indices),
+            Err(_) => HttpIndices::P2(p2::bindings::ProxyIndices::new(&pre).ok()?),
+        };
+        let function = |interface: &str, name: &str| {
+            let interface = component.get_export_index(None, interface)?;
+            component.get_export_index(Some(&interface), name)
+        };
+        let messages = function(MESSAGES, "handle").zip(function(MESSAGES, "handle-batch"));
+        Some(Self { pre, http, messages, schedules: function(SCHEDULES, "run") })
+    }
+
+    pub(crate) fn has_messages(&self) -> bool {
+        self.messages.is_some()
+    }
+
+    pub(crate) fn has_schedules(&self) -> bool {
+        self.schedules.is_some()
+    }
+
+    /// The guest answers `wasi:http/handler@0.3`, so calls may share an instance.
+    pub(crate) fn is_concurrent(&self) -> bool {
+        matches!(self.http, HttpIndices::P3(_))
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        self.pre.engine()
+    }
+
+    pub(crate) async fn instantiate(&self, store: &mut Store<Instance>) -> wasmtime::Result<Guest> {
+        let instance = self.pre.instantiate_async(&mut *store).await?;
+        let http = match &self.http {
+            HttpIndices::P2(indices) => Proxy::P2(indices.load(&mut *store, &instance)?),
+            HttpIndices::P3(indices) => Proxy::P3(indices.load(&mut *store, &instance)?),
+        };
+        let messages = match &self.messages {
+            Some((one, batch)) => Some((
+                instance.get_typed_func(&mut *store, one)?,
+                instance.get_typed_func(&mut *store, batch)?,
+            )),
+            None => None,
+        };
+        let schedules = match &self.schedules {
+            Some(run) => Some(instance.get_typed_func(&mut *store, run)?),
+            None => None,
+        };
+        Ok(Guest { http, messages, schedules })
+    }
+}
+
+impl Guest {
+    /// The function by which an instance is asked whether it takes another call.
+    pub(crate) fn front(&self) -> Func {
+        match &self.http {
+            Proxy::P3(guest) => *guest.wasi_http_handler().func_handle().func(),
+            Proxy::P2(guest) => *guest.wasi_http_incoming_handler().func_handle().func(),
+        }
+    }
+}
+
+fn instant(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Message {
+    pub(crate) fn to_wit(&self, request_id: &str, deadline: SystemTime) -> wit::Message {
+        wit::Message {
+            id: self.id.to_string(),
+            topic: self.topic.to_string(),
+            source: self.source.to_string(),
+            subject: self.subject.as_deref().map(str::to_owned),
+            tenant: self.tenant.map(|tenant| tenant.to_string()),
+            payload: self.payload.to_vec(),
+            published_at: instant(self.published_at),
+            attempt: self.attempt,
+            deadline: instant(deadline),
+            group: self.group.as_deref().map(str::to_owned),
+            traceparent: self.trace.as_deref().map(str::to_owned),
+            request_id: request_id.to_owned(),
+        }
+    }
+}
+
+impl Tick {
+    pub(crate) fn to_wit(&self, request_id: &str, now: SystemTime) -> wit::Tick {
+        wit::Tick {
+            id: self.id.to_string(),
+            name: self.name.to_string(),
+            scheduled_at: instant(self.scheduled_at),
+            fired_at: instant(self.fired_at),
+            now: instant(now),
+            attempt: self.attempt,
+            deadline: instant(now + self.wall),
+            traceparent: self.trace.as_deref().map(str::to_owned),
+            request_id: request_id.to_owned(),
+        }
+    }
+}
+
+/// What is kept of a guest's reason: enough for a person, too little to fill a table.
+const REASON_BYTES_MAX: usize = 2048;
+
+fn reason(mut text: String) -> Arc<str> {
+    let mut end = text.len().min(REASON_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    // PostgreSQL's text holds no NUL.
+    text.replace('\0', "\u{fffd}").into()
+}
+
+impl From<wit::Outcome> for Outcome {
+    fn from(outcome: wit::Outcome) -> Self {
+        match outcome {
+            wit::Outcome::Ack => Self::Ack,
+            wit::Outcome::Retry(again) => Self::Retry {
+                after: again.after_ms.map(Duration::from_millis),
+                reason: reason(again.reason),
+            },
+            wit::Outcome::Release(after) => {
+                Self::Release { after: after.map(Duration::from_millis) }
+            }
+            wit::Outcome::Reject(why) => Self::Reject { reason: reason(why) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_cut_between_characters_and_holds_no_nul() {
+        let long = reason("é".repeat(REASON_BYTES_MAX));
+        assert_eq!(long.len(), REASON_BYTES_MAX);
+        assert_eq!(&*reason("a\0b".into()), "a\u{fffd}b");
+        let odd = reason(format!("x{}", "é".repeat(REASON_BYTES_MAX)));
+        assert_eq!(odd.len(), REASON_BYTES_MAX - 1);
+    }
+}
