@@ -300,7 +300,7 @@ impl<B: Backend> Door<B> {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         draft.record.status = Some(response.status());
-        response.map(|body| Outgoing::new(body, draft.record))
+        Outgoing::of(response, draft.record)
     }
 
     fn count(&self, refusal: &Refusal) {

@@ -123,14 +123,32 @@ impl Drop for Record {
 /// A response body with its record.
 pub(crate) struct Outgoing {
     inner: WasiBody,
+    /// Bytes after which the response is whole, where body or head tells them: with a length,
+    /// hyper's HTTP/1 drops the body at its last byte and never asks for the end.
+    length: Option<u64>,
     record: Record,
 }
 
 impl Outgoing {
-    pub(crate) fn new(inner: WasiBody, mut record: Record) -> Self {
-        record.whole = inner.is_end_stream();
-        Self { inner, record }
+    /// The response as it leaves; cleaned and shaped before, so that its length is true.
+    pub(crate) fn of(response: Response, record: Record) -> http::Response<Self> {
+        let exact = response.body().size_hint().exact();
+        let length = exact.or_else(|| declared_length(response.headers()));
+        response.map(|inner| {
+            let mut outgoing = Self { inner, length, record };
+            outgoing.record.whole = outgoing.is_whole(outgoing.inner.is_end_stream());
+            outgoing
+        })
     }
+
+    /// A length that is known decides; without one, the end that the body has `ended` with.
+    fn is_whole(&self, ended: bool) -> bool {
+        self.length.map_or(ended, |length| length == self.record.bytes)
+    }
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 impl Body for Outgoing {
@@ -145,13 +163,14 @@ impl Body for Outgoing {
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                self.record.whole = self.inner.is_end_stream();
+                self.record.whole = self.is_whole(self.inner.is_end_stream());
             }
             Poll::Ready(Some(Err(error))) => {
+                self.record.whole = false;
                 let _entered = self.record.span.enter();
                 tracing::warn!(?error, "the response broke off");
             }
-            Poll::Ready(None) => self.record.whole = true,
+            Poll::Ready(None) => self.record.whole = self.is_whole(true),
             Poll::Pending => {}
         }
         polled

@@ -133,6 +133,7 @@ impl Echo {
             ["status", status] => Ok(odd(status)),
             ["trap"] => Err(CallError::Trapped("unreachable".into())),
             ["cut"] => Ok(cut()),
+            ["told", length] => Ok(told(length)),
             [.., "openapi.json"] => Ok(http::Response::new(full(
                 json!({ "paths": { "/api/echo/v1/words": { "get": {} } } }).to_string(),
             ))),
@@ -190,6 +191,14 @@ fn cut() -> Response {
         fails
     }));
     http::Response::new(StreamBody::new(frames).boxed_unsync())
+}
+
+/// Five bytes of which the head tells a length, as guests do: the body itself does not know that
+/// they are all, until it is asked for more.
+fn told(length: &str) -> Response {
+    let five = Ok(http_body::Frame::data(Bytes::from_static(b"whole")));
+    let body = StreamBody::new(futures::stream::iter([five])).boxed_unsync();
+    http::Response::builder().header("content-length", length).body(body).unwrap()
 }
 
 /// Everything the component saw, as JSON.

@@ -65,6 +65,32 @@ async fn a_response_that_breaks_off_is_not_mistaken_for_a_whole_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_response_of_a_told_length_is_whole_at_its_last_byte_and_not_before() {
+    let host = Host::start();
+    let counted = || host.snapshot().components.get("echo").map_or(0, |echo| echo.requests());
+    let broken = || host.snapshot().components["echo"].broken;
+    let five = "/echo/told/5 HTTP/1.1\r\nHost: a\r\n";
+    let mut raw = Raw::open(host.address()).await;
+    raw.say(format!("HEAD {five}\r\n")).await;
+    let (_, headers) = raw.head().await.unwrap();
+    assert_eq!(headers["content-length"], "5");
+    raw.say(format!("GET {five}\r\n")).await;
+    assert_eq!(raw.answer().await.unwrap().text(), "whole");
+    raw.say(format!("GET {five}Connection: close\r\n\r\n")).await;
+    assert_eq!(raw.answer().await.unwrap().text(), "whole");
+    raw.is_closed().await;
+    until("three requests are counted", || counted() == 3).await;
+    assert_eq!(broken(), 0, "each was whole");
+    let mut raw = Raw::open(host.address()).await;
+    raw.say("GET /echo/told/6 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let heard = raw.rest().await;
+    assert!(!heard.ends_with(b"whole!"), "the sixth never comes: {heard:?}");
+    until("the fourth is counted", || counted() == 4).await;
+    assert_eq!(broken(), 1, "a promise that was not kept");
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_response_to_an_unread_body_ends_the_connection_cleanly() {
     let host = Host::start();
     let mut raw = Raw::open(host.address()).await;
