@@ -5,6 +5,7 @@
 use anyhow::Result;
 use capability_blob::Door;
 use http_body_util::BodyExt as _;
+use nexus_admin::{Condition, Conditions};
 use nexus_runtime::{
     Call, CallError, ComponentId, ComponentManifest, HttpRoute, Isolation, Limits, Manifest,
     Request, Response, Runtime,
@@ -36,6 +37,8 @@ struct Inner {
     /// Why nothing is active yet; shown to clients, so without addresses.
     reason: Mutex<Arc<str>>,
     changes: AtomicU64,
+    /// What the host as a whole waits for, before its start is done and after.
+    conditions: Conditions,
     open: OnceLock<(Runtime, Vec<Mount>)>,
 }
 
@@ -85,12 +88,17 @@ impl Mount {
 }
 
 impl Front {
-    pub(crate) fn new(manifest: Arc<Manifest>, shards: NonZeroUsize) -> Self {
+    pub(crate) fn new(
+        manifest: Arc<Manifest>,
+        shards: NonZeroUsize,
+        conditions: Conditions,
+    ) -> Self {
         Self(Arc::new(Inner {
             manifest,
             shards,
             reason: Mutex::new("the host is starting".into()),
             changes: AtomicU64::new(0),
+            conditions,
             open: OnceLock::new(),
         }))
     }
@@ -143,6 +151,13 @@ impl Backend for Front {
             routes: manifest.routes.clone(),
             components: manifest.components.iter().map(|c| waiting(&c.id)).collect(),
         }
+    }
+
+    /// The names alone: the reasons are for operators, they have addresses in them.
+    fn missing(&self) -> Vec<&'static str> {
+        let all = self.0.conditions.all().into_iter();
+        let waiting = all.filter(|(_, condition)| matches!(condition, Condition::Waiting(_)));
+        waiting.map(|(name, _)| name).collect()
     }
 
     async fn call(

@@ -110,7 +110,7 @@ impl Host {
         let database = Arc::new(OnceLock::new());
         let sources = operators_sources(&settings, &public_url, &trigger, &conditions, &database);
         facts.sources(sources);
-        let front = Front::new(settings.manifest.clone(), settings.shards);
+        let front = Front::new(settings.manifest.clone(), settings.shards, conditions.clone());
         let (stop_serving, stop) = Shutdown::channel();
         let serving = tokio::spawn(trigger.serve(front.clone(), stop));
         let (stop_admin, stop) = Shutdown::channel();

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
 
 /// Taken while the template is made, so that only one process makes it.
 const TEMPLATE_LOCK: i64 = 0x6e78_7465_6d70;
@@ -136,7 +137,7 @@ fn fingerprint(folder: &Path) -> String {
     digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A way to the tests' PostgreSQL over TCP; gone when dropped.
+/// A way to the tests' PostgreSQL over TCP; gone when dropped, with every connection over it.
 pub struct Forward(tokio::task::JoinHandle<()>);
 
 impl Drop for Forward {
@@ -155,9 +156,10 @@ pub async fn forward(port: u16, database: &TestDatabase) -> Forward {
     let socket = socket(database).await;
     let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
     Forward(tokio::spawn(async move {
+        let mut open = JoinSet::new();
         while let Ok((mut client, _)) = listener.accept().await {
             let socket = socket.clone();
-            tokio::spawn(async move {
+            open.spawn(async move {
                 if let Ok(mut server) = UnixStream::connect(socket).await {
                     // Either side may end it at any time.
                     let _ended = tokio::io::copy_bidirectional(&mut client, &mut server).await;

@@ -12,6 +12,11 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Changes whenever [`Backend::view`] does; asked once per request, so it must be cheap.
     fn generation(&self) -> u64;
     fn view(&self) -> View;
+    /// What everything here needs and does not have now, by name and never with an address:
+    /// `/ready` shows it to anybody.
+    fn missing(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
     fn call(
         &self,
         component: &ComponentId,

@@ -95,7 +95,7 @@ impl OwnPages {
         }
         match path {
             OwnPath::Live => Ok(json_page(&json!({ "status": "pass" }))),
-            OwnPath::Ready => ready(table),
+            OwnPath::Ready => ready(table, &backend.missing()),
             OwnPath::SpinHealth => Ok(page("text/plain; charset=utf-8", "OK")),
             OwnPath::SpinInfo => {
                 Ok(json_page(&json!({ "name": table.application, "version": table.version })))
@@ -149,13 +149,17 @@ fn cached(mut response: Response, etag: &str, headers: &HeaderMap) -> Response {
     response
 }
 
-fn ready(table: &Table) -> Result<Response, Problem> {
-    if table.inactive.is_empty() {
+fn ready(table: &Table, missing: &[&str]) -> Result<Response, Problem> {
+    if table.inactive.is_empty() && missing.is_empty() {
         let active = table.active.len();
         return Ok(json_page(&json!({ "status": "pass", "components": active })));
     }
-    let names: Vec<&str> = table.inactive.iter().map(ComponentId::as_str).collect();
-    Err(problems::NOT_READY.detail(format!("not active: {}", names.join(", "))).retry_after(5))
+    let inactive: Vec<&str> = table.inactive.iter().map(ComponentId::as_str).collect();
+    let reasons = [("not active", &inactive[..]), ("waiting for", missing)];
+    let reasons = reasons.into_iter().filter(|(_, names)| !names.is_empty());
+    let reasons = reasons.map(|(what, names)| format!("{what}: {}", names.join(", ")));
+    let detail = reasons.collect::<Vec<_>>().join("; ");
+    Err(problems::NOT_READY.detail(detail).retry_after(5))
 }
 
 /// Until the gateway component answers for names: a component of that name, or an honest no.

@@ -56,7 +56,7 @@ pub(crate) const RATE_LIMITED: Problem =
 pub(crate) const BAD_RESPONSE: Problem =
     row("bad-response", S::BAD_GATEWAY, "the component's response is not valid HTTP");
 pub(crate) const NOT_READY: Problem =
-    row("not-ready", S::SERVICE_UNAVAILABLE, "not everything is active");
+    row("not-ready", S::SERVICE_UNAVAILABLE, "not everything is there yet");
 pub(crate) const SERVICE_NOT_RUNNING: Problem =
     row("service-not-running", S::SERVICE_UNAVAILABLE, "no such service runs on this host");
 pub(crate) const VERSION_NOT_SUPPORTED: Problem = row(
