@@ -17,6 +17,7 @@ mod process;
 mod scrape;
 mod span;
 mod trace;
+mod witness;
 mod writer;
 
 pub use exposition::{CONTENT_TYPE, Exposition, Family};
@@ -24,6 +25,7 @@ pub use process::ProcessSample;
 pub use scrape::{Scrape, ScrapeError, Series};
 pub use span::call_span;
 pub use trace::TraceParent;
+pub use witness::Witness;
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -94,10 +96,20 @@ impl Drop for Guard {
 ///
 /// Fails when the filter is not understood, when a thread cannot start, or on a second call.
 pub fn init(settings: &Settings) -> Result<Guard, Error> {
+    start(settings, None)
+}
+
+/// As [`init`], and every warning and error of the process is told to `witness`, too.
+pub fn init_before(witness: Witness, settings: &Settings) -> Result<Guard, Error> {
+    start(settings, Some(witness))
+}
+
+fn start(settings: &Settings, witness: Option<Witness>) -> Result<Guard, Error> {
     let ansi = settings.format == Format::Pretty && std::io::stderr().is_terminal();
     let sink = writer::Sink::start(std::io::stderr())?;
     let spans = settings.otlp.as_ref().map(otlp::Exporter::start).transpose()?;
     let subscriber = subscriber(settings, ansi, sink.clone(), spans.as_ref())?;
+    let subscriber = subscriber.with(witness);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::AlreadyStarted)?;
     trace::sample_roots(settings.otlp.as_ref().map_or(0.0, |otlp| otlp.ratio));
     Ok(Guard { lines: sink, spans })

@@ -16,6 +16,7 @@
 mod answer;
 mod client;
 mod database;
+mod log;
 mod nexus;
 mod raw;
 mod staged;

@@ -2,15 +2,15 @@
 
 use crate::client::Client;
 use crate::database::{TestDatabase, migrations};
+use crate::log::Watch;
 use crate::raw::Raw;
 use crate::staged::repository;
 use nexus::{Database, Host, Objects, Settings};
-use nexus_observability::{Format, Scrape};
+use nexus_observability::Scrape;
 use nexus_runtime::{DEFAULT_TENANT, Manifest, PrincipalKind, Runtime};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::OnceLock;
 use std::time::Duration;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -22,10 +22,14 @@ const READY_MAX: Duration = Duration::from_secs(120);
 const INSTANCES_MAX: u32 = 256;
 
 /// A running host. Stopped when dropped.
+///
+/// A warning or an error in its log that the test does not expect fails the test, at the end.
 pub struct Nexus {
     host: Host,
     tenant: Uuid,
     _home: TempDir,
+    /// The last field: looks when the host has gone.
+    log: Watch,
 }
 
 /// What a host under test is made of; begun with [`Nexus::setup`].
@@ -164,13 +168,20 @@ impl Nexus {
         &self.host
     }
 
+    /// Lines with these words may be logged as warnings or errors, before now or after.
+    pub fn expects_log(&self, words: &str) {
+        self.log.expect(words);
+    }
+
     /// Stops it as SIGTERM would and returns how it ended.
     ///
     /// # Errors
     ///
     /// When serving failed.
     pub async fn stop(self) -> anyhow::Result<()> {
-        self.host.shut_down().await
+        let ended = self.host.shut_down().await;
+        drop(self.log);
+        ended
     }
 }
 
@@ -247,7 +258,7 @@ impl Setup {
     ///
     /// When it cannot listen.
     pub async fn start_unready(self) -> Nexus {
-        log_once();
+        let log = Watch::begin();
         let home = TempDir::with_prefix("nx-").expect("a temporary folder can be made");
         let mut settings =
             Settings::new(home.path().to_owned(), manifest(self.manifest.as_deref()));
@@ -268,7 +279,7 @@ impl Setup {
         }
         let host = Host::start(settings).await;
         let host = host.unwrap_or_else(|error| panic!("the host could not start: {error:#}"));
-        Nexus { host, tenant: DEFAULT_TENANT, _home: home }
+        Nexus { host, tenant: DEFAULT_TENANT, _home: home, log }
     }
 }
 
@@ -308,15 +319,4 @@ fn inline(files: &[&Path]) -> String {
         );
     }
     toml
-}
-
-/// Log lines of all hosts of the process, on stderr; `NEXUS_LOG` says which.
-fn log_once() {
-    static GUARD: OnceLock<Option<nexus_observability::Guard>> = OnceLock::new();
-    GUARD.get_or_init(|| {
-        let filter = std::env::var("NEXUS_LOG").unwrap_or_else(|_| "warn".into());
-        let settings = nexus_observability::Settings { format: Format::Pretty, filter, otlp: None };
-        // A test may have set up logging of its own.
-        nexus_observability::init(&settings).ok()
-    });
 }

@@ -6,6 +6,7 @@ use nexus_harness::prelude::*;
 use nexus_harness::{TestDatabase, forward};
 use nexus_runtime::{DEFAULT_TENANT, PrincipalKind};
 use std::net::TcpListener;
+use std::panic::AssertUnwindSafe;
 
 async fn hello() -> Nexus {
     Nexus::setup().components(&[probe("hello")]).without_database().start().await
@@ -121,6 +122,7 @@ async fn while_postgresql_is_away_calls_are_503_and_work_when_it_comes() {
         .settings(move |settings| settings.database = Database::Url(url))
         .start_unready()
         .await;
+    nexus.expects_log("PostgreSQL is waited for");
     assert!(nexus.host().is_waiting().await, "the host waits for its database");
     let client = nexus.anonymous();
     let problem = client.get("/hello").await.problem(503, "not-active");
@@ -138,6 +140,37 @@ async fn while_postgresql_is_away_calls_are_503_and_work_when_it_comes() {
     assert_eq!(host["postgresql"]["database"], name.as_str());
     let page = nexus.metrics().await;
     assert!(page.value("nexus_postgresql_connections_max", &[]).unwrap() > 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_public_ready_tells_when_postgresql_goes_away_and_when_it_is_back() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let database = TestDatabase::create().await;
+    let way = forward(port, &database).await;
+    let name = database.database().name();
+    let url = format!("postgres://nexus@127.0.0.1:{port}/{name}?sslmode=disable");
+    let nexus = Nexus::setup()
+        .components(&[probe("hello")])
+        .settings(move |settings| settings.database = Database::Url(url))
+        .start()
+        .await;
+    let client = nexus.anonymous();
+    client.get("/ready").await.ok();
+    nexus.expects_log("PostgreSQL is away");
+    drop(way);
+    eventually("the public /ready is 503", seconds(30), async || {
+        client.get("/ready").await.status == 503
+    })
+    .await;
+    let problem = client.get("/ready").await.problem(503, "not-ready");
+    assert_eq!(problem.detail, "waiting for: postgresql", "the class, and no address");
+    client.get("/health").await.ok();
+    client.get("/hello").await.ok();
+    let _way = forward(port, &database).await;
+    eventually("the public /ready is 200", seconds(30), async || {
+        client.get("/ready").await.status == 200
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,12 +196,45 @@ async fn a_component_that_is_refused_makes_the_host_unready_and_says_why() {
         probe("spin").display()
     );
     let mut nexus = Nexus::setup().manifest(toml).without_database().start_unready().await;
+    nexus.expects_log("the component is not active");
     nexus.ready().await;
     nexus.admin().get("/ready").await.status(503);
     let two: Value = nexus.admin().get("/api/v1/components/two").await.ok().json();
     assert_eq!(two["state"], "inactive");
     assert!(!two["reason"].as_str().unwrap().is_empty());
     nexus.anonymous().get("/two").await.problem(503, "not-active");
+}
+
+/// A host that warns with the first request, because nobody defines the rate class.
+async fn warned() -> Nexus {
+    let toml = format!(
+        "spin_manifest_version = 2\n[application]\nname = \"t\"\nversion = \"0\"\n\
+         [[trigger.http]]\nroute = \"/...\"\ncomponent = \"hello\"\n\
+         [component.hello]\nsource = \"{}\"\n[component.hello.tool.nexus]\n\
+         rate = \"nobody-defined-it\"\n",
+        probe("hello").display()
+    );
+    let nexus = Nexus::setup().manifest(toml).without_database().start().await;
+    nexus.anonymous().get("/hello").await.ok();
+    nexus
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warning_that_a_test_does_not_expect_fails_it() {
+    let nexus = warned().await;
+    let fallen = std::panic::catch_unwind(AssertUnwindSafe(|| drop(nexus)));
+    // Where tests share a process, no line can be attributed.
+    let judged = std::env::var("NEXTEST_EXECUTION_MODE").is_ok_and(|it| it == "process-per-test");
+    let words = fallen.err().map(|panic| panic.downcast_ref::<String>().unwrap().clone());
+    assert_eq!(words.is_some(), judged);
+    assert!(words.is_none_or(|words| words.contains("nobody-defined-it")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warning_that_a_test_expects_does_not_fail_it() {
+    let nexus = warned().await;
+    nexus.expects_log("no such rate class");
+    nexus.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
