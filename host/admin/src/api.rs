@@ -97,6 +97,7 @@ fn describe(facts: &Facts, snapshot: &ComponentSnapshot) -> Value {
         "failures": {
             "traps": snapshot.traps,
             "timeouts": snapshot.timeouts,
+            "cpu_kills": snapshot.cpu_kills,
             "refused": snapshot.refused,
             "other": snapshot.failures,
         },

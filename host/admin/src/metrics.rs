@@ -111,12 +111,15 @@ fn components(page: &mut Exposition, all: &[ComponentSnapshot]) {
             family.sample(&[("component", component.component.as_str())], read(component));
         }
     }
-    let help = "Calls without a response of the component's own, by kind.";
+    let help = "Calls without a response of the component's own, by kind: trap (memory-limit \
+                included), timeout (waited too long), cpu (computed longer than cpu_ms), refused \
+                (saturated or no instance free), other.";
     let mut family = page.counter("nexus_component_failures_total", help);
     for component in all {
         for (kind, number) in [
             ("trap", component.traps),
             ("timeout", component.timeouts),
+            ("cpu", component.cpu_kills),
             ("refused", component.refused),
             ("other", component.failures),
         ] {
@@ -142,6 +145,7 @@ mod tests {
             failures: 1,
             traps: 2,
             timeouts: 3,
+            cpu_kills: 8,
             refused: 4,
             inflight: 5,
             queued: 6,
@@ -162,7 +166,9 @@ mod tests {
         assert_eq!(scrape.value("nexus_component_calls_total", &hello), Some(7.0));
         assert_eq!(scrape.value("nexus_component_cpu_seconds_total", &hello), Some(0.5));
         assert_eq!(scrape.value("nexus_component_active", &hello), Some(1.0));
-        for (kind, number) in [("trap", 2.0), ("timeout", 3.0), ("refused", 4.0), ("other", 1.0)] {
+        let kinds =
+            [("trap", 2.0), ("timeout", 3.0), ("cpu", 8.0), ("refused", 4.0), ("other", 1.0)];
+        for (kind, number) in kinds {
             let labels = [("component", "world"), ("kind", kind)];
             assert_eq!(scrape.value("nexus_component_failures_total", &labels), Some(number));
         }

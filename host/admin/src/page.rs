@@ -64,8 +64,8 @@ fn table(components: &[ComponentSnapshot]) -> String {
          <th scope=\"col\" class=\"n\">Memory (MiB)</th></tr></thead><tbody>",
     );
     for component in components {
-        let failures =
-            component.traps + component.timeouts + component.refused + component.failures;
+        let limits = component.timeouts + component.cpu_kills + component.refused;
+        let failures = component.traps + limits + component.failures;
         let state = match &component.inactive_reason {
             None => "active".to_owned(),
             Some(reason) => format!("<span class=\"bad\">inactive</span>: {}", escaped(reason)),

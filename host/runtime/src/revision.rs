@@ -57,6 +57,7 @@ pub(crate) struct Counters {
     pub(crate) failures: AtomicU64,
     pub(crate) traps: AtomicU64,
     pub(crate) timeouts: AtomicU64,
+    pub(crate) cpu_kills: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) queued: AtomicU32,
     pub(crate) instances: AtomicU32,
@@ -219,9 +220,8 @@ impl Revision {
         let counters = &self.counters;
         let kind = match error {
             E::Trapped(_) | E::MemoryExceeded { .. } | E::InstanceLost => &counters.traps,
-            E::FirstByteTimeout { .. } | E::WallTimeout { .. } | E::CpuExceeded { .. } => {
-                &counters.timeouts
-            }
+            E::FirstByteTimeout { .. } | E::WallTimeout { .. } => &counters.timeouts,
+            E::CpuExceeded { .. } => &counters.cpu_kills,
             E::Saturated { .. } | E::NoCapacity => &counters.refused,
             _ => &counters.failures,
         };

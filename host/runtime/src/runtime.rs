@@ -59,7 +59,10 @@ pub struct ComponentSnapshot {
     pub calls: u64,
     pub failures: u64,
     pub traps: u64,
+    /// Calls that waited too long, for their first byte or their end.
     pub timeouts: u64,
+    /// Calls that computed longer than `cpu_ms`.
+    pub cpu_kills: u64,
     pub refused: u64,
     pub inflight: u32,
     pub queued: u32,
@@ -326,6 +329,7 @@ fn of_revision(id: &ComponentId, revision: &Revision) -> ComponentSnapshot {
         failures: c.failures.load(Relaxed),
         traps: c.traps.load(Relaxed),
         timeouts: c.timeouts.load(Relaxed),
+        cpu_kills: c.cpu_kills.load(Relaxed),
         refused: c.refused.load(Relaxed),
         inflight: revision.inflight(),
         queued: c.queued.load(Relaxed),
@@ -346,6 +350,7 @@ fn of_inactive(id: &ComponentId, reason: &Arc<str>) -> ComponentSnapshot {
         failures: 0,
         traps: 0,
         timeouts: 0,
+        cpu_kills: 0,
         refused: 0,
         inflight: 0,
         queued: 0,
