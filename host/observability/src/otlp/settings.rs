@@ -7,6 +7,11 @@ use percent_encoding::percent_decode_str;
 use std::time::Duration;
 use url::Url;
 
+/// What an exporter here can do, for those who asked for something else. TLS and gRPC are the
+/// business of a collector beside the host: its own exporters have both, with their credentials.
+const SPOKEN: &str = "only OTLP as http/protobuf over http://: for https or gRPC, run a collector \
+                      beside the host and name that one";
+
 /// Where spans go, and which.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -67,9 +72,9 @@ fn endpoint(set: &impl Fn(&str) -> Option<String>) -> Result<Option<Url>, Error>
     match Url::parse(&text) {
         Ok(url) if url.scheme() == "http" && url.has_host() => Ok(Some(url)),
         Ok(url) if url.scheme() == "https" => {
-            refuse(variable, "https is not spoken here: name a collector on a trusted network")
+            refuse(variable, format!("https is not spoken here, {SPOKEN}"))
         }
-        _ => refuse(variable, format!("{text} is not an http:// URL")),
+        _ => refuse(variable, format!("{text} is not an http:// URL; {SPOKEN}")),
     }
 }
 
@@ -79,7 +84,7 @@ fn protocol(set: &impl Fn(&str) -> Option<String>) -> Result<(), Error> {
             None => {}
             Some("http/protobuf") => return Ok(()),
             Some(other) => {
-                return refuse(variable, format!("{other} is not spoken, http/protobuf is"));
+                return refuse(variable, format!("{other} is not spoken here, {SPOKEN}"));
             }
         }
     }
