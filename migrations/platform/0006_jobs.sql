@@ -180,7 +180,7 @@ return case
 end;
 
 -- One of the caller's own jobs, or no row.
-create function platform.job_show(id uuid)
+create function platform.job_show(job_id uuid)
 returns table (
   id uuid, kind text, tenant_id uuid, args jsonb, state text, attempt int, fraction real,
   stage text, output jsonb, error text, cancel_requested boolean, created_at timestamptz,
@@ -193,7 +193,7 @@ begin
       j.stage, j.output, j.error, j.cancel_requested_at is not null, j.created_at, j.started_at,
       j.finished_at
     from platform.job j join platform.job_queue q using (queue_id)
-    where j.id = job_show.id and j.service = platform.caller();
+    where j.id = job_show.job_id and j.service = platform.caller();
 end
 $$;
 grant execute on function platform.job_show(uuid) to public;

@@ -9,9 +9,11 @@ pub mod cluster;
 mod database;
 mod endpoint;
 mod error;
+pub mod jobs;
 mod migrations;
 mod pool;
 mod prepared;
+pub mod queue;
 mod roles;
 mod rows;
 mod session;
@@ -19,6 +21,7 @@ mod socket;
 mod statement;
 mod tls;
 mod wire;
+mod work;
 
 pub use database::{Database, Limits, Server};
 pub use endpoint::{Allowed, Endpoint};
@@ -29,5 +32,6 @@ pub use roles::role_of;
 pub use rows::Rows;
 pub use session::{Param, Session};
 pub use statement::Rules;
+pub use work::{Listening, Work};
 
 pub use tokio_postgres;
