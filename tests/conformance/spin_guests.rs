@@ -168,7 +168,7 @@ async fn another_services_schema_is_out_of_reach() {
     let address = client.get("/variables/pg_url").await.ok().text();
     for statement in [
         "select * from core_os.flag",
-        "select * from platform.outbox",
+        "select * from platform.event",
         "reset role",
         "set session authorization postgres",
         "set role postgres",

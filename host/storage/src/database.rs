@@ -8,13 +8,15 @@ use crate::pool::{Pool, PoolLimits, PoolStats, Target};
 use crate::roles::{MARK, RoleKey, role_of};
 use crate::session::Session;
 use crate::statement::Rules;
+use crate::work::Work;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
 
-/// What the host keeps for itself out of the bound: migrations, roles, schedules, the queue.
-const HOST_CONNECTIONS: usize = 4;
+/// What the host keeps for itself out of the bound: migrations, roles, schedules, and the queue's
+/// claims, ends, extensions and upkeep.
+const HOST_CONNECTIONS: usize = 6;
 
 /// A server to work with, and the secret that its services' passwords come from.
 #[derive(Clone)]
@@ -82,6 +84,7 @@ impl Default for Limits {
 pub struct Database {
     shared: Arc<Shared>,
     name: Arc<str>,
+    work: Work,
 }
 
 struct Shared {
@@ -90,6 +93,8 @@ struct Shared {
     services: Pool,
     host: Pool,
     targets: Mutex<HashMap<String, Arc<Target>>>,
+    /// By database.
+    works: Mutex<HashMap<String, Work>>,
 }
 
 impl Database {
@@ -122,11 +127,12 @@ impl Database {
             services: Pool::new(base),
             host: Pool::new(host),
             targets: Mutex::default(),
+            works: Mutex::default(),
             server,
             limits,
         };
-        let name = shared.server.database().into();
-        let database = Self { shared: Arc::new(shared), name };
+        let name = shared.server.database().to_owned();
+        let database = Self::in_shared(Arc::new(shared), &name);
         database.check_version().await?;
         Ok(database)
     }
@@ -147,7 +153,19 @@ impl Database {
     /// Another database of the same server, under the same bound.
     #[must_use]
     pub fn named(&self, name: &str) -> Self {
-        Self { shared: self.shared.clone(), name: name.into() }
+        Self::in_shared(self.shared.clone(), name)
+    }
+
+    fn in_shared(shared: Arc<Shared>, name: &str) -> Self {
+        let mut works = shared.works.lock().expect("nothing panics while it is held");
+        let work = works.entry(name.to_owned()).or_default().clone();
+        drop(works);
+        Self { shared, name: name.into(), work }
+    }
+
+    /// The signal that a transaction of this host has made work for a queue of this database.
+    pub fn work(&self) -> &Work {
+        &self.work
     }
 
     pub fn name(&self) -> &str {
@@ -196,7 +214,8 @@ impl Database {
             return Ok(target.clone());
         }
         let (endpoint, rules) = make()?;
-        let target = Target::new(key, endpoint, rules)?;
+        let work = Some(self.work.clone());
+        let target = Target::with_work(key, endpoint, rules, work)?;
         targets.insert(key.to_owned(), target.clone());
         Ok(target)
     }
@@ -325,6 +344,7 @@ impl Database {
         let ending = format!("@{name}");
         let mut targets = self.shared.targets.lock().expect("nothing panics while it is held");
         targets.retain(|key, _| !key.ends_with(&ending));
+        self.shared.works.lock().expect("nothing panics while it is held").remove(name);
         dropped
     }
 

@@ -17,6 +17,8 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 pub(crate) struct Prepared {
     pub(crate) statement: Statement,
     pub(crate) effect: Effect,
+    /// Running it may make work for a queue.
+    pub(crate) makes_work: bool,
 }
 
 /// Least recently used out.

@@ -8,6 +8,7 @@ use crate::prepared::{Cache, Prepared};
 use crate::rows::{Rows, Source};
 use crate::statement::{Effect, inspect};
 use crate::wire::Wire;
+use crate::work::makes_work;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::ThreadId;
@@ -116,6 +117,8 @@ pub(crate) struct Held {
     loose: AtomicU8,
     lasting: AtomicBool,
     broken: AtomicBool,
+    /// The open transaction may have made work, of which nobody is told before it has committed.
+    made_work: AtomicBool,
 }
 
 impl Held {
@@ -131,6 +134,14 @@ impl Held {
     /// order.
     pub(crate) fn finished(&self) {
         self.set(Loose::Nothing);
+        let physical = self.physical();
+        if self.made_work.load(Ordering::Relaxed) && !physical.wire.in_transaction() {
+            self.made_work.store(false, Ordering::Relaxed);
+            // After a rollback, too: who looks for work and finds none has lost little.
+            if let Some(work) = &physical.target.work {
+                work.poke();
+            }
+        }
     }
 
     /// Notes and sorts a failure.
@@ -178,7 +189,7 @@ impl Held {
         self.set(Loose::Cut);
         let statement = physical.client.prepare(sql).await.map_err(|e| self.failed(e))?;
         self.set(Loose::Tail);
-        let prepared = Prepared { statement, effect };
+        let prepared = Prepared { statement, effect, makes_work: makes_work(sql) };
         physical.statements().put(sql, prepared.clone());
         Ok((prepared, false))
     }
@@ -237,6 +248,7 @@ impl Session {
             loose: AtomicU8::new(Loose::Nothing as u8),
             lasting: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            made_work: AtomicBool::new(false),
         }))
     }
 
@@ -320,6 +332,9 @@ impl Session {
         make_way(&open).await;
         held.set(Loose::Cut);
         held.lasting.store(true, Ordering::Release);
+        if makes_work(sql) {
+            held.made_work.store(true, Ordering::Relaxed);
+        }
         held.physical().client.batch_execute(sql).await.map_err(|e| held.failed(e))?;
         held.finished();
         Ok(())
@@ -334,6 +349,9 @@ impl Session {
         self.0.set(Loose::Cut);
         if prepared.effect == Effect::Lasting {
             self.0.lasting.store(true, Ordering::Release);
+        }
+        if prepared.makes_work {
+            self.0.made_work.store(true, Ordering::Relaxed);
         }
     }
 }

@@ -4,6 +4,7 @@
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::statement::Rules;
+use crate::work::Work;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ pub struct Target {
     pub(super) key: Arc<str>,
     pub(crate) endpoint: Endpoint,
     pub(crate) rules: Rules,
+    /// Who is told when a transaction has made work.
+    pub(crate) work: Option<Work>,
     /// Since when the server does not answer, and why.
     away: Mutex<Option<(Instant, String)>>,
 }
@@ -27,8 +30,17 @@ impl Target {
     ///
     /// [`Error::Address`] when the endpoint's certificates are not usable.
     pub fn new(key: &str, endpoint: Endpoint, rules: Rules) -> Result<Arc<Self>, Error> {
+        Self::with_work(key, endpoint, rules, None)
+    }
+
+    pub(crate) fn with_work(
+        key: &str,
+        endpoint: Endpoint,
+        rules: Rules,
+        work: Option<Work>,
+    ) -> Result<Arc<Self>, Error> {
         let (key, endpoint) = (key.into(), endpoint.ready()?);
-        Ok(Arc::new(Self { key, endpoint, rules, away: Mutex::default() }))
+        Ok(Arc::new(Self { key, endpoint, rules, work, away: Mutex::default() }))
     }
 
     fn away(&self) -> MutexGuard<'_, Option<(Instant, String)>> {

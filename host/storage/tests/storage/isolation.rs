@@ -33,7 +33,7 @@ const ATTACKS: &[(&str, &str)] = &[
     ("select passwd from pg_shadow", "42501"),
     ("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'nexus'", "42501"),
     // the platform
-    ("select * from platform.outbox", "42501"),
+    ("select * from platform.event", "42501"),
     ("insert into platform.service values ('alpha', 'beta')", "42501"),
     ("update platform.idempotency set status = 200", "42501"),
     ("select platform.admit('beta', 'alpha')", "42501"),

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod isolation;
+mod jobs;
 mod migrations;
 mod platform;
 mod pool;

@@ -123,7 +123,7 @@ async fn what_a_migration_may_not_do_is_said() {
             "no foreign key may cross a schema",
         ),
         (
-            &[("alpha/0001_a.sql", "create view v as select * from platform.outbox")][..],
+            &[("alpha/0001_a.sql", "create view v as select * from platform.event")][..],
             "no view may cross a schema",
         ),
         (

@@ -19,9 +19,9 @@ async fn code(session: &Session, sql: &str) -> String {
     }
 }
 
-async fn outbox(fresh: &Fresh) -> Vec<(String, String)> {
+async fn events(fresh: &Fresh) -> Vec<(String, String)> {
     let host = fresh.database.host().await.unwrap();
-    let sql = "select source, topic from platform.outbox order by position";
+    let sql = "select source, topic from platform.event order by position";
     let rows = host.query(sql, &[]).await.unwrap();
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
@@ -33,10 +33,10 @@ async fn an_event_is_published_by_its_login_and_with_its_transaction() {
     session.execute("begin", &[]).await.unwrap();
     session.query(&publish("commerce.product.created.v1", EVENT), &[]).await.unwrap();
     session.execute("rollback", &[]).await.unwrap();
-    assert!(outbox(&fresh).await.is_empty());
+    assert!(events(&fresh).await.is_empty());
     session.query(&publish("commerce.product.created.v1", EVENT), &[]).await.unwrap();
     let expected = ("alpha".to_owned(), "commerce.product.created.v1".to_owned());
-    assert_eq!(outbox(&fresh).await, [expected]);
+    assert_eq!(events(&fresh).await, [expected]);
     assert_eq!(code(&session, &publish("commerce.product.created.v1", EVENT)).await, "23505");
     drop(session);
     fresh.end().await;
@@ -58,7 +58,7 @@ async fn what_is_no_event_is_not_published() {
     assert_eq!(code(&session, &large).await, "54000");
     let host = fresh.database.host().await.unwrap();
     assert_eq!(code(&host, &publish("a.b.c.v1", EVENT)).await, "42501");
-    assert!(outbox(&fresh).await.is_empty());
+    assert!(events(&fresh).await.is_empty());
     drop((session, host));
     fresh.end().await;
 }

@@ -36,7 +36,7 @@ async fn a_row_and_its_event_are_written_together() {
     let asking = post(&member(&["catalog:*"]), "Lamp").header("traceparent", "00-1-2-01");
     let created: Product = asking.answer().await.read();
     let row = cluster.connect("postgres").await;
-    let row = row.query_one("select * from platform.outbox", &[]).await.unwrap();
+    let row = row.query_one("select * from platform.event", &[]).await.unwrap();
     assert_eq!(row.get::<_, &str>("topic"), "commerce.product.created.v1");
     assert_eq!(row.get::<_, &str>("source"), "catalog");
     assert_eq!(row.get::<_, &str>("subject"), created.id.to_string());
@@ -51,7 +51,7 @@ async fn a_violated_constraint_is_the_refusal_named_for_it_and_undoes_everything
     let ada = member(&["catalog:*"]);
     assert_eq!(post(&ada, "Lamp").answer().await.status, 201);
     post(&ada, "Lamp").answer().await.problem(409, "title-taken");
-    assert_eq!(cluster.count("platform.outbox").await, 1);
+    assert_eq!(cluster.count("platform.event").await, 1);
     let ctx = ctx();
     let twice = ctx.commit([insert(&product(&ctx, "Shade")), insert(&product(&ctx, "Shade"))]);
     assert!(twice.await.unwrap_err().to_string().contains("title-taken"));
@@ -192,7 +192,7 @@ async fn a_repeated_request_gets_the_first_answer_and_changes_nothing() {
     let other = Principal { subject: "bob".into(), ..ada.clone() };
     keyed(&other, "Shade", "\"k-1\"").answer().await.read::<Product>();
     assert_eq!(cluster.count("catalog.product").await, 2);
-    assert_eq!(cluster.count("platform.outbox").await, 2);
+    assert_eq!(cluster.count("platform.event").await, 2);
 }
 
 #[tokio::test]
