@@ -5,3 +5,4 @@ mod hostile_clients;
 mod hostile_guests;
 mod older_guests;
 mod spin_guests;
+mod table_bombs;

@@ -34,9 +34,19 @@ variables = {{ pg_url = "{{{{ pg_url }}}}" }}
 allowed_outbound_hosts = ["postgres://nexus.internal"]
 [component.hostile.tool.nexus]
 {LIMITS}
+[[trigger.http]]
+route = "/hoarder/..."
+component = "hoarder"
+[component.hoarder]
+source = "{}"
+allowed_outbound_hosts = ["postgres://nexus.internal"]
+[component.hoarder.tool.nexus]
+memory_mib = 64
+concurrency_max = 1
 [component.neighbour]
 source = "{}"
 "#,
+        hostile.display(),
         hostile.display(),
         hello.display(),
     )
@@ -49,14 +59,17 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Self {
-        let nexus = Nexus::setup().manifest(manifest()).start().await;
-        let client = nexus.anonymous();
-        Self { nexus, client }
+        Self::of(Nexus::setup().manifest(manifest()).start().await)
     }
 
     async fn without_database() -> Self {
-        let setup = Nexus::setup().manifest(manifest()).without_database();
-        let nexus = setup.start().await;
+        Self::of(Nexus::setup().manifest(manifest()).without_database().start().await)
+    }
+
+    fn of(nexus: Nexus) -> Self {
+        // What happens to the hostile one is told, and nothing else may be.
+        nexus.expects_log("instance lost component=\"hostile\"");
+        nexus.expects_log("instance lost component=\"hoarder\"");
         let client = nexus.anonymous();
         Self { nexus, client }
     }
@@ -81,8 +94,12 @@ impl Stage {
     }
 
     fn hostile(&self) -> ComponentSnapshot {
+        self.snapshot("hostile")
+    }
+
+    fn snapshot(&self, component: &str) -> ComponentSnapshot {
         let all = self.nexus.runtime().snapshot();
-        all.into_iter().find(|c| c.component.as_str() == "hostile").unwrap()
+        all.into_iter().find(|c| c.component.as_str() == component).unwrap()
     }
 }
 
@@ -91,7 +108,8 @@ async fn an_endless_loop_ends_at_the_cpu_limit() {
     let stage = Stage::without_database().await;
     stage.try_out("endless-loop").await.problem(504, "cpu-limit");
     stage.recovers().await;
-    assert_eq!(stage.hostile().timeouts, 1);
+    let hostile = stage.hostile();
+    assert_eq!((hostile.cpu_kills, hostile.timeouts), (1, 0), "it did not wait, it computed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,6 +136,40 @@ async fn endless_allocation_ends_at_the_memory_limit_and_gives_it_all_back() {
     stage.recovers().await;
     let used = stage.hostile().memory_bytes;
     assert!(used < 8 << 20, "{used} bytes are still held");
+}
+
+/// Each call has an instance of its own; four times its share is all that they get together.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_instances_of_a_component_share_one_bound_of_memory() {
+    let stage = Stage::without_database().await;
+    let (calls, bound) = (8, 4 * (64 << 20));
+    let hoarder = || stage.snapshot("hoarder");
+    let mut callers = Vec::new();
+    for _ in 0..calls {
+        let mut raw = stage.nexus.connect().await;
+        let head = "POST /hoarder/holds-memory HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n";
+        assert!(raw.send(head).await);
+        callers.push(raw);
+    }
+    let mut most = 0;
+    eventually("some have all there is, and the others are refused", seconds(20), async || {
+        most = hoarder().memory_bytes.max(most);
+        hoarder().traps == 3 && most > 5 * (48 << 20)
+    })
+    .await;
+    assert!(most <= bound, "{most} bytes were held at once, {bound} are allowed");
+    stage.client.get("/neighbour/hello").await.ok();
+    let mut statuses = Vec::new();
+    for raw in &mut callers {
+        // Those who were refused may be gone.
+        let _sent = raw.send("x").await;
+        statuses.push(raw.response().await[9..12].to_owned());
+    }
+    statuses.sort();
+    assert_eq!(statuses, ["200", "200", "200", "200", "200", "500", "500", "500"]);
+    // An instance that grew to more than half of its share is replaced, so its memory comes back.
+    eventually("it is given back", seconds(20), async || hoarder().memory_bytes < 48 << 20).await;
+    stage.client.get("/hoarder/hello").await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,6 +201,7 @@ async fn a_trap_tells_the_client_nothing_but_the_request_id() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trap_in_the_middle_of_a_response_breaks_it_off() {
     let stage = Stage::without_database().await;
+    stage.nexus.expects_log("the response broke off");
     let request = stage.client.request(http::Method::GET, "/hostile/trap-mid-response");
     let broken = request.stream().await.rest().await;
     assert!(broken.is_err(), "a response that was cut short looked whole: {broken:?}");
@@ -160,6 +213,8 @@ async fn one_that_never_answers_is_given_up_at_the_first_byte_limit() {
     let stage = Stage::without_database().await;
     stage.try_out("never-answers").await.problem(504, "first-byte-timeout");
     stage.recovers().await;
+    let hostile = stage.hostile();
+    assert_eq!((hostile.cpu_kills, hostile.timeouts), (0, 1), "it did not compute, it waited");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,6 +243,7 @@ async fn headers_beyond_every_measure_are_not_passed_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_without_end_is_cut_at_its_limit() {
     let stage = Stage::without_database().await;
+    stage.nexus.expects_log("the response broke off");
     let request = stage.client.request(http::Method::GET, "/hostile/never-ending-body");
     let mut body = request.stream().await.status(200);
     let mut bytes = 0;
@@ -206,6 +262,7 @@ async fn a_body_without_end_is_cut_at_its_limit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_stalls_is_cut_after_the_idle_time() {
     let stage = Stage::without_database().await;
+    stage.nexus.expects_log("the response broke off");
     let request = stage.client.request(http::Method::GET, "/hostile/stalled-body");
     let mut body = request.stream().await.status(200);
     assert_eq!(body.next().await.unwrap().unwrap(), "and then nothing");
@@ -243,6 +300,8 @@ async fn a_request_body_larger_than_its_limit_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_left_open_is_rolled_back() {
     let stage = Stage::set().await;
+    stage.nexus.expects_log("no database connection component=\"hostile\"");
+    stage.nexus.expects_log("a database connection was held too long: closed");
     let address = "postgres://nexus.internal/hostile";
     for path in ["transaction-left-open", "transaction-then-trap"] {
         // Without its table the guest answers 5xx by itself; what counts is what comes after.

@@ -22,6 +22,7 @@ async fn serve(request: Request) -> Result<Response<BoxBody>> {
         "hello" => text("hello"),
         "endless-loop" => endless_loop(),
         "endless-allocation" => endless_allocation(),
+        "holds-memory" => hold_memory(request).await,
         "handle-bomb" => handle_bomb(),
         "stream-bomb" => stream_bomb(),
         "trap" => std::process::abort(),
@@ -58,6 +59,16 @@ fn endless_allocation() -> ! {
     loop {
         hoard.push(black_box(vec![1_u8; 1 << 20]));
     }
+}
+
+/// 48 MiB, held for as long as the client keeps its request's body open.
+async fn hold_memory(request: Request) -> Result<Response<BoxBody>> {
+    let held = black_box(vec![1_u8; 48 << 20]);
+    let mut body = request.into_body();
+    while let Some(frame) = body.frame().await {
+        frame?;
+    }
+    text(held.len().to_string())
 }
 
 /// Resources of the host's, as many as it will give.
