@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Which claim of which message of the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobLease {
     pub(crate) queue: i32,
     pub(crate) position: i64,
