@@ -51,6 +51,8 @@ create table platform.schedule (
   version bigint not null default 1,
   -- The next nominal instant. Null: never again, or not yet computed.
   next_fire_at timestamptz,
+  -- When that one is fired: later by its jitter.
+  due_at timestamptz,
   recompute boolean not null default true,
   -- Why the host cannot compute it.
   refused text,
@@ -64,8 +66,8 @@ create table platform.schedule (
 );
 create unique index schedule_name on platform.schedule (service, tenant_id, name)
   nulls not distinct where removed_at is null;
-create index schedule_next_fire_at on platform.schedule (next_fire_at)
-  where removed_at is null and paused_at is null and next_fire_at is not null;
+create index schedule_due_at on platform.schedule (due_at)
+  where removed_at is null and paused_at is null and not recompute and due_at is not null;
 create index schedule_recompute on platform.schedule (id)
   where removed_at is null and paused_at is null and recompute;
 
@@ -356,25 +358,24 @@ begin
 end
 $$;
 
--- The host's: fires. `runs` are [{id, scheduled_at, trigger, missed, fires}] in order, where
--- `missed` is a reason not to run it. Nothing happens, and no row comes back, when somebody else
--- was faster, or the schedule was changed, paused or removed. Otherwise a row for each run; its
--- state is `duplicate` where its instant was fired before.
+-- The host's: fires the instants in order, each with an id for its run, what triggers it, perhaps a
+-- reason why it was missed, and how many instants it stands for. Nothing happens, and no row comes
+-- back, when somebody else was faster, or the schedule was changed, paused or removed. Otherwise a
+-- row for each; its state is `duplicate` where its instant was fired before.
 create function platform.schedule_fire(
-  schedule_id uuid, version bigint, expected timestamptz, next timestamptz, fired_at timestamptz,
-  runs jsonb
+  schedule_id uuid, version bigint, expected timestamptz, next timestamptz, due timestamptz,
+  fired_at timestamptz, ids uuid[], instants timestamptz[], triggers text[], missed text[],
+  fires bigint[]
 ) returns table (run_id uuid, state text, reason text)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
   schedule platform.schedule;
-  run record;
 begin
   update platform.schedule s
-  set next_fire_at = schedule_fire.next, last_fired_at = schedule_fire.fired_at,
-    last_scheduled_at = greatest(s.last_scheduled_at, (
-      select max(r.scheduled_at)
-      from jsonb_to_recordset(schedule_fire.runs) r (scheduled_at timestamptz)))
+  set next_fire_at = schedule_fire.next, due_at = schedule_fire.due,
+    last_fired_at = schedule_fire.fired_at,
+    last_scheduled_at = greatest(s.last_scheduled_at, (select max(i) from unnest(instants) i))
   where s.id = schedule_fire.schedule_id and s.version = schedule_fire.version
     and s.next_fire_at is not distinct from schedule_fire.expected and not s.recompute
     and s.paused_at is null and s.removed_at is null
@@ -383,28 +384,25 @@ begin
     return;
   end if;
   perform platform.schedule_settle(schedule);
-  for run in
-    select r.* from jsonb_to_recordset(schedule_fire.runs)
-      r (id uuid, scheduled_at timestamptz, trigger text, missed text, fires bigint)
-  loop
-    run_id := run.id;
-    reason := run.missed;
-    if run.missed is null then
-      state := coalesce(platform.schedule_admit(schedule, run.id, run.scheduled_at,
-        schedule_fire.fired_at, run.trigger, schedule.overlap, null), 'duplicate');
-      select r.reason into reason from platform.schedule_run r where r.id = run.id;
+  for at in 1..cardinality(ids) loop
+    run_id := ids[at];
+    reason := missed[at];
+    if reason is null then
+      state := platform.schedule_admit(
+        schedule, run_id, instants[at], fired_at, triggers[at], schedule.overlap, null);
+      select r.reason into reason from platform.schedule_run r where r.id = run_id;
     else
       state := 'missed';
       insert into platform.schedule_run (
         id, schedule_id, scheduled_at, fired_at, trigger, state, reason, fires
       ) values (
-        run.id, schedule.id, run.scheduled_at, schedule_fire.fired_at, run.trigger, 'missed',
-        run.missed, coalesce(run.fires, 1)
+        run_id, schedule.id, instants[at], fired_at, triggers[at], 'missed', reason, fires[at]
       ) on conflict do nothing;
       if not found then
-        state := 'duplicate';
+        state := null;
       end if;
     end if;
+    state := coalesce(state, 'duplicate');
     return next;
   end loop;
 end

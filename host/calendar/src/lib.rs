@@ -206,6 +206,11 @@ impl Calendar {
     }
 }
 
+/// An instant as messages and payloads write it: RFC 3339 in UTC, to the microsecond.
+pub fn rfc3339(instant: SystemTime) -> String {
+    rounded(instant).to_string()
+}
+
 /// The text after a leading word.
 fn word_of<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let head = text.get(..word.len())?;

@@ -16,6 +16,7 @@ mod prepared;
 pub mod queue;
 mod roles;
 mod rows;
+pub mod schedules;
 mod session;
 mod socket;
 mod statement;

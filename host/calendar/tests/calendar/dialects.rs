@@ -14,17 +14,19 @@ fn ours(expression: &str, zone: &str, after: &str, count: usize) -> Vec<String> 
 #[test]
 fn cronexpr_gives_the_same_times_where_no_clock_changes() {
     let mut compared = 0;
+    // It forgets the last day of a December, and gives up after four years without an answer.
+    let until = "2027-12-01T00:00:00Z";
     for expression in expressions::all() {
         let Ok(theirs) = cronexpr::parse_crontab(&format!("{expression} UTC")) else { continue };
-        // It misses the last weekday of a December.
-        if differs(&expression) || expression.ends_with('L') {
+        if differs(&expression) {
             continue;
         }
         let theirs = theirs.iter_after("2027-01-15T10:20:30Z").expect("an instant");
-        let theirs: Vec<String> =
-            // It looks ahead four years, which leaves out 29 February of 2104.
-            theirs.take(12).map(|next| next.expect("next").timestamp().to_string()).collect();
-        assert_eq!(ours(&expression, "UTC", "2027-01-15T10:20:30Z", 12), theirs, "{expression}");
+        let theirs = theirs.map_while(|next| next.ok().map(|at| at.timestamp().to_string()));
+        let theirs: Vec<String> = theirs.take(40).take_while(|at| &**at < until).collect();
+        let mut ours = ours(&expression, "UTC", "2027-01-15T10:20:30Z", 40);
+        ours.retain(|at| &**at < until);
+        assert_eq!(ours, theirs, "{expression}");
         compared += 1;
     }
     assert!(compared >= 150, "only {compared} expressions were understood");
