@@ -46,7 +46,7 @@ create table platform.queue (
   -- Topic or pattern of a subscription.
   topic text check ((topic is not null) = (kind = 'subscription')),
   is_pattern boolean generated always as (topic like '%*%') stored,
-  -- Messages in flight at once, over all hosts; null leaves it to each host.
+  -- Deliveries at once, over all hosts; null leaves it to each host.
   concurrency_max int check (concurrency_max between 1 and 100000),
   -- Messages per call, and how long a host may wait for a batch to fill.
   batch_max int not null default 1 check (batch_max between 1 and 100),
@@ -836,6 +836,21 @@ begin
 end
 $$;
 
+-- The host's: those of the queues that have something ready, so that claims which take turns are
+-- made only there.
+create function platform.queue_waiting(queues int[]) returns setof int
+language plpgsql stable set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+begin
+  return query
+  select w.id from unnest(queues) w (id)
+  where exists (
+      select from platform.queue_ready r where r.queue_id = w.id and r.group_key is null)
+    or exists (
+      select from platform.queue_ready r where r.queue_id = w.id and r.group_key is not null);
+end
+$$;
+
 -- As queue_claim, for one queue whose claims take turns: it has groups, or a bound over all hosts.
 -- Per group the oldest message only, and none while one of the group is leased or waits to be
 -- tried again. The groups are gone through in a circle after `after_group`; the last group looked
@@ -866,7 +881,7 @@ declare
   entry record;
 begin
   -- A statement of its own: what comes next sees all that the one before has done.
-  select q.grouped, q.concurrency_max, q.wall_ms,
+  select q.grouped, q.concurrency_max * q.batch_max as leases_max, q.wall_ms,
     coalesce(queue_claim_in_turn.lease_ms, q.lease_ms) as lease_ms
   into settings
   from platform.queue q
@@ -876,8 +891,8 @@ begin
     return;
   end if;
   free := queue_claim_in_turn.most;
-  if settings.concurrency_max is not null then
-    free := least(free, settings.concurrency_max - (
+  if settings.leases_max is not null then
+    free := least(free, settings.leases_max - (
       select count(*) from platform.queue_lease l where l.queue_id = queue_claim_in_turn.queue));
   end if;
   if free <= 0 then

@@ -64,16 +64,12 @@ impl Queue {
         let session = self.session().await?;
         let lease = request.lease.map(millis);
         let mut leased = Vec::new();
-        let (mut queues, mut mosts) = (Vec::new(), Vec::new());
-        for claim in request.queues.iter().filter(|claim| claim.most > 0) {
-            let most = i32::try_from(claim.most).unwrap_or(i32::MAX);
-            if claim.in_turn {
-                self.claim_in_turn(&session, claim.queue, most, request, &mut leased).await?;
-            } else {
-                queues.push(claim.queue.0);
-                mosts.push(most);
-            }
+        for claim in waiting(&session, &request.queues).await? {
+            self.claim_in_turn(&session, claim, request, &mut leased).await?;
         }
+        let at_once = request.queues.iter().filter(|claim| !claim.in_turn && claim.most > 0);
+        let (queues, mosts): (Vec<_>, Vec<_>) =
+            at_once.map(|claim| (claim.queue.0, limit(claim.most))).unzip();
         if queues.is_empty() {
             return Ok(leased);
         }
@@ -89,14 +85,15 @@ impl Queue {
     async fn claim_in_turn(
         &self,
         session: &Session,
-        queue: QueueId,
-        most: i32,
+        claim: Claim,
         request: &ClaimRequest,
         leased: &mut Vec<Leased>,
     ) -> Result<(), Error> {
+        let queue = claim.queue;
         let after = self.turns().get(&queue).cloned().unwrap_or_default();
         let sql = "select * from platform.queue_claim_in_turn($1, $2, $3, $4, $5)";
         let lease = request.lease.map(millis);
+        let most = limit(claim.most);
         let params: [Param<'_>; 5] = [&queue.0, &most, &&*request.worker, &lease, &after];
         let mut rows = session.rows(sql, &params).await?;
         while let Some(row) = rows.next().await {
@@ -188,7 +185,7 @@ impl Queue {
     /// [`Error::Query`].
     pub async fn expire(&self, rows_max: u32) -> Result<Vec<Expired>, Error> {
         let session = self.session().await?;
-        let rows_max = i32::try_from(rows_max).unwrap_or(i32::MAX);
+        let rows_max = limit(rows_max);
         let rows = session.query("select * from platform.queue_expire($1)", &[&rows_max]).await?;
         let count = |row: &Row, name: &str| {
             row.try_get::<_, i64>(name).map(i64::cast_unsigned).map_err(Error::from)
@@ -217,6 +214,27 @@ impl Queue {
         let rows = session.query(&sql, &[&services]).await?;
         rows.iter().map(registered).collect()
     }
+}
+
+fn limit(most: u32) -> i32 {
+    i32::try_from(most).unwrap_or(i32::MAX)
+}
+
+/// Those of the claims that take turns whose queues have something. One alone is not asked for.
+async fn waiting(session: &Session, claims: &[Claim]) -> Result<Vec<Claim>, Error> {
+    let in_turn = claims.iter().filter(|claim| claim.in_turn && claim.most > 0);
+    let mut in_turn: Vec<Claim> = in_turn.copied().collect();
+    if in_turn.len() < 2 {
+        return Ok(in_turn);
+    }
+    let queues: Vec<i32> = in_turn.iter().map(|claim| claim.queue.0).collect();
+    let rows = session.query("select platform.queue_waiting($1)", &[&queues]).await?;
+    let mut found = std::collections::HashSet::with_capacity(rows.len());
+    for row in rows {
+        found.insert(QueueId(row.try_get(0)?));
+    }
+    in_turn.retain(|claim| found.contains(&claim.queue));
+    Ok(in_turn)
 }
 
 type Columns = (Vec<i32>, Vec<i64>, Vec<i32>);

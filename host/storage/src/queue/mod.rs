@@ -9,6 +9,7 @@
 //! process reaches its limit too. Every claim raises the message's fencing number, and whoever says
 //! something about a message with an older number is told that it is stale.
 
+mod browse;
 mod consume;
 mod enqueue;
 mod message;
@@ -17,6 +18,7 @@ mod pattern;
 mod settings;
 mod upkeep;
 
+pub use browse::{DeadCursor, DeadFilter, DeadIn, Pace};
 pub use consume::{Claim, ClaimRequest, Expired};
 pub use enqueue::EnqueueRequest;
 pub use message::{Ended, Lease, Leased, Message, Outcome, QueueId};

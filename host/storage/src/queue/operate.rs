@@ -298,7 +298,7 @@ impl Queue {
     }
 }
 
-fn read_depth(row: &Row) -> Result<Depth, Error> {
+pub(super) fn read_depth(row: &Row) -> Result<Depth, Error> {
     let count = |name: &str| row.try_get::<_, i64>(name).map(i64::cast_unsigned);
     Ok(Depth {
         queue: QueueId(row.try_get("queue_id")?),
@@ -341,7 +341,7 @@ fn read_peeked(row: &Row, queue: QueueId) -> Result<Peeked, Error> {
     })
 }
 
-fn read_dead(row: &Row, queue: QueueId) -> Result<DeadLetter, Error> {
+pub(super) fn read_dead(row: &Row, queue: QueueId) -> Result<DeadLetter, Error> {
     Ok(DeadLetter {
         queue,
         position: row.try_get("position")?,

@@ -43,7 +43,7 @@ impl Kind {
 /// The bounds of one queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Messages in flight at once, over all hosts; none leaves it to each host.
+    /// Deliveries at once, over all hosts; none leaves it to each host.
     pub concurrency_max: Option<u32>,
     /// Messages per delivery, 1 to 100.
     pub batch_max: u32,

@@ -1,0 +1,210 @@
+//! One delivery: messages out of their queue into a component's call, and what the call's end means
+//! for each of them. Refuses to know leases' upkeep and how ends are written.
+
+use crate::backend::Backend;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::HeaderValue;
+use nexus_runtime::{
+    Call, CallError, ComponentId, DEFAULT_TENANT, Delivery, Message, Outcome, Principal,
+    PrincipalKind, Tick, TraceContext,
+};
+use nexus_storage::queue::{Kind, Leased, Registered};
+use serde::Deserialize;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use uuid::Uuid;
+
+/// A message that this host has claimed.
+pub(crate) struct Claimed {
+    pub(crate) leased: Leased,
+    /// From before the claim, so that no clock but this one counts.
+    pub(crate) since: Instant,
+}
+
+impl Claimed {
+    /// Time that is left for it.
+    fn left(&self) -> Duration {
+        self.leased.wall().saturating_sub(self.since.elapsed())
+    }
+}
+
+/// What became of one delivery.
+pub(crate) struct Answered {
+    /// In the order of the messages.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// The component had no room: fewer at once would fare better.
+    pub(crate) saturated: bool,
+}
+
+/// Whom a delivery goes to.
+pub(crate) struct Addressee<B> {
+    pub(crate) backend: B,
+    pub(crate) component: ComponentId,
+    pub(crate) queue: Arc<Registered>,
+    /// See [`crate::QueueLimits::release_pause`].
+    pub(crate) release_pause: Duration,
+}
+
+impl<B: Backend> Addressee<B> {
+    /// Delivers messages of one queue: one, or a batch.
+    pub(crate) async fn hand_over(&self, claimed: &[Claimed]) -> Answered {
+        match self.call(claimed).await {
+            Ok(outcomes) if outcomes.len() == claimed.len() => {
+                Answered { outcomes, saturated: false }
+            }
+            // A batch tells nothing about its messages when it fails: each is tried by itself,
+            // within the same lease, so that none pays for its neighbour.
+            Ok(_) if claimed.len() > 1 => self.one_by_one(claimed).await,
+            Err(error) if claimed.len() > 1 && is_fault(&error) => {
+                tracing::debug!(component = %self.component, %error, "a batch is tried one by one");
+                self.one_by_one(claimed).await
+            }
+            Ok(outcomes) => {
+                let reason = format!("{} outcomes for {} messages", outcomes.len(), claimed.len());
+                Answered { outcomes: vec![retry(&reason); claimed.len()], saturated: false }
+            }
+            Err(error) => Answered {
+                outcomes: vec![self.outcome_of(&error); claimed.len()],
+                saturated: matches!(error, CallError::Saturated { .. } | CallError::NoCapacity),
+            },
+        }
+    }
+
+    async fn one_by_one(&self, claimed: &[Claimed]) -> Answered {
+        let mut answered = Answered { outcomes: Vec::new(), saturated: false };
+        for one in claimed.chunks(1) {
+            let outcome = match self.call(one).await {
+                Ok(mut outcomes) if outcomes.len() == 1 => outcomes.remove(0),
+                Ok(outcomes) => retry(&format!("{} outcomes for one message", outcomes.len())),
+                Err(error) => {
+                    answered.saturated |=
+                        matches!(error, CallError::Saturated { .. } | CallError::NoCapacity);
+                    self.outcome_of(&error)
+                }
+            };
+            answered.outcomes.push(outcome);
+        }
+        answered
+    }
+
+    async fn call(&self, claimed: &[Claimed]) -> Result<Vec<Outcome>, CallError> {
+        let left = claimed.iter().map(Claimed::left).min().unwrap_or_default();
+        let wall = left.min(self.queue.settings.wall);
+        // Too little of its time is left to be a fair try; the next claim has all of it.
+        if wall < self.queue.settings.wall / 4 {
+            return Ok(vec![Outcome::Release { after: None }; claimed.len()]);
+        }
+        let call = self.call_for(&claimed[0].leased);
+        if self.queue.kind == Kind::Schedule {
+            return match tick(&claimed[0].leased, wall) {
+                Ok(tick) => self.backend.tick(&self.component, tick, call).await.map(|o| vec![o]),
+                Err(error) => Ok(vec![reject(&format!("the tick is not one: {error}"))]),
+            };
+        }
+        let delivery = Delivery {
+            subscription: self.queue.handler.as_str().into(),
+            messages: claimed.iter().map(|claimed| message(&claimed.leased)).collect(),
+            wall,
+            batch: self.queue.settings.batch_max > 1,
+        };
+        self.backend.deliver(&self.component, delivery, call).await
+    }
+
+    /// The component acts for itself, in the tenant of the (first) message.
+    fn call_for(&self, leased: &Leased) -> Call {
+        let principal = Principal {
+            kind: PrincipalKind::Service,
+            ..Principal::anonymous(leased.message.tenant.unwrap_or(DEFAULT_TENANT))
+        };
+        let principal = Principal { subject: self.component.to_string(), ..principal };
+        // The same message at another attempt is another request.
+        let id = format!("{}.{}", leased.message.id, leased.lease.number);
+        let mut call = Call::new(id, Arc::new(principal));
+        let trace = leased.message.trace.as_deref();
+        call.trace = TraceContext {
+            traceparent: trace.and_then(|trace| HeaderValue::from_str(trace).ok()),
+            tracestate: None,
+        };
+        call
+    }
+
+    fn outcome_of(&self, error: &CallError) -> Outcome {
+        if is_fault(error) {
+            return retry(&error.to_string());
+        }
+        let pause = match error {
+            // Nothing is wrong here; another instance is a moment away.
+            CallError::InstanceLost | CallError::ShuttingDown => Duration::ZERO,
+            _ => self.release_pause.mul_f64(rand::random_range(0.5..1.5)),
+        };
+        Outcome::Release { after: Some(pause) }
+    }
+}
+
+/// Whether the message, or the component at its hands, is to blame, rather than this host.
+fn is_fault(error: &CallError) -> bool {
+    match error {
+        CallError::NoSuchComponent(_)
+        | CallError::NotActive { .. }
+        | CallError::Saturated { .. }
+        | CallError::NoCapacity
+        | CallError::InstanceLost
+        | CallError::ShuttingDown => false,
+        CallError::FirstByteTimeout { .. }
+        | CallError::WallTimeout { .. }
+        | CallError::CpuExceeded { .. }
+        | CallError::MemoryExceeded { .. }
+        | CallError::BodyTooLarge { .. }
+        | CallError::Trapped(_)
+        | CallError::Refused(_)
+        | CallError::Instantiation(_)
+        | CallError::TooDeep(_) => true,
+    }
+}
+
+fn retry(reason: &str) -> Outcome {
+    Outcome::Retry { after: None, reason: reason.into() }
+}
+
+fn reject(reason: &str) -> Outcome {
+    Outcome::Reject { reason: reason.into() }
+}
+
+fn message(leased: &Leased) -> Message {
+    let message = &leased.message;
+    Message {
+        id: message.id,
+        topic: message.topic.clone(),
+        source: message.source.clone(),
+        subject: message.subject.clone(),
+        tenant: message.tenant,
+        payload: Bytes::from(message.payload.clone()),
+        published_at: message.published_at,
+        attempt: leased.attempt,
+        group: leased.group.clone(),
+        trace: message.trace.clone(),
+    }
+}
+
+/// What the message of a schedule's run says; see `platform.schedule_start`.
+#[derive(Deserialize)]
+struct Run {
+    schedule: String,
+    scheduled_at: DateTime<Utc>,
+    fired_at: DateTime<Utc>,
+}
+
+fn tick(leased: &Leased, wall: Duration) -> Result<Tick, serde_json::Error> {
+    let run: Run = serde_json::from_str(&leased.message.payload)?;
+    let id: Uuid = leased.message.id;
+    Ok(Tick {
+        id,
+        name: run.schedule.into(),
+        scheduled_at: SystemTime::from(run.scheduled_at),
+        fired_at: SystemTime::from(run.fired_at),
+        attempt: leased.attempt,
+        trace: leased.message.trace.clone(),
+        wall,
+    })
+}
