@@ -87,6 +87,13 @@ impl Ctx {
         commit::commit(self, writes.into_writes()).await
     }
 
+    /// The same work beside its event or key: what it commits stays, whatever becomes of them. For
+    /// what must be kept of an attempt that failed, since the event comes again.
+    pub fn aside(&self) -> Ctx {
+        let origin = Origin { errand: None, ..self.origin.clone() };
+        Ctx::new(origin, self.principal.clone(), self.now)
+    }
+
     /// The id under which this piece of work is logged.
     pub fn request_id(&self) -> &str {
         &self.origin.request_id

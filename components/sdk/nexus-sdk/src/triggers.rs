@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::patience;
 use crate::problem::{Error, Result, log_failure};
 use crate::respond::NoContent;
 
@@ -16,6 +17,8 @@ pub enum Outcome {
     Ack,
     /// An attempt is used up; again after so long, or after the queue's own backoff.
     Retry { after: Option<Duration>, reason: String },
+    /// No attempt is used up; again after so long, or at once.
+    Release { after: Option<Duration> },
     /// No attempt could succeed.
     Reject { reason: String },
 }
@@ -31,6 +34,9 @@ pub fn outcome(service: &str, request_id: &str, result: Result<NoContent>) -> Ou
         Ok(NoContent) => return Outcome::Ack,
         Err(error) => error,
     };
+    if let Some(postponed) = patience::of(&error) {
+        return postponed;
+    }
     let reason = error.to_string();
     match error {
         Error::Refused(refusal) if PASSING.contains(&refusal.status) => {
@@ -127,6 +133,7 @@ mod export {
                 Outcome::Retry { after, reason } => {
                     Self::Retry(wit::Again { after_ms: after.map(millis), reason })
                 }
+                Outcome::Release { after } => Self::Release(after.map(millis)),
                 Outcome::Reject { reason } => Self::Reject(reason),
             }
         }
