@@ -10,27 +10,37 @@
 //! | `/health`, `/ready` | alive; ready or 503 with reasons | none |
 //! | `/api/v1/host` | version, engine, process, stores | the token |
 //! | `/api/v1/components`, `/api/v1/components/{id}` | state, limits, counters | the token |
+//! | `/api/v1/queues…`, `/dead-letters`, `/schedules…`, `/jobs…` | see `operate` | the token |
+//! | `/worker/v1/…` | the job protocol (`media-native/protocol`) | the workers' token |
 
 mod api;
+mod body;
 mod conditions;
 mod metrics;
+mod operate;
 mod page;
 mod problems;
 mod routes;
 mod server;
 mod token;
+mod worker;
 
 pub use conditions::{Condition, Conditions};
 pub use server::Admin;
 pub use token::Token;
+pub use worker::{ObjectUrlError, ObjectUrls, ReadUrl, WriteUrl};
 
 use nexus_observability::Exposition;
 use nexus_runtime::{Manifest, Runtime};
+use nexus_storage::Database;
+use nexus_storage::jobs::Jobs;
+use operate::Stores;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
+use worker::{Counts, JobParts};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -40,6 +50,8 @@ pub enum Error {
     TokenFile { path: PathBuf, source: std::io::Error },
     #[error("the admin token {reason}")]
     WeakToken { reason: &'static str },
+    #[error("operators and workers have the same token (NEXUS_ADMIN_TOKEN, NEXUS_WORKER_TOKEN)")]
+    OneToken,
 }
 
 /// A part of the host that has something to tell operators.
@@ -64,6 +76,9 @@ struct Inner {
     conditions: Conditions,
     running: OnceLock<(Runtime, Arc<Manifest>)>,
     sources: OnceLock<Vec<Box<dyn Source>>>,
+    jobs: OnceLock<JobParts>,
+    stores: OnceLock<Stores>,
+    counts: Counts,
 }
 
 impl Facts {
@@ -77,6 +92,9 @@ impl Facts {
             conditions,
             running: OnceLock::new(),
             sources: OnceLock::new(),
+            jobs: OnceLock::new(),
+            stores: OnceLock::new(),
+            counts: Counts::default(),
         }))
     }
 
@@ -88,6 +106,29 @@ impl Facts {
     /// The other parts that have something to tell. The first call counts.
     pub fn sources(&self, sources: Vec<Box<dyn Source>>) {
         self.0.sources.get_or_init(|| sources);
+    }
+
+    /// Workers get jobs from now on, and objects by these URLs. The first call counts.
+    pub fn workers(&self, jobs: Jobs, urls: Arc<dyn ObjectUrls>) {
+        self.0.jobs.get_or_init(|| JobParts { jobs, urls });
+    }
+
+    /// Queues, schedules and jobs of this database are operated from now on; its migrations have
+    /// run. The first call counts.
+    pub fn stores(&self, database: Database) {
+        self.0.stores.get_or_init(|| Stores::new(database));
+    }
+
+    fn operated(&self) -> Option<&Stores> {
+        self.0.stores.get()
+    }
+
+    fn jobs(&self) -> Option<&JobParts> {
+        self.0.jobs.get()
+    }
+
+    fn counts(&self) -> &Counts {
+        &self.0.counts
     }
 
     fn runtime(&self) -> Option<&Runtime> {

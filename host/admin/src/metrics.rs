@@ -14,6 +14,9 @@ pub(crate) fn render(facts: &Facts) -> String {
         engine(&mut page, &runtime.engine_snapshot(), facts.0.pool_slots_max);
         components(&mut page, &runtime.snapshot());
     }
+    if facts.jobs().is_some() {
+        facts.counts().measure(&mut page);
+    }
     for source in facts.all_sources() {
         source.measure(&mut page);
     }

@@ -1,13 +1,16 @@
 //! Which path is answered by what, and who may ask.
 
-use crate::token::Token;
-use crate::{Facts, api, metrics, page, problems};
+use crate::token::{self, Token};
+use crate::worker::{self, Workers};
+use crate::{Facts, api, metrics, operate, page, problems};
 use http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST,
-    REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http_body::Body;
 use nexus_runtime::{Problem, Response, full};
+use std::error::Error;
 use std::net::IpAddr;
 
 /// What the surface is made of.
@@ -15,14 +18,34 @@ use std::net::IpAddr;
 pub(crate) struct Surface {
     pub(crate) facts: Facts,
     pub(crate) token: Token,
+    /// None where this host has nothing for workers.
+    pub(crate) workers: Option<Workers>,
 }
 
 impl Surface {
-    /// Answers one request from `peer`. Bodies are never read: nothing here takes one.
-    pub(crate) fn answer<B>(&self, request: &Request<B>, peer: IpAddr, id: &str) -> Response {
-        let mut response = self.route(request, peer).unwrap_or_else(|problem| refuse(problem, id));
+    /// Answers one request from `peer`. Only workers' calls and operators' orders have bodies;
+    /// others are never read.
+    pub(crate) async fn answer<B>(&self, request: Request<B>, peer: IpAddr, id: &str) -> Response
+    where
+        B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+    {
+        let for_workers = request.uri().path().starts_with(worker::PREFIX);
+        let answer = match &self.workers {
+            Some(workers) if for_workers => workers.answer(request).await,
+            _ if operate::is_for(request.uri().path()) => self.operate(request).await,
+            _ => self.route(&request, peer),
+        };
+        let mut response = answer.unwrap_or_else(|problem| refuse(problem, id));
         harden(response.headers_mut());
         response
+    }
+
+    async fn operate<B>(&self, request: Request<B>) -> Result<Response, Problem>
+    where
+        B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+    {
+        self.authorise(request.headers())?;
+        operate::answer(&self.facts, request).await
     }
 
     fn route<B>(&self, request: &Request<B>, peer: IpAddr) -> Result<Response, Problem> {
@@ -51,15 +74,7 @@ impl Surface {
     }
 
     fn authorise(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let mut sent = headers.get_all(AUTHORIZATION).iter();
-        let (Some(value), None) = (sent.next(), sent.next()) else {
-            return Err(problems::NO_CREDENTIAL);
-        };
-        let value = value.to_str().unwrap_or_default();
-        let offered = match value.split_once(' ') {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-            _ => return Err(problems::NO_CREDENTIAL),
-        };
+        let offered = token::offered(headers).ok_or(problems::NO_CREDENTIAL)?;
         if self.token.is(offered) { Ok(()) } else { Err(problems::WRONG_CREDENTIAL) }
     }
 }
@@ -84,7 +99,7 @@ fn ready(facts: &Facts) -> Result<Response, Problem> {
     }
 }
 
-fn json(status: StatusCode, value: &serde_json::Value) -> Response {
+pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Response {
     let mut response = typed("application/json", value.to_string());
     *response.status_mut() = status;
     response
@@ -98,6 +113,7 @@ fn typed(content_type: &'static str, body: String) -> Response {
 
 fn refuse(problem: Problem, id: &str) -> Response {
     let status = problem.status;
+    let allow = if problem == problems::POST_ONLY { "POST" } else { "GET, HEAD" };
     let mut response = problem.into_response(id);
     let headers = response.headers_mut();
     if status == StatusCode::UNAUTHORIZED {
@@ -105,7 +121,7 @@ fn refuse(problem: Problem, id: &str) -> Response {
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
     if status == StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        headers.insert(ALLOW, HeaderValue::from_static(allow));
     }
     response
 }
@@ -124,50 +140,82 @@ fn harden(headers: &mut HeaderMap) {
 mod tests {
     use super::*;
     use crate::{Condition, Conditions};
+    use http_body_util::{Empty, Full};
+    use nexus_runtime::{Shutdown, ShutdownSender};
 
     const TOKEN: &str = "0123456789abcdef";
+    const WORKER: &str = "fedcba9876543210";
 
     fn surface() -> (Surface, Conditions) {
         let conditions = Conditions::default();
         let facts = Facts::new("1.2.3", 100, conditions.clone());
-        (Surface { facts, token: Token::given(TOKEN).unwrap() }, conditions)
+        (Surface { facts, token: Token::given(TOKEN).unwrap(), workers: None }, conditions)
     }
 
-    fn get(path: &str, headers: &[(&str, &str)], peer: &str) -> Response {
+    fn with_workers() -> (Surface, ShutdownSender) {
+        let (mut surface, _) = surface();
+        let (sender, shutdown) = Shutdown::channel();
+        let token = Token::given(WORKER).unwrap();
+        surface.workers = Some(Workers::new(surface.facts.clone(), token, shutdown));
+        (surface, sender)
+    }
+
+    async fn get(path: &str, headers: &[(&str, &str)], peer: &str) -> Response {
         let request = headers.iter().fold(Request::get(path), |r, (n, v)| r.header(*n, *v));
+        let request = request.body(Empty::<&[u8]>::new()).unwrap();
         let (surface, _) = surface();
-        surface.answer(&request.body(()).unwrap(), peer.parse().unwrap(), "r-1")
+        surface.answer(request, peer.parse().unwrap(), "r-1").await
     }
 
-    #[test]
-    fn the_api_wants_the_token_even_from_this_machine() {
+    #[tokio::test]
+    async fn the_tokens_of_workers_and_operators_open_nothing_of_each_others() {
+        let (surface, _running) = with_workers();
+        let ask = async |method: &str, path: &str, token: &str| {
+            let request = Request::builder().method(method).uri(path);
+            let request = request.header("authorization", format!("Bearer {token}"));
+            let request = request.body(Full::new(&b"{}"[..])).unwrap();
+            let peer = "127.0.0.1".parse().unwrap();
+            surface.answer(request, peer, "r-1").await.status()
+        };
+        assert_eq!(ask("GET", "/api/v1/host", WORKER).await, 401);
+        assert_eq!(ask("GET", "/api/v1/host", TOKEN).await, 200);
+        assert_eq!(ask("POST", "/worker/v1/claim", TOKEN).await, 401);
+        // Before the database is there.
+        assert_eq!(ask("POST", "/worker/v1/claim", WORKER).await, 503);
+        assert_eq!(ask("GET", "/worker/v1/claim", WORKER).await, 405);
+        assert_eq!(ask("POST", "/worker/v1/jobs", WORKER).await, 404);
+        assert_eq!(ask("POST", "/worker/v1/../../api/v1/host", WORKER).await, 404);
+    }
+
+    #[tokio::test]
+    async fn the_api_wants_the_token_even_from_this_machine() {
         let host = ("host", "localhost:8081");
         for path in ["/api/v1/host", "/api/v1/components", "/api/v1/nowhere", "/nowhere"] {
-            let refused = get(path, &[host], "127.0.0.1");
+            let refused = get(path, &[host], "127.0.0.1").await;
             assert_eq!(refused.status(), 401, "{path}");
             assert!(refused.headers().contains_key(WWW_AUTHENTICATE));
             assert_eq!(refused.headers()[CONTENT_TYPE], "application/problem+json");
         }
         let bearer = format!("Bearer {TOKEN}");
         let given = [host, ("authorization", bearer.as_str())];
-        assert_eq!(get("/api/v1/host", &given, "10.0.0.9").status(), 200);
-        assert_eq!(get("/api/v1/components/nobody", &given, "10.0.0.9").status(), 404);
-        assert_eq!(get("/nowhere", &given, "10.0.0.9").status(), 404);
+        assert_eq!(get("/api/v1/host", &given, "10.0.0.9").await.status(), 200);
+        assert_eq!(get("/api/v1/components/nobody", &given, "10.0.0.9").await.status(), 404);
+        assert_eq!(get("/nowhere", &given, "10.0.0.9").await.status(), 404);
     }
 
-    #[test]
-    fn a_wrong_or_doubled_or_foreign_credential_is_no_credential() {
+    #[tokio::test]
+    async fn a_wrong_or_doubled_or_foreign_credential_is_no_credential() {
         for credential in ["Bearer 0123456789abcdeX", "Bearer", "Basic eDp5", "0123456789abcdef"] {
-            let refused = get("/api/v1/host", &[("authorization", credential)], "127.0.0.1");
+            let refused = get("/api/v1/host", &[("authorization", credential)], "127.0.0.1").await;
             assert_eq!(refused.status(), 401, "{credential}");
         }
         let bearer = format!("Bearer {TOKEN}");
         let twice = [("authorization", bearer.as_str()), ("authorization", "Bearer x")];
-        assert_eq!(get("/api/v1/host", &twice, "127.0.0.1").status(), 401);
+        assert_eq!(get("/api/v1/host", &twice, "127.0.0.1").await.status(), 401);
     }
 
-    #[test]
-    fn metrics_are_open_to_this_machine_under_its_own_name_only() {
+    #[tokio::test]
+    async fn metrics_are_open_to_this_machine_under_its_own_name_only() {
         for (host, peer, status) in [
             ("localhost:8081", "127.0.0.1", 200),
             ("127.0.0.1:8081", "127.0.0.1", 200),
@@ -176,30 +224,30 @@ mod tests {
             ("rebound.example:8081", "127.0.0.1", 401),
             ("localhost:8081", "10.0.0.9", 401),
         ] {
-            let found = get("/metrics", &[("host", host)], peer).status();
+            let found = get("/metrics", &[("host", host)], peer).await.status();
             assert_eq!(found, status, "{host} from {peer}");
         }
     }
 
-    #[test]
-    fn a_host_that_waits_says_for_what_and_lives() {
+    #[tokio::test]
+    async fn a_host_that_waits_says_for_what_and_lives() {
         let (surface, conditions) = surface();
-        let ask = |path| {
-            let request = Request::get(path).body(()).unwrap();
-            surface.answer(&request, "10.0.0.9".parse().unwrap(), "r-1").status()
+        let ask = async |path| {
+            let request = Request::get(path).body(Empty::<&[u8]>::new()).unwrap();
+            surface.answer(request, "10.0.0.9".parse().unwrap(), "r-1").await.status()
         };
         conditions.set("postgresql", Condition::Waiting("connection refused".into()));
-        assert_eq!(ask("/health"), 200);
-        assert_eq!(ask("/ready"), 503);
+        assert_eq!(ask("/health").await, 200);
+        assert_eq!(ask("/ready").await, 503);
         conditions.set("postgresql", Condition::Met("version 15".into()));
-        assert_eq!(ask("/ready"), 200);
+        assert_eq!(ask("/ready").await, 200);
     }
 
-    #[test]
-    fn only_reading_is_allowed() {
+    #[tokio::test]
+    async fn only_reading_is_allowed() {
         let (surface, _) = surface();
-        let request = Request::post("/metrics").body(()).unwrap();
-        let response = surface.answer(&request, "127.0.0.1".parse().unwrap(), "r-1");
+        let request = Request::post("/metrics").body(Empty::<&[u8]>::new()).unwrap();
+        let response = surface.answer(request, "127.0.0.1".parse().unwrap(), "r-1").await;
         assert_eq!(response.status(), 405);
         assert_eq!(response.headers()[ALLOW], "GET, HEAD");
     }

@@ -1,6 +1,7 @@
-//! The listener: HTTP/1.1 for a few operators, with limits that a scanner cannot stretch.
+//! The listener: HTTP/1.1 for operators and workers, with limits that a scanner cannot stretch.
 
 use crate::routes::Surface;
+use crate::worker::Workers;
 use crate::{Error, Facts, Token};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,8 +15,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-/// Operators, probes and one or two scrapers.
-const CONNECTIONS_MAX: usize = 64;
+/// Operators, probes, one or two scrapers, and a few for each worker process.
+const CONNECTIONS_MAX: usize = 1024;
 /// From the first byte of a head to its last; also the longest pause between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -29,6 +30,7 @@ pub struct Admin {
     listener: TcpListener,
     address: SocketAddr,
     surface: Surface,
+    workers: Option<Token>,
 }
 
 impl Admin {
@@ -41,7 +43,21 @@ impl Admin {
         let fail = |source| Error::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
-        Ok(Self { listener, address, surface: Surface { facts, token } })
+        let surface = Surface { facts, token, workers: None };
+        Ok(Self { listener, address, surface, workers: None })
+    }
+
+    /// Serves workers too, who show this token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OneToken`] when it is also the operators': a worker is no operator.
+    pub fn for_workers(mut self, token: Token) -> Result<Self, Error> {
+        if self.surface.token.is(token.reveal()) {
+            return Err(Error::OneToken);
+        }
+        self.workers = Some(token);
+        Ok(self)
     }
 
     pub fn local_addr(&self) -> SocketAddr {
@@ -49,7 +65,10 @@ impl Admin {
     }
 
     /// Answers until `shutdown` fires, then lets running answers finish.
-    pub async fn serve(self, mut shutdown: Shutdown) {
+    pub async fn serve(mut self, mut shutdown: Shutdown) {
+        let facts = self.surface.facts.clone();
+        let workers = self.workers.take();
+        self.surface.workers = workers.map(|token| Workers::new(facts, token, shutdown.clone()));
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let graceful = GracefulShutdown::new();
         loop {
@@ -88,8 +107,10 @@ fn converse(
     graceful: &GracefulShutdown,
 ) -> impl Future<Output = ()> + Send + use<> {
     let service = service_fn(move |request| {
-        let response = surface.answer(&request, peer.ip(), &request_id());
-        async move { Ok::<_, Infallible>(response) }
+        let surface = surface.clone();
+        async move {
+            Ok::<_, Infallible>(surface.answer(request, peer.ip(), &request_id()).await)
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

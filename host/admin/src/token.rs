@@ -1,7 +1,9 @@
-//! The operators' bearer token: given by the environment, or made once and kept in a file that
+//! A bearer token, the operators' or the workers': given by the environment, or made once and kept in a file that
 //! only the host's user can read.
 
 use crate::Error;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use std::fmt;
 use std::hint::black_box;
 use std::io::{ErrorKind, Write as _};
@@ -40,7 +42,7 @@ impl Token {
     /// [`Error::TokenFile`], [`Error::WeakToken`].
     pub fn kept_in(file: &Path) -> Result<Self, Error> {
         let fail = |source| Error::TokenFile { path: file.to_owned(), source };
-        let token = fresh();
+        let token = fresh(file);
         let mut options = std::fs::OpenOptions::new();
         match options.write(true).create_new(true).mode(0o600).open(file) {
             Ok(mut new) => {
@@ -52,7 +54,7 @@ impl Token {
                 if mode & 0o077 != 0 {
                     let strict = std::fs::Permissions::from_mode(0o600);
                     std::fs::set_permissions(file, strict).map_err(fail)?;
-                    tracing::warn!(file = %file.display(), "others could read the admin token");
+                    tracing::warn!(file = %file.display(), "others could read this token");
                 }
                 Self::given(std::fs::read_to_string(file).map_err(fail)?.trim())
             }
@@ -83,9 +85,20 @@ impl fmt::Debug for Token {
     }
 }
 
-fn fresh() -> String {
+/// The credential of a request: one header, of the scheme `bearer`.
+pub(crate) fn offered(headers: &HeaderMap) -> Option<&str> {
+    let mut sent = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (sent.next(), sent.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// `nx-admin-…` in the file `admin-token`: whoever finds one knows what it is.
+fn fresh(file: &Path) -> String {
     let bits: [u128; 2] = rand::random();
-    format!("nx-admin-{:032x}{:032x}", bits[0], bits[1])
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let whose = name.strip_suffix("-token").unwrap_or("host");
+    format!("nx-{whose}-{:032x}{:032x}", bits[0], bits[1])
 }
 
 #[cfg(test)]
@@ -119,6 +132,7 @@ mod tests {
         let second = Token::kept_in(&file).unwrap();
         assert_eq!(first.reveal(), second.reveal());
         assert_eq!(mode(&file), 0o600, "loose permissions are tightened");
-        assert_ne!(fresh(), fresh());
+        assert!(first.reveal().starts_with("nx-admin-"));
+        assert_ne!(fresh(&file), fresh(&file));
     }
 }

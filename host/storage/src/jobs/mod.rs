@@ -4,16 +4,18 @@
 //!
 //! Knows leases and requirements. Refuses to know HTTP, objects, and what any job means.
 
-mod lease;
+mod operate;
 mod requirement;
 mod rows;
 
-pub use lease::{JobLease, NoLease};
+pub use operate::{JobFilter, JobRow};
 pub use requirement::meets;
 pub use rows::{Beat, ClaimedJob, Ending, JobProgress, JobQueue, JobRecord, JobState, StopReason};
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::queue::Lease;
+use crate::work::Listening;
 use rows::{claimed, progress, queue, record};
 use serde_json::Value;
 use uuid::Uuid;
@@ -40,6 +42,11 @@ pub struct Submission<'a> {
 impl Jobs {
     pub fn new(database: Database) -> Self {
         Self { database }
+    }
+
+    /// Hears when there may be something to claim: a hint, beside looking now and then.
+    pub fn listen(&self) -> Listening {
+        self.database.work().listen()
     }
 
     /// Queues of these kinds with something to claim now, paused ones left out.
@@ -80,11 +87,11 @@ impl Jobs {
     }
 
     /// The service whose job is held under a lease; None when it is not held.
-    pub async fn holder(&self, id: Uuid, lease: JobLease) -> Result<Option<String>, Error> {
-        let JobLease { queue, position, number } = lease;
+    pub async fn holder(&self, id: Uuid, lease: Lease) -> Result<Option<String>, Error> {
+        let Lease { queue, position, number } = lease;
         let sql = "select platform.job_held($1, $2, $3, $4)";
         let session = self.database.host().await?;
-        let rows = session.query(sql, &[&id, &queue, &position, &number]).await?;
+        let rows = session.query(sql, &[&id, &queue.0, &position, &number]).await?;
         Ok(rows[0].try_get(0)?)
     }
 
@@ -92,15 +99,15 @@ impl Jobs {
     pub async fn beat(
         &self,
         id: Uuid,
-        lease: JobLease,
+        lease: Lease,
         fraction: f32,
         stage: Option<&str>,
     ) -> Result<Option<Beat>, Error> {
-        let JobLease { queue, position, number } = lease;
+        let Lease { queue, position, number } = lease;
         let sql = "select lease_ms, stop from platform.job_beat($1, $2, $3, $4, $5, $6)";
         let session = self.database.host().await?;
         let params: [crate::Param<'_>; 6] =
-            [&id, &queue, &position, &number, &fraction, &stage];
+            [&id, &queue.0, &position, &number, &fraction, &stage];
         let rows = session.query(sql, &params).await?;
         rows.first().map(rows::beat).transpose()
     }
@@ -109,28 +116,31 @@ impl Jobs {
     pub async fn checkpoint(
         &self,
         id: Uuid,
-        lease: JobLease,
+        lease: Lease,
         checkpoint: &Value,
     ) -> Result<bool, Error> {
-        let JobLease { queue, position, number } = lease;
+        let Lease { queue, position, number } = lease;
         let sql = "select platform.job_checkpoint($1, $2, $3, $4, $5::text::jsonb)";
         let session = self.database.host().await?;
         let checkpoint = checkpoint.to_string();
-        let params: [crate::Param<'_>; 5] = [&id, &queue, &position, &number, &checkpoint];
+        let params: [crate::Param<'_>; 5] = [&id, &queue.0, &position, &number, &checkpoint];
         let rows = session.query(sql, &params).await?;
         Ok(rows[0].try_get(0)?)
     }
 
     /// Ends an attempt, and with it the job unless it is to be tried again; false when the lease
     /// is not held, and then nothing has changed.
-    pub async fn finish(&self, id: Uuid, lease: JobLease, ending: &Ending) -> Result<bool, Error> {
-        let JobLease { queue, position, number } = lease;
+    pub async fn finish(&self, id: Uuid, lease: Lease, ending: &Ending) -> Result<bool, Error> {
+        let Lease { queue, position, number } = lease;
         let (outcome, output, after, reason) = ending.columns();
         let sql = "select platform.job_finish($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8)";
         let session = self.database.host().await?;
         let params: [crate::Param<'_>; 8] =
-            [&id, &queue, &position, &number, &outcome, &output, &after, &reason];
+            [&id, &queue.0, &position, &number, &outcome, &output, &after, &reason];
         let rows = session.query(sql, &params).await?;
+        if matches!(ending, Ending::Release { after: None }) {
+            self.database.work().poke();
+        }
         Ok(rows[0].try_get(0)?)
     }
 

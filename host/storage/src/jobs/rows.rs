@@ -1,7 +1,7 @@
 //! What the functions of `0006_jobs.sql` answer, as values.
 
-use super::lease::JobLease;
 use crate::error::Error;
+use crate::queue::{Lease, QueueId};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 use tokio_postgres::Row;
@@ -19,7 +19,7 @@ pub struct JobQueue {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClaimedJob {
     pub id: Uuid,
-    pub lease: JobLease,
+    pub lease: Lease,
     pub kind: String,
     pub service: String,
     pub tenant: Option<Uuid>,
@@ -125,8 +125,8 @@ pub(crate) fn queue(row: &Row) -> Result<JobQueue, Error> {
 }
 
 pub(crate) fn claimed(row: &Row) -> Result<ClaimedJob, Error> {
-    let lease = JobLease {
-        queue: row.try_get(0)?,
+    let lease = Lease {
+        queue: QueueId(row.try_get(0)?),
         position: row.try_get(1)?,
         number: row.try_get(2)?,
     };
