@@ -89,7 +89,7 @@ const SHOWN: &str = "select s.*, q.name as queue, \
     from platform.schedule s join platform.queue q on q.id = s.queue_id where s.removed_at is null";
 
 impl Schedules {
-    /// Schedules by service, name and id, after the last one of the page before.
+    /// Schedules by service, name and id, after those of the last one of the page before.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl Schedules {
     pub async fn list(
         &self,
         service: Option<&str>,
-        after: Option<&ScheduleRow>,
+        after: Option<(&str, &str, Uuid)>,
         rows_max: u32,
     ) -> Result<Vec<ScheduleRow>, Error> {
         let session = self.session().await?;
@@ -108,7 +108,7 @@ impl Schedules {
         );
         let rows_max = i64::from(rows_max.min(ROWS_MAX));
         let (after_service, after_name, after_id) =
-            (after.map(|a| &a.service), after.map(|a| &a.name), after.map(|a| a.id));
+            (after.map(|a| a.0), after.map(|a| a.1), after.map(|a| a.2));
         let params: &[crate::Param<'_>] =
             &[&service, &after_service, &after_name, &after_id, &rows_max];
         session.query(&sql, params).await?.iter().map(schedule).collect()
@@ -136,7 +136,8 @@ impl Schedules {
         session.query(&sql, &[&service, &name]).await?.first().map(schedule).transpose()
     }
 
-    /// The runs of a schedule, the latest instant first, after the last one of the page before.
+    /// The runs of a schedule, the latest instant first, after the instant and id of the last one of
+    /// the page before.
     ///
     /// # Errors
     ///
@@ -144,14 +145,14 @@ impl Schedules {
     pub async fn runs(
         &self,
         id: Uuid,
-        after: Option<&RunRow>,
+        after: Option<(SystemTime, Uuid)>,
         rows_max: u32,
     ) -> Result<Vec<RunRow>, Error> {
         let session = self.session().await?;
         let sql = "select * from platform.schedule_history h where h.schedule_id = $1 \
                    and ($2::timestamptz is null or (h.scheduled_at, h.id) < ($2, $3)) \
                    order by h.scheduled_at desc, h.id desc limit $4";
-        let (at, run) = (after.map(|a| a.scheduled_at), after.map(|a| a.id));
+        let (at, run) = after.unzip();
         let rows_max = i64::from(rows_max.min(ROWS_MAX));
         session.query(sql, &[&id, &at, &run, &rows_max]).await?.iter().map(run_row).collect()
     }
