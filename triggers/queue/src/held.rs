@@ -53,10 +53,6 @@ impl Held {
         self.lock().contains_key(lease)
     }
 
-    pub(crate) fn all(&self) -> Vec<Lease> {
-        self.lock().keys().copied().collect()
-    }
-
     fn next_due(&self) -> Instant {
         let next = self.lock().values().map(|renewal| renewal.due).min();
         next.unwrap_or_else(|| Instant::now() + IDLE)
