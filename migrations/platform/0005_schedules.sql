@@ -258,13 +258,16 @@ declare
   failed text;
   next_run uuid;
 begin
+  -- What is nowhere may be on its way from one table to another while a slot is truncated; what
+  -- has been nowhere for a day was done, and its day dropped.
   for run in
     select r.id, r.created_at, m.* from platform.schedule_run r
     left join lateral platform.schedule_message(r.queue_id, r.position) m on true
     where r.schedule_id = schedule.id and r.state = 'due'
     order by r.scheduled_at, r.id
   loop
-    if run.state in ('done', 'dead', 'cancelled') or run.state is null then
+    if run.state in ('done', 'dead', 'cancelled')
+      or run.state is null and run.created_at < now() - interval '1 day' then
       update platform.schedule_run r
       set state = coalesce(run.state, 'unknown'), reason = coalesce(run.reason, r.reason),
         attempt = run.attempt, finished_at = run.finished_at
@@ -273,7 +276,7 @@ begin
       continue when not platform.schedule_cancel_run(run.id, 'dead',
         format('not over after %s ms', schedule.wall_ms));
       run.state := 'dead';
-    elsif run.state = 'deferred' and run.attempt >= schedule.attempts_max then
+    elsif run.state in ('deferred', 'ready') and run.attempt >= schedule.attempts_max then
       continue when not platform.schedule_cancel_run(run.id, 'dead',
         format('%s attempts: %s', run.attempt, coalesce(run.reason, 'failed')));
       run.state := 'dead';
@@ -294,7 +297,9 @@ begin
     select from platform.schedule_run r where r.schedule_id = schedule.id and r.state = 'due'
   ) then
     select r.id into next_run from platform.schedule_run r
+    join platform.schedule s on s.id = r.schedule_id
     where r.schedule_id = schedule.id and r.state = 'held'
+      and (s.paused_at is null or r.trigger in ('manual', 'backfill'))
     order by r.scheduled_at, r.id limit 1;
     if found then
       perform platform.schedule_start(schedule, next_run);
@@ -344,7 +349,7 @@ begin
     skip_reason := case
       when schedule_admit.overlap = 'skip' then 'overlap'
       when schedule_admit.overlap = 'buffer_one' and held > 0 then 'one waits already'
-      when held >= held_max then format('%s wait already', held)
+      when held >= held_max then 'too many wait already'
     end;
     if skip_reason is null then
       return 'held';
@@ -370,8 +375,13 @@ create function platform.schedule_fire(
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
-  schedule platform.schedule;
+  schedule platform.schedule := platform.schedule_lock(schedule_fire.schedule_id);
 begin
+  if schedule.next_fire_at is distinct from schedule_fire.expected or schedule.id is null then
+    return;
+  end if;
+  -- First, for it may pause the schedule.
+  perform platform.schedule_settle(schedule);
   update platform.schedule s
   set next_fire_at = schedule_fire.next, due_at = schedule_fire.due,
     last_fired_at = schedule_fire.fired_at,
@@ -383,8 +393,7 @@ begin
   if not found then
     return;
   end if;
-  perform platform.schedule_settle(schedule);
-  for at in 1..cardinality(ids) loop
+  for at in 1..coalesce(cardinality(ids), 0) loop
     run_id := ids[at];
     reason := missed[at];
     if reason is null then
@@ -431,9 +440,10 @@ begin
     from looked l
     join platform.schedule s on s.id = l.schedule_id
     left join lateral platform.schedule_message(l.queue_id, l.position) m on true
-    where m.state is null or m.state in ('done', 'dead', 'cancelled')
+    where m.state in ('done', 'dead', 'cancelled')
+      or m.state is null and l.created_at < now() - interval '1 day'
       or l.created_at + make_interval(secs => s.wall_ms / 1000.0) < clock_timestamp()
-      or m.state = 'deferred' and m.attempt >= s.attempts_max
+      or m.state in ('deferred', 'ready') and m.attempt >= s.attempts_max
   )
   select array(select o.schedule_id from over o), (select count(*) from looked),
     (select l.id from looked l order by l.id desc limit 1)
@@ -443,7 +453,9 @@ begin
   end if;
   wanted := wanted || array(
     select distinct h.schedule_id from platform.schedule_run h
-    where h.state = 'held' and not exists (
+    join platform.schedule s on s.id = h.schedule_id
+    where h.state = 'held' and (s.paused_at is null or h.trigger in ('manual', 'backfill'))
+      and not exists (
       select from platform.schedule_run d
       where d.schedule_id = h.schedule_id and d.state = 'due'
     )
@@ -563,8 +575,18 @@ begin
 end
 $$;
 
+-- Those of a schedule that was removed never start. The caller holds it.
+create function platform.schedule_drop_held(schedule_id uuid) returns void
+language sql set search_path = pg_catalog, pg_temp
+begin atomic
+  update platform.schedule_run r
+  set state = 'cancelled', reason = 'the schedule was removed', finished_at = now()
+  where r.schedule_id = schedule_drop_held.schedule_id and r.state = 'held';
+end;
+
 -- The host's: makes a component's cron entries, [{name, definition}], its schedules, and removes
--- the others. Their ticks go to its queue `schedules`, which is made when it is not there.
+-- the others. Their ticks go to its queue `schedules`, which is made when it is not there. Of two
+-- hosts that make the same at once, one fails with 23505 and tries again.
 create function platform.schedule_sync(service text, entries jsonb) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -572,8 +594,6 @@ declare
   entry record;
   known uuid;
 begin
-  -- Two hosts at once would both make what is not there.
-  lock table platform.schedule_backfill in share row exclusive mode;
   select q.id into ticks from platform.queue q
   where q.service = schedule_sync.service and q.name = 'schedules' and q.kind = 'schedule'
     and q.retired_at is null;
@@ -592,11 +612,16 @@ begin
       coalesce(known, gen_random_uuid()), null, entry.name, entry.definition, ticks,
       'platform.tick.due.v1', null);
   end loop;
-  update platform.schedule s set removed_at = now(), version = s.version + 1
-  where s.service = schedule_sync.service and s.source = 'manifest' and s.removed_at is null
-    and not exists (
-      select from jsonb_to_recordset(schedule_sync.entries) e (name text) where e.name = s.name
-    );
+  for known in
+    update platform.schedule s set removed_at = now(), version = s.version + 1
+    where s.service = schedule_sync.service and s.source = 'manifest' and s.removed_at is null
+      and not exists (
+        select from jsonb_to_recordset(schedule_sync.entries) e (name text) where e.name = s.name
+      )
+    returning s.id
+  loop
+    perform platform.schedule_drop_held(known);
+  end loop;
 end
 $$;
 
@@ -752,9 +777,7 @@ begin
   if not found then
     raise exception 'no schedule %', schedule_remove.id using errcode = 'P0002';
   end if;
-  update platform.schedule_run r
-  set state = 'cancelled', reason = 'the schedule was removed', finished_at = now()
-  where r.schedule_id = schedule_remove.id and r.state = 'held';
+  perform platform.schedule_drop_held(schedule_remove.id);
 end
 $$;
 grant execute on function platform.schedule_remove(uuid) to public;

@@ -15,10 +15,6 @@ use uuid::Uuid;
 /// Parsed calendars that are kept; some kilobytes each at most.
 const KEPT_MAX: usize = 4_096;
 
-/// A definition that was put so recently may name an instant that has passed since: `at` in a
-/// moment. Longer than a poll.
-const FRESH: Duration = Duration::from_secs(10);
-
 /// The columns that [`Definition::read`] wants, of a row `s`.
 pub(super) const COLUMNS: &str = "s.id, s.version, s.service, s.name, s.expression, s.zone, \
     s.gap, s.starts_at, s.ends_at, s.anchor_at, s.catchup, s.catchup_window_ms, s.catchup_max, \
@@ -106,7 +102,7 @@ pub struct Pending {
 
 impl Schedules {
     /// Computes the next instant of schedules that are new, were changed or resumed; at most so
-    /// many. What lies between their change and now is due, if that is a moment ago.
+    /// many. What lies between their change and now is due: `at` in a moment is not lost.
     ///
     /// # Errors
     ///
@@ -114,7 +110,9 @@ impl Schedules {
     pub async fn compute(&self, now: SystemTime, rows_max: u32) -> Result<Vec<Pending>, Error> {
         let session = self.session().await?;
         let sql = format!(
-            "select {COLUMNS}, s.last_scheduled_at, s.updated_at from platform.schedule s \
+            "select {COLUMNS}, s.last_scheduled_at, s.updated_at, \
+             (extract(epoch from clock_timestamp() - s.updated_at) * 1000)::bigint as age_ms \
+             from platform.schedule s \
              where s.removed_at is null and s.paused_at is null and s.recompute \
              order by s.id limit $1"
         );
@@ -122,10 +120,11 @@ impl Schedules {
         for row in session.query(&sql, &[&i64::from(rows_max)]).await? {
             let definition = Definition::read(&row)?;
             let updated_at: SystemTime = row.try_get("updated_at")?;
+            let age_ms: i64 = row.try_get("age_ms")?;
             let last: Option<SystemTime> = row.try_get("last_scheduled_at")?;
-            // The clocks of components and database may be days apart in tests.
-            let fresh = now.checked_sub(FRESH).unwrap_or(now);
-            let from = updated_at.clamp(fresh, now);
+            // By its age, since the clocks of components and database may be days apart in tests.
+            let age = Duration::from_millis(u64::try_from(age_ms).unwrap_or(0));
+            let from = now.checked_sub(age).unwrap_or(now);
             let from = last.map_or(from, |last| last.max(from));
             let calendar = self.calendars.of(&definition);
             let (next, refused) = match calendar {

@@ -150,6 +150,19 @@ impl Schedules {
         Ok(Fired { runs })
     }
 
+    /// Has the next instant of a schedule computed anew, which tells why it cannot be fired.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Query`].
+    pub async fn recompute(&self, due: &Due) -> Result<(), Error> {
+        let session = self.session().await?;
+        let sql = "update platform.schedule s set recompute = true, updated_at = now() \
+                   where s.id = $1 and s.version = $2";
+        session.execute(sql, &[&due.0.id, &due.0.version]).await?;
+        Ok(())
+    }
+
     /// Looks at so many runs under way: writes down which have ended, ends those beyond the bounds
     /// of their schedule, pauses schedules that ask for it after a failure, and lets go what was
     /// held. Safe to run from many hosts at once.

@@ -53,6 +53,9 @@ pub const TICK_QUEUE: &str = "schedules";
 /// Runs of one backfill.
 pub const BACKFILL_RUNS_MAX: usize = 1_000;
 
+/// A name that a service has taken for a schedule of its own stays taken.
+const SYNC_TRIES_MAX: usize = 5;
+
 /// What can go wrong beside the database.
 #[derive(Debug, thiserror::Error)]
 pub enum ScheduleError {
@@ -110,11 +113,14 @@ impl Schedules {
         let entries = Value::Array(entries.collect());
         let session = self.session().await?;
         let sql = "select platform.schedule_sync($1, $2)";
+        let mut tries = 0;
         loop {
+            tries += 1;
             match session.execute(sql, &[&component, &entries]).await {
                 Ok(_) => return Ok(()),
-                // Another host has made the queue at the same moment.
-                Err(e) if e.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE) => {}
+                // Another host makes the same at the same moment.
+                Err(e)
+                    if e.code() == Some(&SqlState::UNIQUE_VIOLATION) && tries < SYNC_TRIES_MAX => {}
                 Err(e) => return Err(e),
             }
         }
