@@ -43,17 +43,17 @@ pub fn build(ws: &Workspace, guests: &[&Member]) -> Result<BTreeMap<String, Path
     Ok(built)
 }
 
-/// Builds the host; returns the program's file.
-pub fn build_host(ws: &Workspace, release: bool) -> Result<PathBuf> {
+/// Builds a native program, whose crate has its name; returns the file.
+pub fn build_program(ws: &Workspace, name: &str, release: bool) -> Result<PathBuf> {
     let mut cargo = shell::cargo(&ws.root);
-    cargo.args(["build", "-p", "nexus", "--bin", "nexus"]);
+    cargo.args(["build", "-p", name, "--bin", name]);
     if release {
         cargo.arg("--release");
     }
-    let what = if release { "build the host, optimised" } else { "build the host" };
-    let artifacts = progress::stage(what, || artifacts(cargo))?;
-    let program = artifacts.into_iter().filter(|it| it.is_of("nexus")).find_map(|it| it.executable);
-    program.context("the host's build gave no program")
+    let what = if release { format!("build {name}, optimised") } else { format!("build {name}") };
+    let artifacts = progress::stage(&what, || artifacts(cargo))?;
+    let program = artifacts.into_iter().filter(|it| it.is_of(name)).find_map(|it| it.executable);
+    program.with_context(|| format!("the build of {name} gave no program"))
 }
 
 /// Runs a cargo build, showing its own progress, and collects what it made.

@@ -12,13 +12,16 @@ use std::path::{Path, PathBuf};
 /// What to build.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
-    /// A component, a probe, or `nexus`; everything when absent.
+    /// A component, a probe, or a native program; everything when absent.
     pub name: Option<String>,
-    /// The host with the release profile.
+    /// Native programs with the release profile.
     pub release: bool,
     /// Guests that only tests load, too.
     pub probes: bool,
 }
+
+/// The native programs: the host, and the workers that it starts.
+const PROGRAMS: [&str; 2] = ["nexus", "nx-media"];
 
 /// The host's program, as staged.
 pub fn program(ws: &Workspace) -> PathBuf {
@@ -36,10 +39,13 @@ pub fn build(ws: &Workspace, wanted: &Wanted) -> Result<()> {
             changed.push(guest.wasm_name());
         }
     }
-    if wanted.name.as_deref().is_none_or(|name| name == "nexus") {
-        let host = guests::build_host(ws, wanted.release)?;
-        if copy_if_changed(&host, &program(ws))? {
-            changed.push("nexus");
+    for name in PROGRAMS {
+        if wanted.name.as_deref().is_some_and(|only| only != name) {
+            continue;
+        }
+        let built = guests::build_program(ws, name, wanted.release)?;
+        if copy_if_changed(&built, &ws.stage().join("bin").join(name))? {
+            changed.push(name);
         }
     }
     if !changed.is_empty() {
@@ -63,7 +69,7 @@ fn chosen_guests<'w>(ws: &'w Workspace, wanted: &Wanted) -> Result<Vec<&'w Membe
         let keep = |guest: &&Member| wanted.probes || guest.guest() == Some(GuestKind::Component);
         return Ok(all.into_iter().filter(keep).collect());
     };
-    if name == "nexus" {
+    if PROGRAMS.contains(&name.as_str()) {
         return Ok(Vec::new());
     }
     let known: Vec<_> = all.iter().map(|guest| guest.name.as_str()).collect();
@@ -71,7 +77,7 @@ fn chosen_guests<'w>(ws: &'w Workspace, wanted: &Wanted) -> Result<Vec<&'w Membe
     let guest = all.into_iter().find(|guest| guest.name == *name || guest.wasm_name() == name);
     match guest {
         Some(guest) => Ok(vec![guest]),
-        None => bail!("there is no guest {name}; there are nexus (the host), {known}"),
+        None => bail!("there is no guest {name}; there are {}, {known}", PROGRAMS.join(", ")),
     }
 }
 
