@@ -41,7 +41,7 @@ enum Chore {
     /// host in the background and shows each step as the curl command that would do it. Stops at
     /// the first surprise. Ends with the URLs to look at; `cargo xtask down` stops the host.
     Demo,
-    /// Build what changed and start the host
+    /// Build what changed, refresh spin.toml and start the host
     ///
     /// In the foreground until Ctrl-C, which lets open requests end. The host mints a
     /// development token at its start and says where it is.
@@ -102,7 +102,8 @@ enum Chore {
     /// Begin a new service: its folder, its first migration, its place in spin.toml
     ///
     /// The name is the crate, the component, the database schema (with _ for -) and the
-    /// permission prefix, so it is unique in the repository.
+    /// permission prefix, so it is unique in the repository. `<domain>/contract` begins the
+    /// crate in which the services of a domain tell the others their ids and events.
     New {
         /// <domain>/<service>, such as commerce/catalog
         name: String,

@@ -1,5 +1,6 @@
 //! `cargo xtask new`: a service's one folder and its first migration, from the pattern that every
-//! service follows. The result compiles, runs and has a test; its author then changes the words.
+//! service follows; and a context's contract, in which its services tell the others their ids and
+//! events. The result compiles, runs and has a test; its author then changes the words.
 
 use crate::workspace::{Workspace, read_toml, write_if_changed};
 use crate::{manifest, progress, shell};
@@ -17,10 +18,18 @@ const PATTERN: [(&str, &str); 6] = [
     ("migrations/@service@/0001_item.sql", include_str!("../templates/0001_item.sql")),
 ];
 
+/// The service name that stands for a context's contract.
+const CONTRACT: &str = "contract";
+
+/// The pattern of a contract.
+const CONTRACT_PATTERN: [(&str, &str); 2] = [
+    ("components/@domain@/contract/Cargo.toml", include_str!("../templates/contract.toml")),
+    ("components/@domain@/contract/src/lib.rs", include_str!("../templates/contract.rs.txt")),
+];
+
 /// Schemas that PostgreSQL or the host has, and names that Rust has.
-const TAKEN: [&str; 14] = [
+const TAKEN: [&str; 13] = [
     "alloc",
-    "contract",
     "core",
     "host",
     "information-schema",
@@ -38,15 +47,14 @@ const TAKEN: [&str; 14] = [
 /// PostgreSQL cuts names after 63 bytes; `<schema>_something` should fit as well.
 const NAME_BYTES_MAX: usize = 40;
 
-/// Makes `<domain>/<service>` and refreshes `spin.toml`.
+/// Makes `<domain>/<service>`, or a contract, and refreshes `spin.toml`.
 pub fn run(ws: &Workspace, name: &str) -> Result<()> {
     let Some((domain, service)) = name.split_once('/') else {
         bail!("{name}: write <domain>/<service>, such as commerce/catalog");
     };
     check(ws, domain, service)?;
-    for (path, text) in PATTERN {
-        let path = fill(path, domain, service);
-        write_if_changed(&ws.root.join(&path), fill(text, domain, service).as_bytes())?;
+    for (path, text) in files(domain, service) {
+        write_if_changed(&ws.root.join(&path), text.as_bytes())?;
         eprintln!("  {path}");
     }
     let ws = progress::stage("join it into Cargo.lock and spin.toml", || {
@@ -54,6 +62,13 @@ pub fn run(ws: &Workspace, name: &str) -> Result<()> {
         shell::capture(cargo.args(["metadata", "--format-version", "1"]))?;
         Workspace::open(&ws.root)
     })?;
+    if service == CONTRACT {
+        eprintln!(
+            "\nNext: put your ids and events into src/lib.rs; a service takes them with\n\
+             \x20 {domain}-contract = {{ path = \"../contract\" }}     in its Cargo.toml"
+        );
+        return Ok(());
+    }
     manifest::run(&ws, false)?;
     eprintln!(
         "\nNext: put your words into src/, then\n\
@@ -61,6 +76,11 @@ pub fn run(ws: &Workspace, name: &str) -> Result<()> {
          \x20 cargo xtask up\n\
          \x20 cargo xtask tidy --bless     when the migration is final"
     );
+    if !ws.root.join("components").join(domain).join(CONTRACT).is_dir() {
+        eprintln!(
+            "\x20 cargo xtask new {domain}/{CONTRACT}     when others shall know its ids or events"
+        );
+    }
     Ok(())
 }
 
@@ -85,11 +105,14 @@ fn check(ws: &Workspace, domain: &str, service: &str) -> Result<()> {
             bail!("{what} {name:?}: at most {NAME_BYTES_MAX} characters");
         }
     }
-    if TAKEN.contains(&service) || service.starts_with("pg-") {
-        bail!("{service}: the name has a meaning already (Rust, PostgreSQL or the host)");
-    }
     if domain == "sdk" {
         bail!("components/sdk is what all services share; choose another domain");
+    }
+    if service == CONTRACT {
+        return check_contract(ws, domain);
+    }
+    if TAKEN.contains(&service) || service.starts_with("pg-") {
+        bail!("{service}: the name has a meaning already (Rust, PostgreSQL or the host)");
     }
     if let Some(member) = ws.member(service) {
         bail!("{service}: {} has this name already", member.folder);
@@ -99,6 +122,17 @@ fn check(ws: &Workspace, domain: &str, service: &str) -> Result<()> {
     }
     if dependencies(ws)?.contains(service) {
         bail!("{service}: a crate we depend on has this name, and `cargo -p` could not tell them");
+    }
+    Ok(())
+}
+
+fn check_contract(ws: &Workspace, domain: &str) -> Result<()> {
+    let name = format!("{domain}-{CONTRACT}");
+    if let Some(member) = ws.member(&name) {
+        bail!("{name}: it is there already, in {}", member.folder);
+    }
+    if dependencies(ws)?.contains(&name) {
+        bail!("{name}: a crate we depend on has this name, and `cargo -p` could not tell them");
     }
     Ok(())
 }
@@ -121,11 +155,12 @@ fn is_kebab(name: &str) -> bool {
         && !name.contains("--")
 }
 
-/// Every file of the pattern for one service, filled in: for the tests that compile it.
+/// Every file of the pattern for one service or contract, filled in.
 pub fn files(domain: &str, service: &str) -> Vec<(String, String)> {
     let filled =
-        |(path, text): (&str, &str)| (fill(path, domain, service), fill(text, domain, service));
-    PATTERN.into_iter().map(filled).collect()
+        |(path, text): &(&str, &str)| (fill(path, domain, service), fill(text, domain, service));
+    let pattern: &[_] = if service == CONTRACT { &CONTRACT_PATTERN } else { &PATTERN };
+    pattern.iter().map(filled).collect()
 }
 
 #[cfg(test)]
@@ -141,12 +176,17 @@ mod tests {
             folder: "components/commerce/catalog".into(),
             kinds: vec!["cdylib".into()],
         };
+        let contract = Member {
+            name: "home-contract".into(),
+            folder: "components/home/contract".into(),
+            kinds: vec!["lib".into()],
+        };
         Workspace {
             target: root.join("target"),
             root,
             version: "0.1.0".into(),
             rust_version: "1.95".into(),
-            members: vec![catalog],
+            members: vec![catalog, contract],
         }
     }
 
@@ -156,11 +196,13 @@ mod tests {
         let lock = "[[package]]\nname = \"time\"\nversion = \"1\"\n";
         write_if_changed(&ws.root.join("Cargo.lock"), lock.as_bytes()).expect("a file");
         assert!(check(&ws, "commerce", "price-list").is_ok());
+        assert!(check(&ws, "commerce", "contract").is_ok(), "there is none yet");
         let cases = [
             ("commerce", "PriceList", "lower-case letters"),
             ("commerce", "price--list", "lower-case letters"),
             ("commerce", "../x", "lower-case letters"),
             ("sdk", "price", "what all services share"),
+            ("home", "contract", "it is there already, in components/home/contract"),
             ("commerce", "platform", "has a meaning already"),
             ("commerce", "pg-dump", "has a meaning already"),
             ("commerce", "catalog", "components/commerce/catalog has this name already"),
@@ -176,7 +218,8 @@ mod tests {
 
     #[test]
     fn nothing_is_left_unfilled_and_the_fragment_is_valid() {
-        for (path, text) in files("commerce", "price-list") {
+        let service = files("commerce", "price-list").into_iter();
+        for (path, text) in service.chain(files("commerce", "contract")) {
             assert!(!path.contains('@') && !text.contains('@'), "{path}: {text}");
             if path.ends_with("component.toml") {
                 let fragment = Fragment::parse(&path, &text, "price-list").expect("it is valid");

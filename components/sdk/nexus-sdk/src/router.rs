@@ -105,6 +105,11 @@ pub struct Methods {
 
 /// An async function that can stand behind a route: up to eight documented arguments, the
 /// last of which may read the body.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot stand behind a route",
+    note = "a handler is an async function; `Allowed<P>` proves who asks, `Json` comes last",
+    note = "types in `Json`, `Query`, `Form`, `Path`, `Created` and `Page` derive `JsonSchema`"
+)]
 pub trait Endpoint<M>: Sized {
     #[doc(hidden)]
     fn attach(self, filter: MethodFilter, router: MethodRouter) -> MethodRouter;

@@ -12,7 +12,8 @@ fn a_new_service_compiles_before_a_word_is_changed() {
     // Always the same folder, so that cargo finds what it compiled the last time.
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("new-service");
     let real = Workspace::open(&graph::root()).expect("this is a checkout");
-    for (path, text) in scaffold::files("commerce", "price-list") {
+    let service = scaffold::files("commerce", "price-list").into_iter();
+    for (path, text) in service.chain(scaffold::files("commerce", "contract")) {
         put(&folder, &path, &text);
     }
     put(&folder, "Cargo.toml", &workspace_around(&real.root));
@@ -21,7 +22,7 @@ fn a_new_service_compiles_before_a_word_is_changed() {
     let ws = Workspace { root: folder, ..real };
     let compiler = toolchain::find(&ws).expect("`cargo xtask doctor` brings one");
     let mut cargo = compiler.cargo_build(&ws);
-    cargo.args(["--profile", "component", "-p", "price-list"]);
+    cargo.args(["--profile", "component", "-p", "price-list", "-p", "commerce-contract"]);
     shell::capture(&mut cargo).expect("the pattern compiles with today's SDK");
 }
 
