@@ -21,7 +21,8 @@ const LINES_SHOWN_MAX: usize = 18;
 /// Prepares the machine, builds, starts the host and walks through the first service.
 pub fn run(ws: &Workspace) -> Result<()> {
     let began = Instant::now();
-    doctor::ensure(ws, Purpose::All)?;
+    // What only tests start, such as Redis, is not waited for.
+    doctor::ensure(ws, Purpose::Run)?;
     stage::build(ws, &Wanted::default())?;
     manifest::run(ws, false)?;
     if up::running(ws).is_some() {
@@ -31,7 +32,10 @@ pub fn run(ws: &Workspace) -> Result<()> {
     let start = up::start_detached(ws, &Up::default())?;
     let token_file = ws.home().join("dev-token");
     let token = read(&token_file).context("the host writes a development token at its start")?;
-    let walk = Walk { address: up::public_address()?, token: token.trim().to_owned() };
+    // As it can be typed in the repository, wherever NEXUS_HOME is.
+    let shown = token_file.strip_prefix(&ws.root).unwrap_or(&token_file).display().to_string();
+    let walk =
+        Walk { address: up::public_address()?, token: token.trim().to_owned(), token_file: shown };
     walk.first_service()?;
     summary(ws, walk.address, start, began.elapsed())
 }
@@ -56,6 +60,8 @@ fn spoken(time: Duration) -> String {
 struct Walk {
     address: SocketAddr,
     token: String,
+    /// Where the token is read from.
+    token_file: String,
 }
 
 impl Walk {
@@ -138,7 +144,7 @@ impl Walk {
             words.push(format!("-X {}", http::verb(request)));
         }
         if request.token.is_some() {
-            words.push("-H \"authorization: Bearer $(cat .nexus/dev-token)\"".into());
+            words.push(format!("-H \"authorization: Bearer $(cat {})\"", self.token_file));
         }
         if let Some(json) = request.json {
             words.push(format!("--json '{json}'"));

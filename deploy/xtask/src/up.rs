@@ -40,10 +40,9 @@ pub fn run(ws: &Workspace, up: &Up) -> Result<()> {
     if let Some(pid) = running(ws) {
         bail!("the host runs already (process {pid}); `cargo xtask down` stops it");
     }
+    // First, because a fragment that is wrong should not cost a build.
+    manifest::run(ws, false)?;
     stage::build(ws, &Wanted { release: up.release, ..Wanted::default() })?;
-    if let Some(reason) = manifest::staleness(ws)? {
-        bail!("{reason}");
-    }
     if up.detach {
         let took = start_detached(ws, up)?;
         eprintln!("ready after {}: http://{}", progress::spoken(took), public_address()?);
