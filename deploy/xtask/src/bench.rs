@@ -8,14 +8,22 @@ use crate::workspace::Workspace;
 use anyhow::{Result, bail};
 use serde::Serialize;
 
+mod queue;
 mod start;
 
 /// What can be measured. A new suite is a file and one line here.
-const SUITES: &[Suite] = &[Suite {
-    name: "start",
-    about: "the host from exec to /ready: time and memory, with warm caches",
-    run: start::run,
-}];
+const SUITES: &[Suite] = &[
+    Suite {
+        name: "start",
+        about: "the host from exec to /ready: time and memory, with warm caches",
+        run: start::run,
+    },
+    Suite {
+        name: "queue",
+        about: "the lease queue: throughput, also beside an old transaction, and pick-up",
+        run: queue::run,
+    },
+];
 
 struct Suite {
     name: &'static str,
@@ -50,6 +58,8 @@ pub struct Figure {
     pub max: f64,
     /// The median should not be above this; `None` is a figure to watch only.
     pub bound: Option<f64>,
+    /// Nor below this.
+    pub at_least: Option<f64>,
     pub profile: &'static str,
 }
 
@@ -74,11 +84,13 @@ impl Figure {
         };
         let profile = if bench.development { "dev" } else { "release" };
         let runs = samples.len();
-        Some(Self { suite, metric, unit, runs, min, median, max, bound, profile })
+        let at_least = None;
+        Some(Self { suite, metric, unit, runs, min, median, max, bound, at_least, profile })
     }
 
     fn is_beyond_bound(&self) -> bool {
         self.bound.is_some_and(|bound| self.median > bound)
+            || self.at_least.is_some_and(|least| self.median < least)
     }
 }
 
@@ -120,11 +132,14 @@ fn tell(figure: &Figure, json: bool) -> Result<()> {
         println!("{}", serde_json::to_string(figure)?);
         return Ok(());
     }
-    let Figure { suite, metric, unit, runs, min, median, max, bound, profile } = figure;
-    let bound = bound.map_or(String::new(), |bound| format!("  (bound {bound} {unit})"));
+    let Figure { suite, metric, unit, runs, min, median, max, profile, .. } = figure;
+    let told = |word: &str, bound: Option<f64>| {
+        bound.map_or(String::new(), |bound| format!("  ({word} {bound} {unit})"))
+    };
+    let bounds = told("bound", figure.bound) + &told("at least", figure.at_least);
     println!(
-        "{suite:<8} {metric:<16} min {min:>9.1}  median {median:>9.1}  max {max:>9.1} {unit:<4} \
-         {runs} runs, {profile}{bound}"
+        "{suite:<8} {metric:<26} min {min:>9.1}  median {median:>9.1}  max {max:>9.1} {unit:<4} \
+         {runs} runs, {profile}{bounds}"
     );
     Ok(())
 }
@@ -152,6 +167,8 @@ mod tests {
     fn one_slow_run_does_not_break_a_bound() {
         assert!(!figure(&[1.0, 1.0, 90.0], Some(2.0)).is_beyond_bound());
         assert!(figure(&[1.0, 3.0, 3.0], Some(2.0)).is_beyond_bound());
+        let slow = Figure { at_least: Some(2.0), ..figure(&[1.0, 1.0, 90.0], None) };
+        assert!(slow.is_beyond_bound());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use crash::ground::Ground;
 use crash::journal::{SERVICE, TOPIC};
 use nexus_storage::queue::{ClaimRequest, Outcome, Queue, Registered, Start, SubscriptionSpec};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -22,6 +22,9 @@ const POLL: Duration = Duration::from_millis(250);
 
 /// The steady pace at which the pick-up is timed.
 const PER_SECOND: u32 = 200;
+
+/// What is told of the course of a measurement, so that a decline shows.
+const STEP: Duration = Duration::from_secs(2);
 
 /// Before anything is counted.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -49,9 +52,10 @@ pub(crate) async fn measure(ground: &Ground, length: Duration) -> Result<()> {
     latency(ground, &queue, &registered, length).await
 }
 
-/// Consumers, and the upkeep that a host would do; ended when dropped.
+/// Consumers, and the upkeep that a host would do.
 struct Running {
     tasks: JoinSet<Result<()>>,
+    over: Arc<AtomicBool>,
     worked_off: Arc<AtomicU64>,
 }
 
@@ -62,7 +66,7 @@ impl Running {
         ahead: &Arc<Semaphore>,
         picked_up: &Arc<dyn Fn(uuid::Uuid) + Send + Sync>,
     ) -> Self {
-        let worked_off = Arc::<AtomicU64>::default();
+        let (worked_off, over) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let mut tasks = JoinSet::new();
         for _ in 0..CONSUMERS {
             let consumer = Consumer {
@@ -74,24 +78,26 @@ impl Running {
                 },
                 ahead: ahead.clone(),
                 worked_off: worked_off.clone(),
+                over: over.clone(),
                 picked_up: picked_up.clone(),
             };
             tasks.spawn(consumer.work());
         }
-        tasks.spawn(upkeep(queue.clone()));
-        Self { tasks, worked_off }
+        tasks.spawn(upkeep(queue.clone(), over.clone()));
+        Self { tasks, over, worked_off }
     }
 
     fn worked_off(&self) -> u64 {
         self.worked_off.load(Ordering::Relaxed)
     }
 
-    /// Whether a task has failed, which would make every figure a lie.
+    /// Lets every task come to the end of its statement: one that is cut off has to be cancelled.
+    /// Fails when one has failed, which would make every figure a lie.
     async fn end(mut self) -> Result<()> {
-        if let Some(ended) = self.tasks.try_join_next() {
+        self.over.store(true, Ordering::Relaxed);
+        while let Some(ended) = self.tasks.join_next().await {
             ended.context("a task panicked")?.context("a task failed")?;
         }
-        self.tasks.shutdown().await;
         Ok(())
     }
 }
@@ -101,13 +107,14 @@ struct Consumer {
     request: ClaimRequest,
     ahead: Arc<Semaphore>,
     worked_off: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
     picked_up: Arc<dyn Fn(uuid::Uuid) + Send + Sync>,
 }
 
 impl Consumer {
     async fn work(self) -> Result<()> {
         let mut work = self.queue.database().work().listen();
-        loop {
+        while !self.over.load(Ordering::Relaxed) {
             let leased = self.queue.claim(&self.request).await.context("claim")?;
             if leased.is_empty() {
                 let _looks_anyway = tokio::time::timeout(POLL, work.poked()).await;
@@ -120,17 +127,19 @@ impl Consumer {
             self.ahead.add_permits(leased.len());
             self.worked_off.fetch_add(leased.len() as u64, Ordering::Relaxed);
         }
+        Ok(())
     }
 }
 
-async fn upkeep(queue: Queue) -> Result<()> {
+async fn upkeep(queue: Queue, over: Arc<AtomicBool>) -> Result<()> {
     let mut beat = tokio::time::interval(Duration::from_millis(500));
-    loop {
+    while !over.load(Ordering::Relaxed) {
         beat.tick().await;
         queue.promote(1000).await.context("promote")?;
         queue.expire(1000).await.context("expire")?;
         queue.rotate().await.context("rotate")?;
     }
+    Ok(())
 }
 
 /// Messages published, claimed and ended a second, publishers and consumers together.
@@ -145,7 +154,11 @@ async fn throughput(
     let running = Running::start(queue, registered, &publishers.ahead, &nothing);
     tokio::time::sleep(WARM_UP).await;
     let (began, before) = (Instant::now(), running.worked_off());
-    tokio::time::sleep(length).await;
+    let mut course = vec![before];
+    while began.elapsed() < length {
+        tokio::time::sleep(STEP.min(length.saturating_sub(began.elapsed()))).await;
+        course.push(running.worked_off());
+    }
     let (took, worked_off) = (began.elapsed(), running.worked_off() - before);
     let published = publishers.stop().await?;
     crash::ground::eventually("all is worked off", Duration::from_secs(60), async || {
@@ -155,7 +168,8 @@ async fn throughput(
     running.end().await?;
     #[allow(clippy::cast_precision_loss)]
     let per_second = worked_off as f64 / took.as_secs_f64();
-    eprintln!("    {per_second:.0} a second, {published} published");
+    let steps: Vec<_> = course.windows(2).map(|step| step[1] - step[0]).collect();
+    eprintln!("    {per_second:.0} a second; in steps of {STEP:?}: {steps:?}");
     Ok(per_second)
 }
 

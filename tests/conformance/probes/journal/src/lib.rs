@@ -31,7 +31,8 @@ fn router() -> Router {
 
 #[derive(Deserialize, JsonSchema)]
 struct Draft {
-    /// `well`, `refuse`, `fail`, `trap`, `slow`, `fail-once`, or `rollback` (the commit fails).
+    /// `well`, `skip` (handled without a commit), `refuse`, `fail`, `trap`, `slow`, `fail-once`, or
+    /// `rollback` (the commit fails).
     mood: String,
     #[serde(default)]
     chapter: String,
@@ -74,6 +75,7 @@ async fn list(by: Allowed<Write_>) -> Result<Json<Vec<Entry>>> {
 async fn on_written(ctx: Ctx, entry: EntryWritten) -> Result<NoContent> {
     let id = entry.id;
     match entry.mood.as_str() {
+        "skip" => return Ok(NoContent),
         "refuse" => return Err(Unwelcome.into()),
         "fail" => return Err(Failure::msg("the entry asks for it").into()),
         "trap" => panic!("the entry asks for it"),
