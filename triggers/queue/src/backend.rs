@@ -1,8 +1,6 @@
 //! What the queue needs of a runtime: who consumes, and the two calls. Refuses to know engines.
 
-use nexus_runtime::{
-    Call, CallError, ComponentId, Delivery, Outcome, Runtime, Subscription, Tick,
-};
+use nexus_runtime::{Call, CallError, ComponentId, Delivery, Outcome, Runtime, Subscription, Tick};
 use std::future::Future;
 
 /// An active component and what it subscribes to.

@@ -35,10 +35,15 @@ pub(crate) fn start(config: &QueueConfig, stats: &QueueStats) -> JoinSet<()> {
         async move { q.rotate().await }
     }));
     let (q, retention) = (queue(), limits.retention);
-    chores.spawn(every(limits.maintain, "forget what is past its time", stats.clone(), move || {
-        let q = q.clone();
-        async move { maintain(&q, &retention).await }
-    }));
+    chores.spawn(every(
+        limits.maintain,
+        "forget what is past its time",
+        stats.clone(),
+        move || {
+            let q = q.clone();
+            async move { maintain(&q, &retention).await }
+        },
+    ));
     let (q, s) = (queue(), stats.clone());
     chores.spawn(every(limits.depths, "count messages", stats.clone(), move || {
         let (q, s) = (q.clone(), s.clone());
@@ -86,8 +91,13 @@ async fn expire(queue: Queue, stats: QueueStats) -> Result<(), Error> {
         for expired in &expired {
             if let Some(queue) = names.get(&expired.queue) {
                 let (service, name) = (&queue.service, &queue.name);
-                tracing::warn!(service, queue = name, leases = expired.expired,
-                    dead = expired.dead, "leases have lapsed");
+                tracing::warn!(
+                    service,
+                    queue = name,
+                    leases = expired.expired,
+                    dead = expired.dead,
+                    "leases have lapsed"
+                );
                 stats.expired(queue, expired);
             }
         }
@@ -105,10 +115,7 @@ async fn names(queue: &Queue) -> Result<HashMap<QueueId, Registered>, Error> {
     }
 }
 
-async fn maintain(
-    queue: &Queue,
-    retention: &nexus_storage::queue::Retention,
-) -> Result<(), Error> {
+async fn maintain(queue: &Queue, retention: &nexus_storage::queue::Retention) -> Result<(), Error> {
     queue.maintain(retention).await?;
     // Keys and inboxes of the platform, beside the queue's own.
     let session = queue.database().host().await?;

@@ -288,18 +288,14 @@ impl<B: Backend> Dispatcher<B> {
         }
         let queue = lane.queue.clone();
         let broken = || Outcome::Retry { after: None, reason: "the delivery broke down".into() };
-        let mut outcomes = answered.map(|answered| answered.outcomes).unwrap_or_default().into_iter();
+        let mut outcomes =
+            answered.map(|answered| answered.outcomes).unwrap_or_default().into_iter();
         for lease in leases {
             self.settle(&queue, lease, outcomes.next().map_or_else(broken, kept));
         }
     }
 
-    fn settle(
-        &self,
-        queue: &Arc<Registered>,
-        lease: Lease,
-        outcome: Outcome,
-    ) {
+    fn settle(&self, queue: &Arc<Registered>, lease: Lease, outcome: Outcome) {
         if !self.held.contains(&lease) {
             // Lost while it was worked on; the statement would only say so again.
             let ended = nexus_storage::queue::Ended::Stale;

@@ -82,14 +82,8 @@ impl QueueTrigger {
         };
         let mut finishing = tokio::task::JoinSet::new();
         finishing.spawn(finisher.run());
-        let dispatcher = Dispatcher::new(
-            backend,
-            self.config,
-            self.stats,
-            held,
-            verdicts,
-            committed,
-        );
+        let dispatcher =
+            Dispatcher::new(backend, self.config, self.stats, held, verdicts, committed);
         dispatcher.run(shutdown).await;
         if tokio::time::timeout(LAST_WORDS, finishing.join_next()).await.is_err() {
             tracing::warn!("the database was away at the end: some messages will come again");

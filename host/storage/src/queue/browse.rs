@@ -118,7 +118,13 @@ impl Queue {
         let (position, filter) = (after.map(|a| a.position), wanted.filter.to_json());
         let rows_max = i64::from(rows_max);
         let params: [Param<'_>; 8] = [
-            &wanted.service, &wanted.queue, &filter, &died_at, &queue, &position, &rows_max,
+            &wanted.service,
+            &wanted.queue,
+            &filter,
+            &died_at,
+            &queue,
+            &position,
+            &rows_max,
             &payloads,
         ];
         let rows = session.query(sql, &params).await?;

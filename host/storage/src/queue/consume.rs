@@ -157,8 +157,7 @@ impl Queue {
             // PostgreSQL has no zero bytes in its texts; a guest has.
             reasons.push(reason.map(|reason| reason.replace('\0', "\u{fffd}")));
         }
-        let params: [Param<'_>; 6] =
-            [&queues, &positions, &numbers, &words, &afters, &reasons];
+        let params: [Param<'_>; 6] = [&queues, &positions, &numbers, &words, &afters, &reasons];
         let sql = "select * from platform.queue_finish($1, $2, $3, $4, $5, $6)";
         let mut tries = 1;
         let rows = loop {

@@ -140,9 +140,8 @@ impl Queue {
     /// [`Error::Query`].
     pub async fn named(&self, service: &str, name: &str) -> Result<Option<Registered>, Error> {
         let session = self.session().await?;
-        let sql = format!(
-            "select {COLUMNS} from platform.queue q where q.service = $1 and q.name = $2"
-        );
+        let sql =
+            format!("select {COLUMNS} from platform.queue q where q.service = $1 and q.name = $2");
         let rows = session.query(&sql, &[&service, &name]).await?;
         rows.first().map(registered).transpose()
     }

@@ -235,9 +235,8 @@ impl Queue {
     ) -> Result<u64, Error> {
         let session = self.session().await?;
         let sql = "select platform.queue_purge($1, $2, $3, $4)";
-        let rows = session
-            .query(sql, &[&queue.0, &state.as_str(), &filter.to_json(), &dry_run])
-            .await?;
+        let rows =
+            session.query(sql, &[&queue.0, &state.as_str(), &filter.to_json(), &dry_run]).await?;
         Ok(rows[0].try_get::<_, i64>(0)?.cast_unsigned())
     }
 
@@ -326,11 +325,7 @@ fn errors_of(row: &Row) -> Result<Value, Error> {
 
 fn read_peeked(row: &Row, queue: QueueId) -> Result<Peeked, Error> {
     Ok(Peeked {
-        lease: Lease {
-            queue,
-            position: row.try_get("position")?,
-            number: row.try_get("number")?,
-        },
+        lease: Lease { queue, position: row.try_get("position")?, number: row.try_get("number")? },
         message: read_message(row, payload_of(row)?)?,
         attempt: row.try_get::<_, i32>("attempt")?.cast_unsigned(),
         priority: row.try_get("priority")?,

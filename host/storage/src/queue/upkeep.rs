@@ -108,8 +108,7 @@ impl Queue {
         }
         let rows_max = 10_000;
         let sql = "select platform.queue_purge_expired($1, $2)";
-        let rows =
-            session.query(sql, &[&i32::from(retention.dead_days), &rows_max]).await?;
+        let rows = session.query(sql, &[&i32::from(retention.dead_days), &rows_max]).await?;
         upkeep.purged = rows[0].try_get::<_, i64>(0)?.cast_unsigned();
         Ok(upkeep)
     }

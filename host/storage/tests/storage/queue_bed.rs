@@ -28,7 +28,7 @@ impl Bed {
     }
 
     pub async fn host(&self) -> Session {
-        self.fresh.database.host().await.unwrap()
+        self.fresh.database.host().await.expect("the database answers")
     }
 
     /// The queue `work` of the service alpha.
@@ -37,7 +37,10 @@ impl Bed {
     }
 
     pub async fn named_queue(&self, name: &str, settings: &Settings) -> QueueId {
-        self.queue.ensure("alpha", name, Kind::Service, "on_work", settings).await.unwrap()
+        self.queue
+            .ensure("alpha", name, Kind::Service, "on_work", settings)
+            .await
+            .expect("the database answers")
     }
 
     pub fn request(&self, queue: QueueId) -> EnqueueRequest {
@@ -47,7 +50,7 @@ impl Bed {
     pub async fn put(&self, queue: QueueId, count: usize) -> Vec<Uuid> {
         let mut put = Vec::new();
         for _ in 0..count {
-            put.push(self.queue.enqueue(&self.request(queue)).await.unwrap());
+            put.push(self.queue.enqueue(&self.request(queue)).await.expect("the database answers"));
         }
         put
     }
@@ -56,38 +59,41 @@ impl Bed {
         let mut put = Vec::new();
         for _ in 0..count {
             let request = EnqueueRequest { group: Some(group.into()), ..self.request(queue) };
-            put.push(self.queue.enqueue(&request).await.unwrap());
+            put.push(self.queue.enqueue(&request).await.expect("the database answers"));
         }
         put
     }
 
     pub async fn claim(&self, queue: QueueId, most: u32) -> Vec<Leased> {
         let after = QueueId(queue.0 - 1);
-        let known = self.queue.registered(after, 1).await.unwrap().remove(0);
+        let known = self.queue.registered(after, 1).await.expect("the database answers").remove(0);
         let queues = vec![known.claim(most)];
         let request = ClaimRequest { queues, worker: "worker".into(), lease: None };
-        self.queue.claim(&request).await.unwrap()
+        self.queue.claim(&request).await.expect("the database answers")
     }
 
     /// Publishes as the service alpha.
     pub async fn publish(&self, topic: &str, subject: &str, payload: &str) -> Uuid {
         let id = Uuid::now_v7();
         let session = self.fresh.as_alpha().await;
-        session.query(&publishing(topic, id, subject, payload), &[]).await.unwrap();
+        session
+            .query(&publishing(topic, id, subject, payload), &[])
+            .await
+            .expect("the database answers");
         id
     }
 
     pub async fn depth(&self, queue: QueueId) -> Depth {
-        let all = self.queue.list(("", ""), 1000).await.unwrap();
-        all.into_iter().find(|depth| depth.queue == queue).unwrap()
+        let all = self.queue.list(("", ""), 1000).await.expect("the database answers");
+        all.into_iter().find(|depth| depth.queue == queue).expect("the queue is known")
     }
 
     /// Whatever is deferred is due.
     pub async fn make_due(&self) {
         let sql = "update platform.queue_deferred set due_at = now(); \
                    select setval('platform.queue_deferred_low', 0)";
-        self.host().await.batch(sql).await.unwrap();
-        self.queue.promote(1000).await.unwrap();
+        self.host().await.batch(sql).await.expect("the database answers");
+        self.queue.promote(1000).await.expect("the database answers");
     }
 
     pub async fn now(&self) -> SystemTime {
@@ -113,7 +119,7 @@ impl Bed {
              ) m where queue_id = {} order by position",
             queue.0
         );
-        let rows = self.host().await.query(&sql, &[]).await.unwrap();
+        let rows = self.host().await.query(&sql, &[]).await.expect("the database answers");
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 }
@@ -129,5 +135,5 @@ pub fn ids(leased: &[Leased]) -> Vec<Uuid> {
 /// All leases lapse.
 pub async fn lapse(bed: &Bed) {
     let sql = "update platform.queue_lease set expires_at = now()";
-    bed.host().await.batch(sql).await.unwrap();
+    bed.host().await.batch(sql).await.expect("the database answers");
 }

@@ -317,9 +317,8 @@ async fn a_published_event_may_wait_and_has_a_priority_and_a_key() {
 async fn work_is_announced_when_it_is_committed_and_not_before() {
     let bed = Bed::new().await;
     let mut work = bed.fresh.database.work().listen();
-    let mut poked = async || {
-        tokio::time::timeout(Duration::from_millis(50), work.poked()).await.is_ok()
-    };
+    let mut poked =
+        async || tokio::time::timeout(Duration::from_millis(50), work.poked()).await.is_ok();
     let session = bed.fresh.as_alpha().await;
     let publish = || publishing("a.b.c.v1", Uuid::now_v7(), "s", "{}");
     session.query(&publish(), &[]).await.unwrap();

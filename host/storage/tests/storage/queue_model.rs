@@ -2,7 +2,9 @@
 //! message is, who holds it, and how often it was tried.
 
 use crate::queue_bed::Bed;
-use nexus_storage::queue::{Ended, EnqueueRequest, Filter, Lease, Outcome, QueueId, Settings, State};
+use nexus_storage::queue::{
+    Ended, EnqueueRequest, Filter, Lease, Outcome, QueueId, Settings, State,
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -12,15 +14,28 @@ const ATTEMPTS_MAX: u32 = 3;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Put { group: Option<u8>, priority: i16, delayed: bool },
-    Claim { most: u32 },
+    Put {
+        group: Option<u8>,
+        priority: i16,
+        delayed: bool,
+    },
+    Claim {
+        most: u32,
+    },
     /// Ends the n-th lease that was ever given, current or not.
-    Finish { lease: usize, with: u8 },
-    Lapse { lease: usize },
+    Finish {
+        lease: usize,
+        with: u8,
+    },
+    Lapse {
+        lease: usize,
+    },
     MakeDue,
     Redrive,
     Rotate,
-    Extend { lease: usize },
+    Extend {
+        lease: usize,
+    },
 }
 
 fn step(grouped: bool) -> impl Strategy<Value = Step> {
@@ -270,8 +285,7 @@ fn runs(grouped: bool, cases: u32) {
     let outcome = proptest::test_runner::TestRunner::new(config).run(&steps, |steps| {
         number.set(number.get() + 1);
         runtime.block_on(async {
-            let settings =
-                Settings { grouped, attempts_max: ATTEMPTS_MAX, ..Settings::default() };
+            let settings = Settings { grouped, attempts_max: ATTEMPTS_MAX, ..Settings::default() };
             let queue = bed.named_queue(&format!("q{}", number.get()), &settings).await;
             let mut run = Run { bed: &bed, queue, model: Model::default(), grouped };
             for step in &steps {

@@ -2,9 +2,7 @@
 
 use crate::queue_bed::{Bed, TOPIC, ids};
 use crate::server::value;
-use nexus_storage::queue::{
-    EnqueueRequest, Filter, Outcome, QueueId, Retention, Settings, State,
-};
+use nexus_storage::queue::{EnqueueRequest, Filter, Outcome, QueueId, Retention, Settings, State};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -18,8 +16,7 @@ async fn ten_dead(bed: &Bed) -> (QueueId, Vec<Uuid>) {
     }
     let leased = bed.claim(queue, 10).await;
     let reject = |n: usize| Outcome::Reject { reason: format!("words {}", n % 2).into() };
-    let outcomes: Vec<_> =
-        leased.iter().enumerate().map(|(n, l)| (l.lease, reject(n))).collect();
+    let outcomes: Vec<_> = leased.iter().enumerate().map(|(n, l)| (l.lease, reject(n))).collect();
     bed.queue.finish(&outcomes).await.unwrap();
     (queue, ids(&leased))
 }

@@ -28,8 +28,7 @@ async fn a_slot_that_is_through_is_emptied_while_an_old_snapshot_is_open() {
         .await
         .unwrap();
     bed.put(queue, 50).await;
-    let acks: Vec<_> =
-        bed.claim(queue, 50).await.iter().map(|l| (l.lease, Outcome::Ack)).collect();
+    let acks: Vec<_> = bed.claim(queue, 50).await.iter().map(|l| (l.lease, Outcome::Ack)).collect();
     bed.queue.finish(&acks).await.unwrap();
     assert!(sizes(&host).await.iter().any(|size| *size > 0));
     let first = current(&host).await;
