@@ -6,3 +6,4 @@ mod hostile_guests;
 mod older_guests;
 mod spin_guests;
 mod table_bombs;
+mod triggers;

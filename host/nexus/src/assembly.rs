@@ -1,12 +1,17 @@
 //! What this host is made of: one line per capability and per trigger. Knows how each part is
 //! configured from [`Settings`]; refuses to contain any of their rules.
 
+use crate::background::Background;
 use crate::dev_tokens::DevKey;
 use crate::front::Mount;
 use crate::secret;
 use crate::settings::{Objects, Settings};
+use crate::sources::Work;
 use anyhow::{Context as _, Result};
-use capability_blob::{Blob, Door, Folder, FolderSettings, S3, S3Credentials, S3Settings, Signer};
+use capability_blob::{
+    Blob, Door, Folder, FolderSettings, S3, S3Credentials, S3Settings, Signer, Store,
+};
+use capability_jobs::Jobs;
 use capability_key_value::{EmbeddedSettings, KeyValue};
 use capability_outbound_http::{FrontDoor, OutboundHttp};
 use capability_password::Password;
@@ -19,12 +24,16 @@ use nexus_runtime::{
     Trigger as _,
 };
 use nexus_storage::Database;
+use nexus_storage::queue::Queue;
+use nexus_storage::schedules::Schedules;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 use tokio::runtime::Handle;
+use trigger_cron::{CronConfig, CronLimits, CronTrigger};
 use trigger_http::{CorsConfig, HttpConfig, HttpTrigger, LocalKeys, PeerConfig, TlsConfig};
+use trigger_queue::{QueueConfig, QueueLimits, QueueTrigger};
 
 /// What the capabilities are made from.
 pub(crate) struct Parts<'a> {
@@ -42,6 +51,8 @@ pub(crate) struct Parts<'a> {
 pub(crate) struct Assembled {
     pub(crate) runtime: RuntimeBuilder,
     pub(crate) mounts: Vec<Mount>,
+    /// The objects of all components, for workers.
+    pub(crate) objects: Arc<dyn Store>,
 }
 
 /// Every capability of this host.
@@ -49,16 +60,19 @@ pub(crate) fn assemble(parts: &Parts<'_>) -> Result<Assembled> {
     let settings = parts.settings;
     let variables = variables(parts)?;
     let (blob, mounts) = blob(parts)?;
+    let objects = blob.store().clone();
     let engine = engine(settings.compiled.clone(), settings.instances_max);
     let runtime = Runtime::builder(engine, settings.shards.get())
         .capability(key_value(parts)?)
         .capability(redis(parts, &variables)?)
         .capability(postgres(parts, &variables))
         .capability(outbound_http(parts, &variables)?)
+        .capability(capability_schedules::Schedules)
         .capability(Password::new(Default::default()).context("start the password threads")?)
         .capability(blob)
+        .capability(Jobs::new(parts.database.clone(), Handle::current()))
         .capability(variables);
-    Ok(Assembled { runtime, mounts })
+    Ok(Assembled { runtime, mounts, objects })
 }
 
 /// The engine, with its compiled code in `compiled`.
@@ -94,6 +108,28 @@ pub(crate) fn http(
         share_ports,
         ..HttpConfig::default()
     })
+}
+
+/// The triggers besides HTTP; each works on the database, so without one there are none.
+pub(crate) fn background(
+    settings: &Settings,
+    database: &Database,
+    runtime: &Runtime,
+    background: &Background,
+    work: &Work,
+) -> Result<()> {
+    let queue = QueueTrigger::new(QueueConfig {
+        queue: Queue::new(database.clone()),
+        host: settings.host_name.as_str().into(),
+        limits: QueueLimits { lease: settings.queue_lease, ..QueueLimits::default() },
+    })?;
+    let schedules = Schedules::new(database.clone());
+    let cron = CronTrigger::new(CronConfig { schedules, limits: CronLimits::default() })?;
+    work.queue.get_or_init(|| queue.stats());
+    work.cron.get_or_init(|| cron.stats());
+    background.run(queue, runtime);
+    background.run(cron, runtime);
+    Ok(())
 }
 
 /// An origin without the slash that `Uri` adds.

@@ -1,9 +1,16 @@
 //! The command line and the environment: every option of the host, with its help text, turned into
 //! [`Settings`]. Refuses to know how a setting is carried out.
 
+mod operate;
+
+pub use operate::{
+    CronCommand, CronOptions, DeadOptions, HostOptions, JobsCommand, JobsOptions, PageOptions,
+    QueueCommand, QueueName, QueueOptions, ScheduleName, WhichOptions,
+};
+
 use crate::manifest;
 use crate::runtime_config::RuntimeConfig;
-use crate::settings::{Database, Objects, Settings, Tls, Tokens};
+use crate::settings::{Database, Objects, Settings, Tls, Tokens, Workers};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use http::Uri;
@@ -42,6 +49,15 @@ pub enum Command {
     /// Access tokens for development
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Look into the queues of a running host and act on them
+    #[command(after_help = operate::EXIT_CODES)]
+    Queue(QueueOptions),
+    /// See when schedules of a running host are due, and run them by hand
+    #[command(after_help = operate::EXIT_CODES)]
+    Cron(CronOptions),
+    /// See the jobs of native workers of a running host, and cancel them
+    #[command(after_help = operate::EXIT_CODES)]
+    Jobs(JobsOptions),
     /// Print the version
     Version,
 }
@@ -113,6 +129,11 @@ pub struct UpOptions {
     /// Threads that serve HTTP; default: one per core
     #[arg(long, env = "NEXUS_SHARDS", value_name = "NUMBER")]
     pub shards: Option<std::num::NonZeroUsize>,
+    /// Silence in milliseconds after which another host may take over a message that this one is
+    /// handling; default: as each queue says, 60000
+    #[arg(long, env = "NEXUS_QUEUE_LEASE_MS", value_name = "MS",
+        value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    pub queue_lease_ms: Option<u64>,
     /// Component instances that may be alive at once
     #[arg(long, env = "NEXUS_INSTANCES_MAX", value_name = "NUMBER", default_value_t = 2_000,
         value_parser = clap::value_parser!(u32).range(16..=100_000))]
@@ -191,6 +212,16 @@ pub struct AdminOptions {
     /// Prefer the variable: other users of the machine can read command lines.
     #[arg(long, env = "NEXUS_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub admin_token: Option<String>,
+    /// The workers' bearer token; default: made once, in `worker-token` of the home folder
+    #[arg(long, env = "NEXUS_WORKER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub worker_token: Option<String>,
+    /// Processes of local workers, started when there is a job for them; 0 starts none
+    #[arg(long, env = "NEXUS_WORKERS", value_name = "NUMBER", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(0..=64))]
+    pub workers: u32,
+    /// The workers' program; default: `nx-media` beside this one, if it is there
+    #[arg(long, env = "NEXUS_WORKER_PROGRAM", value_name = "FILE")]
+    pub worker_program: Option<PathBuf>,
 }
 
 /// What stands behind the components.
@@ -344,6 +375,12 @@ impl UpOptions {
         });
         settings.admin_listen = self.admin.admin_listen;
         settings.admin_token = self.admin.admin_token;
+        settings.worker_token = self.admin.worker_token;
+        settings.queue_lease = self.queue_lease_ms.map(std::time::Duration::from_millis);
+        settings.workers = Workers {
+            program: self.admin.worker_program.or_else(program_beside),
+            count: self.admin.workers,
+        };
         settings.instances_max = self.instances_max;
         settings.shards = self.shards.unwrap_or(settings.shards);
         settings.tokens = match self.dev_tokens {
@@ -375,6 +412,12 @@ impl MintOptions {
     pub fn tenant(&self) -> Uuid {
         self.tenant.unwrap_or(nexus_runtime::DEFAULT_TENANT)
     }
+}
+
+/// Where `cargo xtask build` and the images put it.
+fn program_beside() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?.with_file_name("nx-media");
+    program.is_file().then_some(program)
 }
 
 /// The process's environment; what is not UTF-8 cannot be a variable of the application.

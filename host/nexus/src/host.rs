@@ -5,18 +5,23 @@
 //! migrations beside the components, then the port opens. Stop: the same backwards.
 
 use crate::assembly;
+use crate::background::Background;
 use crate::dev_tokens::{self, DevKey};
 use crate::front::Front;
 use crate::home::Home;
+use crate::object_urls::StoreUrls;
 use crate::postgres::{self, Wanted, Working};
 use crate::settings::{Database as Choice, Settings, Tokens};
-use crate::sources;
+use crate::sources::{self, Work};
+use crate::workers::{Local, Supervisor};
 use anyhow::{Context as _, Result};
+use capability_blob::Store;
 use http::Uri;
 use nexus_admin::{Admin, Condition, Conditions, Facts, Source, Token};
 use nexus_runtime::{Manifest, PrincipalKind, Runtime, Shutdown, ShutdownSender};
 use nexus_storage::Database;
 use nexus_storage::cluster::Cluster;
+use nexus_storage::jobs::Jobs;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -39,6 +44,7 @@ pub struct Host {
     tls_from: usize,
     admin: SocketAddr,
     token: Token,
+    worker_token: Token,
     public_url: String,
     conditions: Conditions,
     front: Front,
@@ -48,6 +54,8 @@ pub struct Host {
     boot: watch::Receiver<Boot>,
     stop_serving: ShutdownSender,
     stop_admin: ShutdownSender,
+    background: Arc<Background>,
+    workers: Arc<Mutex<Option<Supervisor>>>,
     tasks: Tasks,
 }
 
@@ -95,11 +103,16 @@ impl Host {
             Some(given) => Token::given(given)?,
             None => Token::kept_in(&home.file("admin-token"))?,
         };
+        let worker_token = match &settings.worker_token {
+            Some(given) => Token::given(given)?,
+            None => Token::kept_in(&home.file("worker-token"))?,
+        };
         let conditions = Conditions::default();
         conditions.set(COMPONENTS, Condition::Waiting("loading".into()));
         conditions.set(LIFECYCLE, Condition::Met("running".into()));
         let facts = Facts::new(crate::VERSION, settings.instances_max, conditions.clone());
         let admin = Admin::bind(settings.admin_listen, token.clone(), facts.clone()).await?;
+        let admin = admin.for_workers(worker_token.clone())?;
         let reserved = Reserved::for_settings(&mut settings)?;
         let public_url = reserved.public_url.clone();
         let key = development_key(&settings, &public_url, &home)?;
@@ -108,7 +121,10 @@ impl Host {
         drop(reserved);
         let http = trigger.addresses();
         let database = Arc::new(OnceLock::new());
-        let sources = operators_sources(&settings, &public_url, &trigger, &conditions, &database);
+        let work = Work::default();
+        let mut sources =
+            operators_sources(&settings, &public_url, &trigger, &conditions, &database);
+        sources.extend(work.sources());
         facts.sources(sources);
         let front = Front::new(settings.manifest.clone(), settings.shards, conditions.clone());
         let (stop_serving, stop) = Shutdown::channel();
@@ -117,6 +133,8 @@ impl Host {
         let admin_address = admin.local_addr();
         let operators = tokio::spawn(admin.serve(stop));
         let (progress, boot) = watch::channel(Boot::Working);
+        let background = Arc::new(Background::new());
+        let workers: Arc<Mutex<Option<Supervisor>>> = Arc::default();
         let start = Start {
             conditions: conditions.clone(),
             facts,
@@ -124,6 +142,11 @@ impl Host {
             database: database.clone(),
             cluster: Arc::default(),
             progress,
+            background: background.clone(),
+            work,
+            workers: workers.clone(),
+            admin: admin_address,
+            worker_token: worker_token.clone(),
             front_door: http[..settings.listen.len().min(http.len())].first().copied(),
             public_url: public_url.clone(),
         };
@@ -137,6 +160,7 @@ impl Host {
             tls_from,
             admin: admin_address,
             token,
+            worker_token,
             public_url: assembly::origin(&public_url),
             conditions,
             front,
@@ -146,6 +170,8 @@ impl Host {
             boot,
             stop_serving,
             stop_admin,
+            background,
+            workers,
             tasks,
         })
     }
@@ -196,6 +222,11 @@ impl Host {
         self.token.reveal()
     }
 
+    /// What workers show.
+    pub fn worker_token(&self) -> &str {
+        self.worker_token.reveal()
+    }
+
     /// The issuer that tokens must name.
     pub fn public_url(&self) -> &str {
         &self.public_url
@@ -237,7 +268,9 @@ impl Host {
         self.conditions.set(LIFECYCLE, Condition::Waiting("shutting down".into()));
         self.tasks.booting.abort();
         self.stop_serving.shut_down();
+        self.background.stop();
         let served = (&mut self.tasks.serving).await;
+        self.background.stopped().await;
         if let Some(runtime) = self.front.runtime() {
             runtime.close();
         }
@@ -264,6 +297,10 @@ impl Host {
         self.tasks.booting.abort();
         // The start may hold the cluster in its hands at this very moment.
         let _ended = (&mut self.tasks.booting).await;
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(workers) = workers {
+            workers.stop().await;
+        }
         let cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(cluster) = cluster {
             cluster.stop().await;
@@ -374,6 +411,11 @@ struct Start {
     database: Arc<OnceLock<Database>>,
     cluster: Arc<Mutex<Option<Cluster>>>,
     progress: watch::Sender<Boot>,
+    background: Arc<Background>,
+    work: Work,
+    workers: Arc<Mutex<Option<Supervisor>>>,
+    admin: SocketAddr,
+    worker_token: Token,
     front_door: Option<SocketAddr>,
     public_url: Uri,
 }
@@ -417,8 +459,34 @@ impl Start {
         parts.clock.get_or_init(|| runtime.clock());
         self.facts.running(runtime.clone(), manifest.clone());
         self.conditions.set(COMPONENTS, components(&runtime));
+        if let Some(database) = &database {
+            let (background, work) = (&self.background, &self.work);
+            assembly::background(&settings, database, &runtime, background, work)?;
+            self.facts.stores(database.clone());
+            self.start_workers(&settings, home, Jobs::new(database.clone()), assembled.objects);
+        }
         self.front.open(runtime, assembled.mounts);
         Ok(database)
+    }
+
+    /// Lets workers in, and starts the host's own.
+    fn start_workers(
+        &self,
+        settings: &Settings,
+        home: &std::path::Path,
+        jobs: Jobs,
+        objects: Arc<dyn Store>,
+    ) {
+        self.facts.workers(jobs.clone(), Arc::new(StoreUrls(objects)));
+        let supervisor = Supervisor::start(Local {
+            jobs,
+            program: settings.workers.program.clone(),
+            count: settings.workers.count,
+            admin: self.admin,
+            token: self.worker_token.clone(),
+            scratch: home.join("scratch"),
+        });
+        *self.workers.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor);
     }
 
     async fn postgres(

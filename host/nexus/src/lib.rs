@@ -3,6 +3,7 @@
 //! contain any of their rules.
 
 mod assembly;
+mod background;
 pub mod commands;
 pub mod config;
 pub mod dev_tokens;
@@ -10,11 +11,13 @@ mod front;
 mod home;
 mod host;
 mod manifest;
+mod object_urls;
 mod postgres;
 mod runtime_config;
 mod secret;
 mod settings;
 mod sources;
+mod workers;
 
 pub use home::{Home, HomeError};
 pub use host::{Host, QuickStop};

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Everything [`crate::Host::start`] needs to know.
 pub struct Settings {
@@ -32,6 +33,14 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// None makes one and keeps it in the home.
     pub admin_token: Option<String>,
+    /// What workers show. None makes one and keeps it in the home.
+    pub worker_token: Option<String>,
+    pub workers: Workers,
+    /// Under which name this host holds leases: for people, so it need not be unique.
+    pub host_name: String,
+    /// Silence after which another host may take over what this one holds; None leaves it to each
+    /// queue.
+    pub queue_lease: Option<Duration>,
     pub database: Database,
     /// Connections to PostgreSQL of this host. None is 100 for a private cluster, where an idle one
     /// costs 2 MiB and reconnecting costs 10 ms, and 40 for a server that others use too.
@@ -45,6 +54,15 @@ pub struct Settings {
     /// Component instances alive at once.
     pub instances_max: u32,
     pub tokens: Tokens,
+}
+
+/// The native workers that the host itself starts.
+#[derive(Debug, Clone)]
+pub struct Workers {
+    /// `nx-media`; None starts none.
+    pub program: Option<PathBuf>,
+    /// Processes at once; 0 starts none.
+    pub count: u32,
 }
 
 /// A listener that speaks TLS.
@@ -109,6 +127,10 @@ impl Settings {
             ip_deny: Vec::new(),
             admin_listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
             admin_token: None,
+            worker_token: None,
+            workers: Workers { program: None, count: 1 },
+            host_name: host_name(),
+            queue_lease: None,
             database: Database::Private,
             pg_connections_max: None,
             redis_url: None,
@@ -118,4 +140,10 @@ impl Settings {
             tokens: Tokens::Development,
         }
     }
+}
+
+/// The machine's name and this process's number.
+fn host_name() -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}-{}", machine.trim(), std::process::id())
 }

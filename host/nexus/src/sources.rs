@@ -1,6 +1,10 @@
 //! What the HTTP trigger and PostgreSQL tell operators: their snapshots as metric families and as
 //! JSON. Stands here because neither may know the other, nor the admin surface.
 
+mod work;
+
+pub(crate) use work::Work;
+
 use crate::postgres;
 use nexus_admin::{Condition, Conditions, Source};
 use nexus_observability::Exposition;

@@ -1,6 +1,11 @@
 //! The commands of the binary, one file each, and what their outcome means as an exit code.
 
 mod compile;
+mod cron;
+mod host_api;
+mod jobs;
+mod queue;
+mod table;
 mod token;
 mod up;
 
@@ -21,6 +26,8 @@ const IN_USE: u8 = 3;
 pub enum Failure {
     /// A setting is wrong: starting again will not help.
     Setting(anyhow::Error),
+    /// A host has said no, or none was there; with the exit code that the help names.
+    Told { words: String, code: u8 },
     /// Anything else.
     Other(anyhow::Error),
 }
@@ -37,6 +44,9 @@ pub fn run(command: Command) -> ExitCode {
         Command::Up(options) => up::run(*options),
         Command::Compile(options) => compile::run(options),
         Command::Token(options) => token::run(options),
+        Command::Queue(options) => queue::run(options),
+        Command::Cron(options) => cron::run(options),
+        Command::Jobs(options) => jobs::run(options),
         Command::Version => {
             println!("nexus {}", crate::VERSION);
             Ok(())
@@ -45,12 +55,13 @@ pub fn run(command: Command) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let (error, code) = match &failure {
-                Failure::Setting(error) => (error, MISUSED),
-                Failure::Other(error) if is_in_use(error) => (error, IN_USE),
-                Failure::Other(error) => (error, FAILED),
+            let (words, code) = match failure {
+                Failure::Setting(error) => (format!("{error:#}"), MISUSED),
+                Failure::Told { words, code } => (words, code),
+                Failure::Other(error) if is_in_use(&error) => (format!("{error:#}"), IN_USE),
+                Failure::Other(error) => (format!("{error:#}"), FAILED),
             };
-            eprintln!("nexus: {error:#}");
+            eprintln!("nexus: {words}");
             ExitCode::from(code)
         }
     }
