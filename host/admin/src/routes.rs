@@ -37,6 +37,10 @@ impl Surface {
         };
         let mut response = answer.unwrap_or_else(|problem| refuse(problem, id));
         harden(response.headers_mut());
+        // What a problem calls its instance.
+        if let Ok(id) = HeaderValue::from_str(id) {
+            response.headers_mut().insert("x-request-id", id);
+        }
         response
     }
 

@@ -16,6 +16,8 @@ use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep, timeout};
 
+/// A third of the lease would do for the lease; somebody who cancels should not wait so long.
+const BEAT_EVERY_MAX: Duration = Duration::from_secs(5);
 /// Progress is told this often at most.
 const BEAT_EVERY_MIN: Duration = Duration::from_secs(1);
 /// What work that was told to stop may take to return, when the process is about to end: a
@@ -92,7 +94,7 @@ impl Errand {
     /// Keeps the lease and tells progress; returns when the lease is lost.
     async fn beat(&self, stop: &Stopping, mut told: watch::Receiver<Progress>) {
         let lease = Duration::from_millis(self.claimed.lease_ms);
-        let every = (lease / 3).max(BEAT_EVERY_MIN);
+        let every = (lease / 3).clamp(BEAT_EVERY_MIN, BEAT_EVERY_MAX);
         let mut ends = Instant::now() + lease;
         let mut pause = every;
         loop {

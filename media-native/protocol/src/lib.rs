@@ -26,9 +26,10 @@
 //!    lease that has lapsed, or was given to another, gets **409**, changes nothing, and tells the
 //!    worker to drop the work: another may have it. A worker that hears nothing from its host
 //!    assumes the same once the lease's time is over.
-//! 3. **Heartbeat** tells progress and extends the lease; send it every third of `lease_ms`. The
-//!    answer may ask to stop: end the work and finish with `release` when `cancelled`, with `retry`
-//!    when the `deadline` is over. Success that comes first is still success.
+//! 3. **Heartbeat** tells progress and extends the lease; send it every third of `lease_ms`, or
+//!    more often to hear of a cancellation sooner (this crate: every five seconds). The answer may
+//!    ask to stop: end the work and finish with `release` when `cancelled`, with `retry` when the
+//!    `deadline` is over. Success that comes first is still success.
 //! 4. **Objects** are named in the job's arguments and never sent. `urls` turns names into URLs
 //!    that are good for a few minutes; only the buckets granted to the job's service are open. An
 //!    object to be written becomes visible whole or not at all.
