@@ -156,7 +156,9 @@ async fn the_public_ready_tells_when_postgresql_goes_away_and_when_it_is_back() 
         .await;
     let client = nexus.anonymous();
     client.get("/ready").await.ok();
+    // The host itself says so, and whoever was about to use it.
     nexus.expects_log("PostgreSQL is away");
+    nexus.expects_log("PostgreSQL at 127.0.0.1");
     drop(way);
     eventually("the public /ready is 503", seconds(30), async || {
         client.get("/ready").await.status == 503

@@ -20,8 +20,11 @@ fn answers_each_side() -> u64 {
 }
 
 /// What all of this may log: PostgreSQL goes away, and whoever was about to use it says so.
-const OUTAGE: [&str; 5] = [
+const OUTAGE: [&str; 8] = [
     "ERROR guest: ",
+    "PostgreSQL at ",
+    "no messages could be claimed",
+    "schedules are not fired",
     "the private PostgreSQL has died",
     "PostgreSQL is away",
     "no database connection",
