@@ -63,6 +63,10 @@ create table platform.schedule (
   updated_at timestamptz not null default now(),
   removed_at timestamptz,
   check (ends_at > starts_at)
+) with (
+  -- Every fire leaves a dead row.
+  fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500,
+  autovacuum_vacuum_cost_delay = 0
 );
 create unique index schedule_name on platform.schedule (service, tenant_id, name)
   nulls not distinct where removed_at is null;
@@ -94,6 +98,8 @@ create table platform.schedule_run (
   attempt int,
   started_at timestamptz,
   finished_at timestamptz
+) with (
+  fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000
 );
 -- However often and by whomever an instant is fired, it is fired once.
 create unique index schedule_run_once on platform.schedule_run (schedule_id, scheduled_at)

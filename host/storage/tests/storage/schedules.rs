@@ -7,6 +7,8 @@ use nexus_storage::schedules::{
     ScheduleSpec, Schedules, TICK_QUEUE,
 };
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
@@ -120,7 +122,9 @@ async fn a_fire_is_a_run_and_a_message_with_the_same_id() {
 #[tokio::test]
 async fn many_hosts_and_failing_connections_fire_each_instant_once() {
     let (stand, row) = Stand::with(with_overlap(Overlap::Allow), at(30)).await;
-    let minutes = 40;
+    let minutes = 60;
+    let kills = Arc::new(AtomicI64::new(0));
+    let killed = kills.clone();
     let killer = stand.fresh.database.clone();
     let killing = tokio::spawn(async move {
         let own = killer.host().await.unwrap();
@@ -128,10 +132,11 @@ async fn many_hosts_and_failing_connections_fire_each_instant_once() {
                     select pid from pg_stat_activity where datname = current_database() \
                     and pid <> pg_backend_pid() and state <> 'idle' \
                     and query like '%schedule_fire%' order by random() limit 1) one";
-        let mut pace = tokio::time::interval(Duration::from_millis(50));
+        let mut pace = tokio::time::interval(Duration::from_millis(30));
         loop {
             pace.tick().await;
-            own.query(kill, &[]).await.unwrap();
+            let count: i64 = value(&own, kill).await;
+            killed.fetch_add(count, Ordering::Relaxed);
         }
     });
     let hosts = (0..6).map(|_| {
@@ -157,6 +162,7 @@ async fn many_hosts_and_failing_connections_fire_each_instant_once() {
         host.await.unwrap();
     }
     killing.abort();
+    assert!(kills.load(Ordering::Relaxed) > 0, "no connection failed");
     let runs = stand.schedules.runs(row.id, None, 1_000).await.unwrap();
     let mut instants: Vec<_> = runs.iter().map(|run| run.scheduled_at).collect();
     instants.reverse();
