@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Four connections for services, of which one service takes at most three.
 fn tight() -> Limits {
     Limits {
-        connections_max: 8,
+        connections_max: 10,
         per_service_max: 3,
         wait: Duration::from_millis(300),
         still: Duration::from_secs(3600),
