@@ -277,7 +277,7 @@ create trigger job_died after insert on platform.queue_dead
 -- A dead message that is sent again takes its job along, too; one that is forgotten does not.
 -- Asked at the end of the transaction, when it is where it will be.
 create function platform.job_redriven() returns trigger
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   update platform.job j
   set state = 'queued', attempt = 0, fraction = 0, stage = null, finished_at = null,

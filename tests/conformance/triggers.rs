@@ -105,6 +105,9 @@ async fn a_commit_that_is_undone_tells_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_fails_or_traps_harms_no_other_message() {
     let journal = journal(BOTH).await;
+    for expected in ["the entry asks for it", "instance lost", "unwelcome", "is dead"] {
+        journal.nexus.expects_log(expected);
+    }
     let mut well = Vec::new();
     for mood in ["refuse", "trap", "fail"] {
         journal.write(mood).await;
@@ -132,6 +135,7 @@ async fn a_handler_that_fails_or_traps_harms_no_other_message() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_failed_once_is_delivered_again() {
     let journal = journal(BOTH).await;
+    journal.nexus.expects_log("the entry asks for one failure");
     let id = journal.write("fail-once").await;
     eventually("filed at the second attempt", seconds(20), async || {
         journal.count(&id).await == (1, 1)
@@ -202,6 +206,7 @@ fn component() -> ComponentId {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_is_answered_with_an_outcome_for_each_message_in_its_order() {
     let journal = journal("").await;
+    journal.nexus.expects_log("the entry asks for");
     let batch = delivery(&["well", "refuse", "fail", "fail-once"], seconds(20));
     let outcomes = journal.nexus.runtime().deliver(&component(), batch, call()).await.unwrap();
     assert_eq!(outcomes[0], Outcome::Ack);
@@ -214,6 +219,8 @@ async fn a_batch_is_answered_with_an_outcome_for_each_message_in_its_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_that_traps_or_takes_too_long_is_an_error_and_the_component_goes_on() {
     let journal = journal("").await;
+    journal.nexus.expects_log("instance lost");
+    journal.nexus.expects_log("the entry asks for it");
     let runtime = journal.nexus.runtime();
     let trapped = runtime.deliver(&component(), delivery(&["trap"], seconds(20)), call()).await;
     assert!(matches!(trapped, Err(CallError::Trapped(_))), "{trapped:?}");
@@ -227,6 +234,8 @@ async fn a_delivery_that_traps_or_takes_too_long_is_an_error_and_the_component_g
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tick_runs_the_schedule_of_its_name() {
     let journal = journal("").await;
+    journal.nexus.expects_log("this schedule always fails");
+    journal.nexus.expects_log("no schedule");
     let tick = |name: &str| Tick {
         id: Uuid::now_v7(),
         name: name.into(),
@@ -254,6 +263,7 @@ async fn a_component_that_cannot_answer_its_subscriptions_is_not_activated() {
         probe("hello").display()
     );
     let mut nexus = Nexus::setup().manifest(manifest).without_database().start_unready().await;
+    nexus.expects_log("the component is not active");
     nexus.ready().await;
     let hello = nexus.runtime().snapshot().remove(0);
     let reason = hello.inactive_reason.expect("it is not active");

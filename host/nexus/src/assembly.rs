@@ -110,8 +110,9 @@ pub(crate) fn http(
     })
 }
 
-/// The triggers besides HTTP; each works on the database, so without one there are none.
-pub(crate) fn background(
+/// The triggers besides HTTP; each works on the database, so without one there are none. What they
+/// wait for is in force when this returns, before the first request comes in.
+pub(crate) async fn background(
     settings: &Settings,
     database: &Database,
     runtime: &Runtime,
@@ -125,6 +126,12 @@ pub(crate) fn background(
     })?;
     let schedules = Schedules::new(database.clone());
     let cron = CronTrigger::new(CronConfig { schedules, limits: CronLimits::default() })?;
+    for prepared in [queue.prepare(runtime).await, cron.prepare(runtime.clone()).await] {
+        if let Err(error) = prepared {
+            // The triggers try again for as long as it takes.
+            tracing::warn!(%error, "subscriptions and schedules are not in force yet");
+        }
+    }
     work.queue.get_or_init(|| queue.stats());
     work.cron.get_or_init(|| cron.stats());
     background.run(queue, runtime);

@@ -461,7 +461,7 @@ impl Start {
         self.conditions.set(COMPONENTS, components(&runtime));
         if let Some(database) = &database {
             let (background, work) = (&self.background, &self.work);
-            assembly::background(&settings, database, &runtime, background, work)?;
+            assembly::background(&settings, database, &runtime, background, work).await?;
             self.facts.stores(database.clone());
             self.start_workers(&settings, home, Jobs::new(database.clone()), assembled.objects);
         }

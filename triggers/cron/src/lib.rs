@@ -1,10 +1,10 @@
-//! The cron trigger: keeps the schedules of the database as the manifests say, and fires what is due
-//! by the components' clock. Refuses to know who does the work: a fire puts a tick into a queue, and
-//! `triggers/queue` delivers it.
+//! The cron trigger: keeps the schedules of the database as the manifests say, and fires what is
+//! due by the components' clock. Refuses to know who does the work: a fire puts a tick into a queue,
+//! and `triggers/queue` delivers it.
 //!
 //! Any number of hosts may run it on one database; each instant is fired once, by whoever is first
-//! (`nexus_storage::schedules`). It sleeps until the next instant by a timer that no clock can turn,
-//! but at most a second, and reads the clock anew each time: a step forward is made up for by each
+//! (`nexus_storage::schedules`). It sleeps until the next instant by a timer that no clock can
+//! turn, but at most a second, and reads the clock anew each time: a step forward is made up for by each
 //! schedule's policy, a step back fires nothing again. What a service puts at run time is noticed
 //! within that second.
 
@@ -53,6 +53,16 @@ impl CronTrigger {
     /// Counters; they stay readable after the trigger has run.
     pub fn stats(&self) -> CronStats {
         self.stats.clone()
+    }
+
+    /// Puts the schedules of `backend` in force and looks at them once, so that what becomes due from
+    /// now on is noticed; [`CronTrigger::serve`] goes on from there.
+    ///
+    /// # Errors
+    ///
+    /// When the database is away.
+    pub async fn prepare<B: Backend>(&self, backend: B) -> Result<(), nexus_storage::Error> {
+        Rounds::new(backend, &self.config, &self.stats).next().await.map(drop)
     }
 
     /// Fires for the components of `backend` until shutdown is requested. A fire under way is ended

@@ -63,6 +63,16 @@ impl QueueTrigger {
         self.stats.clone()
     }
 
+    /// Puts the subscriptions of `backend` in force. Whoever does so before the first request comes
+    /// in misses no event of it; [`QueueTrigger::serve`] does it again, and whenever they change.
+    ///
+    /// # Errors
+    ///
+    /// When the database is away, or a publisher's transaction stays open for long.
+    pub async fn prepare<B: Backend>(&self, backend: &B) -> Result<(), nexus_storage::Error> {
+        subscriptions::synchronise(&self.config.queue, &backend.consumers()).await
+    }
+
     /// Delivers to `backend` until shutdown is requested, then drains.
     pub async fn serve<B: Backend>(self, backend: B, shutdown: Shutdown) {
         let held = Held::default();
