@@ -85,6 +85,9 @@ impl Physical {
             Err(_) => {
                 self.target.endpoint.cancel(self.client.cancel_token()).await?;
                 undone.await?;
+                // The request travels on a way of its own and may arrive only now: it would stop
+                // whatever the connection's next holder runs.
+                return Err(Error::Revoked);
             }
         }
         match self.wire.is_settled() && !self.wire.in_transaction() {
