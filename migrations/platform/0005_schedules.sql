@@ -19,8 +19,9 @@ create table platform.schedule (
   --   skip          nothing, and says so
   --   buffer_one    waits for it, unless another waits already
   --   buffer_all    waits for all before it; at most 100 wait
-  --   cancel_other  takes the earlier ones out of the queue. One that is running is not reached: its
-  --                 lease is revoked, so that its answer is stale, but what it has committed stays
+  --   cancel_other  takes the earlier ones out of the queue. One that is running is not reached:
+  --                 its lease is revoked, so that its answer is stale, but what it has committed
+  --                 stays
   --   allow         runs beside it
   overlap text not null default 'skip'
     check (overlap in ('skip', 'buffer_one', 'buffer_all', 'cancel_other', 'allow')),
@@ -104,7 +105,8 @@ create table platform.schedule_run (
 -- However often and by whomever an instant is fired, it is fired once.
 create unique index schedule_run_once on platform.schedule_run (schedule_id, scheduled_at)
   where trigger in ('schedule', 'catchup');
-create index schedule_run_history on platform.schedule_run (schedule_id, scheduled_at desc, id desc);
+create index schedule_run_history
+  on platform.schedule_run (schedule_id, scheduled_at desc, id desc);
 create index schedule_run_open on platform.schedule_run (schedule_id, scheduled_at, id)
   where state in ('held', 'due');
 create index schedule_run_due on platform.schedule_run (id) where state = 'due';
@@ -185,7 +187,7 @@ return (
 );
 
 -- Puts the message of a run that was held into the queue. Payload:
--- {schedule, schedule_id, scheduled_at, fired_at, trigger}, and `payload` where the schedule has one.
+-- {schedule, schedule_id, scheduled_at, fired_at, trigger}, and `payload` where there is one.
 create function platform.schedule_start(schedule platform.schedule, run_id uuid) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare

@@ -16,8 +16,8 @@
 //! Cron fields take `*`, values, names (`JAN`, `MON`), ranges, lists and steps (`*/5`, `10-50/10`,
 //! `10/5` = from 10 on). Day of month also takes `L` (last), `L-3`, `15W` (the weekday nearest to
 //! the 15th within its month), `LW` and `?`; day of week takes `5L` (last Friday), `5#2` (second
-//! Friday), `5#L` and `?`. Sunday is 0 and 7. Where both day fields restrict, a day that fits either
-//! is a day, as in Vixie cron; a `+` before the day of week asks for both.
+//! Friday), `5#L` and `?`. Sunday is 0 and 7. Where both day fields restrict, a day that fits
+//! either is a day, as in Vixie cron; a `+` before the day of week asks for both.
 //!
 //! # Clocks that change
 //!

@@ -1,8 +1,8 @@
 //! Schedules: when something is due, fired once by whichever of the hosts comes first, and what
 //! became of it. A schedule is an entry of a component's manifest, or was put by a service.
 //!
-//! Knows the functions of `migrations/platform/0005_schedules.sql`, which hold the rules of overlap,
-//! and calendars, which say when. Refuses to know who does the work: a fire puts a message into a
+//! Knows the functions of `migrations/platform/0005_schedules.sql`, which hold the rules of
+//! overlap, and calendars, which say when. Refuses to know who does the work: a fire puts a message into a
 //! queue, and the run's id is that message's id. Its payload is
 //!
 //! ```json

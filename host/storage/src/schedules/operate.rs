@@ -136,8 +136,8 @@ impl Schedules {
         session.query(&sql, &[&service, &name]).await?.first().map(schedule).transpose()
     }
 
-    /// The runs of a schedule, the latest instant first, after the instant and id of the last one of
-    /// the page before.
+    /// The runs of a schedule, the latest instant first, after the instant and id of the last one
+    /// of the page before.
     ///
     /// # Errors
     ///
