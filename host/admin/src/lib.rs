@@ -12,6 +12,30 @@
 //! | `/api/v1/components`, `/api/v1/components/{id}` | state, limits, counters | the token |
 //! | `/api/v1/queues…`, `/dead-letters`, `/schedules…`, `/jobs…` | see `operate` | the token |
 //! | `/worker/v1/…` | the job protocol (`media-native/protocol`) | the workers' token |
+//!
+//! # Metrics of work
+//!
+//! Depths are counted in the database every ten seconds, and every host of it shows the same: take
+//! their maximum, and the sum of what hosts count. Queues have the labels `service` and `queue`; a
+//! service that makes many at run time has one series for all of them. Autoscalers read the view
+//! `platform.queue_demand` instead.
+//!
+//! | family | what it says |
+//! |---|---|
+//! | `nexus_queue_{ready,deferred,leased,dead,paused}` | how deep each queue is |
+//! | `nexus_queue_oldest_ready_seconds` | how long the oldest message has been waiting |
+//! | `nexus_queue_{claimed,redelivered,acked,retried,released,rejected}_total` | attempts, ends |
+//! | `nexus_queue_died_total` | new dead letters; alert on its rate |
+//! | `nexus_queue_{stale,leases_expired}_total` | holders that were too slow or died |
+//! | `nexus_queue_pickup_seconds` | from ready to claimed, a histogram |
+//! | `nexus_queue_leases_held`, `nexus_queue_failures_total` | this host's |
+//! | `nexus_cron_{fired,caught_up,held,lost}_total` | fires, by `service` |
+//! | `nexus_cron_{skipped,missed}_total` | fires left out, by `service` and `reason` |
+//! | `nexus_cron_lateness_seconds` | from the instant to its fire, a histogram |
+//! | `nexus_cron_runs_ended_total`, `nexus_cron_failures_total` | this host's |
+//! | `nexus_jobs_{queued,running,dead}` | jobs of native workers, `queue` is their kind |
+//! | `nexus_jobs_claimed_total`, `nexus_jobs_finished_total` | what workers did on this host |
+//! | `nexus_jobs_calls_refused_total` | calls of workers that were refused, by `problem` |
 
 mod api;
 mod body;

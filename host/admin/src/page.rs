@@ -24,7 +24,10 @@ pub(crate) fn render(facts: &Facts) -> String {
          <p>Version {version}, up for {} seconds. {}</p>\
          <p><a href=\"/metrics\">Metrics</a> (Prometheus). With the token as \
          <code>authorization: Bearer …</code>: <code>/api/v1/host</code>, \
-         <code>/api/v1/components</code>, <code>/api/v1/components/&lt;id&gt;</code>.</p>\
+         <code>/api/v1/components</code>, <code>/api/v1/queues</code>, \
+         <code>/api/v1/dead-letters</code>, <code>/api/v1/schedules</code>, \
+         <code>/api/v1/jobs</code>; or the commands <code>nexus queue</code>, \
+         <code>nexus cron</code>, <code>nexus jobs</code>.</p>\
          <h2>Conditions</h2>{}<h2>Components</h2>{}</main></body></html>\n",
         facts.0.started.elapsed().as_secs(),
         readiness(facts),

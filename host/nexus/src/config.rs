@@ -33,8 +33,8 @@ pub struct CommandLine {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 stopped as asked; 1 failed; 2 the command line or a setting is wrong; \
-3 another host uses the home folder or the address.
+Exit codes of `up`: 0 stopped as asked; 1 failed; 2 the command line or a setting is wrong; \
+3 another host uses the home folder or the address. `queue`, `cron` and `jobs` have their own.
 Logging: NEXUS_LOG, NEXUS_LOG_FORMAT. Traces go to an OpenTelemetry collector when \
 OTEL_EXPORTER_OTLP_ENDPOINT names one (http/protobuf over http://); OTEL_EXPORTER_OTLP_HEADERS, \
 OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and OTEL_TRACES_SAMPLER are honoured.

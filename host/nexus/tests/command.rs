@@ -1,5 +1,7 @@
 //! The binary as operators run it: exit codes, the ready line, signals, two hosts on one home.
 
+mod operate;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;

@@ -136,9 +136,13 @@ mod tests {
 
     #[tokio::test]
     async fn words_that_are_not_known_are_refused() {
-        for (query, refused) in
-            [("", false), ("limit=3", false), ("limits=3", true), ("limit=x", true), ("limit=1&limit=2", true)]
-        {
+        for (query, refused) in [
+            ("", false),
+            ("limit=3", false),
+            ("limits=3", true),
+            ("limit=x", true),
+            ("limit=1&limit=2", true),
+        ] {
             let asked = asked("GET", &format!("/api/v1/queues?{query}"), "").await.unwrap();
             assert_eq!(asked.query::<Words>().is_err(), refused, "{query}");
         }

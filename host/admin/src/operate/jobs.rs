@@ -52,11 +52,7 @@ struct Cancel {
 }
 
 /// Ends a job that waits; asks the worker of one that runs to stop.
-pub(super) async fn cancel(
-    stores: &Stores,
-    id: &str,
-    asked: &Asked,
-) -> Result<Response, Problem> {
+pub(super) async fn cancel(stores: &Stores, id: &str, asked: &Asked) -> Result<Response, Problem> {
     let order: Cancel = asked.order()?;
     let by = by(order.by.as_deref())?;
     let job: Uuid = id.parse().map_err(|_| missing(id))?;

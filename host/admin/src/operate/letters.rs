@@ -1,5 +1,5 @@
-//! Messages as they lie in their queue, and dead letters of all queues. Payloads are shown only when
-//! asked for: they are the tenants' business first.
+//! Messages as they lie in their queue, and dead letters of all queues. Payloads are shown only
+//! when asked for: they are the tenants' business first.
 
 use super::asked::{self, Asked, json, page_within};
 use super::instant::{self, Instant};

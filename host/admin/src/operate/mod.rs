@@ -18,8 +18,8 @@
 //! | `POST jobs/{id}/cancel` | `{by}` |
 //!
 //! A queue's name is percent-encoded in a path: it may have `*`, spaces and slashes. Instants are
-//! RFC 3339. A list takes `limit` and `cursor`; its own `cursor` is null at the end. An unknown word
-//! in a query or a body is refused, because a filter that is not heard is dangerous.
+//! RFC 3339. A list takes `limit` and `cursor`; its own `cursor` is null at the end. An unknown
+//! word in a query or a body is refused, because a filter that is not heard is dangerous.
 
 mod asked;
 mod instant;
@@ -112,9 +112,7 @@ async fn dispatch(stores: &Stores, now: SystemTime, asked: &Asked) -> Result<Res
         (["schedules", id], true, _) => schedules::show(stores, id).await,
         (["schedules", id, "next"], true, _) => schedules::next(stores, id, now, asked).await,
         (["schedules", id, "runs"], true, _) => schedules::runs(stores, id, asked).await,
-        (["schedules", id, verb], _, true) => {
-            schedules::order(stores, id, verb, now, asked).await
-        }
+        (["schedules", id, verb], _, true) => schedules::order(stores, id, verb, now, asked).await,
         (["jobs"], true, _) => jobs::list(stores, asked).await,
         (["jobs", id], true, _) => jobs::show(stores, id).await,
         (["jobs", id, "cancel"], _, true) => jobs::cancel(stores, id, asked).await,

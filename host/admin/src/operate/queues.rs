@@ -180,11 +180,7 @@ pub(super) async fn order(
     }
 }
 
-async fn redrive(
-    stores: &Stores,
-    queue: &Registered,
-    order: Redrive,
-) -> Result<Response, Problem> {
+async fn redrive(stores: &Stores, queue: &Registered, order: Redrive) -> Result<Response, Problem> {
     let rate = order.rate_per_second;
     if rate.is_some_and(|rate| !(rate > 0.0 && rate <= RATE_MAX)) {
         let detail = format!("rate_per_second is above 0 and at most {RATE_MAX}");

@@ -26,9 +26,7 @@ pub(super) fn run(options: CronOptions) -> Result<(), Failure> {
         CronCommand::Pause { schedule, reason } => {
             host.switch(&schedule, "pause", &json!({ "by": by, "reason": reason }))
         }
-        CronCommand::Resume { schedule } => {
-            host.switch(&schedule, "resume", &json!({ "by": by }))
-        }
+        CronCommand::Resume { schedule } => host.switch(&schedule, "resume", &json!({ "by": by })),
         CronCommand::History { schedule, page } => host.history(&schedule, page),
     }
 }
@@ -44,8 +42,11 @@ fn list_of(value: &Value) -> impl Iterator<Item = &Value> {
 
 impl Host {
     fn list(&self, service: Option<String>, page: PageOptions) -> Result<(), Failure> {
-        let query =
-            [("service", service), ("limit", Some(page.limit.to_string())), ("cursor", page.cursor)];
+        let query = [
+            ("service", service),
+            ("limit", Some(page.limit.to_string())),
+            ("cursor", page.cursor),
+        ];
         let answer = self.api.get(&["schedules"], &query)?;
         if self.json {
             return say_json(&answer);
@@ -109,12 +110,7 @@ impl Host {
         say_list(&table, nothing, &Value::Null)
     }
 
-    fn run(
-        &self,
-        name: &ScheduleName,
-        overlap: Option<String>,
-        by: &str,
-    ) -> Result<(), Failure> {
+    fn run(&self, name: &ScheduleName, overlap: Option<String>, by: &str) -> Result<(), Failure> {
         let order = json!({ "overlap": overlap, "by": by });
         let answer = self.api.post(&["schedules", &self.id(name)?, "run"], &order)?;
         if self.json {
@@ -164,7 +160,15 @@ impl Host {
         }
         let now = Timestamp::now();
         let mut table = Table::new(&[
-            "SCHEDULED", "FIRED", "TRIGGER", "STATE", "#ATTEMPT", "TOOK", "REASON", "BY", "ID",
+            "SCHEDULED",
+            "FIRED",
+            "TRIGGER",
+            "STATE",
+            "#ATTEMPT",
+            "TOOK",
+            "REASON",
+            "BY",
+            "ID",
         ]);
         for run in list_of(&answer["runs"]) {
             table.row(vec![

@@ -51,11 +51,7 @@ impl HostApi {
         Ok(Self { base, token, threads: threads.context("start a thread")? })
     }
 
-    pub(super) fn get(
-        &self,
-        path: &[&str],
-        query: &[Parameter<'_>],
-    ) -> Result<Value, Failure> {
+    pub(super) fn get(&self, path: &[&str], query: &[Parameter<'_>]) -> Result<Value, Failure> {
         let mut url = self.url(path);
         for (name, value) in query {
             if let Some(value) = value {

@@ -2,9 +2,7 @@
 
 use super::Failure;
 use super::host_api::HostApi;
-use super::table::{
-    Table, age, cell, instant_of, pairs, say, say_json, say_list, span,
-};
+use super::table::{Table, age, cell, instant_of, pairs, say, say_json, say_list, span};
 use crate::config::{
     DeadOptions, PageOptions, QueueCommand, QueueName, QueueOptions, WhichOptions,
 };
@@ -41,14 +39,25 @@ fn list_of(value: &Value) -> impl Iterator<Item = &Value> {
 
 impl Host {
     fn list(&self, service: Option<String>, page: PageOptions) -> Result<(), Failure> {
-        let query =
-            [("service", service), ("limit", Some(page.limit.to_string())), ("cursor", page.cursor)];
+        let query = [
+            ("service", service),
+            ("limit", Some(page.limit.to_string())),
+            ("cursor", page.cursor),
+        ];
         let answer = self.api.get(&["queues"], &query)?;
         if self.json {
             return say_json(&answer);
         }
         let mut table = Table::new(&[
-            "SERVICE", "QUEUE", "KIND", "#READY", "#DEFERRED", "#LEASED", "#DEAD", "OLDEST", "STATE",
+            "SERVICE",
+            "QUEUE",
+            "KIND",
+            "#READY",
+            "#DEFERRED",
+            "#LEASED",
+            "#DEAD",
+            "OLDEST",
+            "STATE",
         ]);
         for queue in list_of(&answer["queues"]) {
             table.row(vec![
@@ -124,8 +133,16 @@ impl Host {
             "dead" => ("DIED", "died_at"),
             _ => ("READY", "ready_at"),
         };
-        let mut table =
-            Table::new(&["ID", "TOPIC", head, "#ATTEMPT", "#PRIORITY", "GROUP", "WORKER", "LAST ERROR"]);
+        let mut table = Table::new(&[
+            "ID",
+            "TOPIC",
+            head,
+            "#ATTEMPT",
+            "#PRIORITY",
+            "GROUP",
+            "WORKER",
+            "LAST ERROR",
+        ]);
         let now = Timestamp::now();
         for message in list_of(&answer["messages"]) {
             let error = list_of(&message["errors"]).last();

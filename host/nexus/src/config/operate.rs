@@ -16,25 +16,46 @@ Instants are RFC 3339 (2027-01-31T03:15:00Z) or an age: 90s, 15m, 2h, 7d ago.";
 #[command(next_help_heading = "Host")]
 pub struct HostOptions {
     /// Address of the host's operators' API: an URL, or what the host listens on
-    #[arg(long, env = "NEXUS_ADMIN_LISTEN", value_name = "URL", default_value = "127.0.0.1:8081",
-        global = true)]
+    #[arg(
+        long,
+        env = "NEXUS_ADMIN_LISTEN",
+        value_name = "URL",
+        default_value = "127.0.0.1:8081",
+        global = true
+    )]
     pub admin: String,
     /// The operators' bearer token; default: `admin-token` of the home folder
     ///
     /// Prefer the variable: other users of the machine can read command lines.
-    #[arg(long, env = "NEXUS_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true,
-        global = true)]
+    #[arg(
+        long,
+        env = "NEXUS_ADMIN_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true,
+        global = true
+    )]
     pub admin_token: Option<String>,
     /// Folder of the host's state
-    #[arg(long, env = "NEXUS_HOME", value_name = "FOLDER", default_value = ".nexus",
-        global = true)]
+    #[arg(
+        long,
+        env = "NEXUS_HOME",
+        value_name = "FOLDER",
+        default_value = ".nexus",
+        global = true
+    )]
     pub home: PathBuf,
     /// Print the answer of the API instead of a table
     #[arg(long, global = true)]
     pub json: bool,
     /// Whom the host writes down as the one who did it
-    #[arg(long, env = "USER", value_name = "NAME", default_value = "operator", global = true,
-        hide_env_values = true)]
+    #[arg(
+        long,
+        env = "USER",
+        value_name = "NAME",
+        default_value = "operator",
+        global = true,
+        hide_env_values = true
+    )]
     pub by: String,
 }
 
