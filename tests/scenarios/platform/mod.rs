@@ -6,3 +6,6 @@ mod flags;
 mod incidents;
 mod names;
 mod outage;
+mod scheduler;
+mod scheduler_queues;
+mod scheduler_receiver;

@@ -114,7 +114,7 @@ struct Discard {
 #[derive(Serialize, JsonSchema)]
 struct Counted {
     letters: usize,
-    /// Whether there may be more than one request takes.
+    /// Whether there may be more: ask again.
     more: bool,
 }
 
@@ -145,14 +145,16 @@ async fn redrive(by: Allowed<Operate>, Json(order): Json<Redrive>) -> Result<Jso
     let found = store::jobs::dead(by.db(), &order.filter, LETTERS_MAX).await?;
     let more = found.len() == LETTERS_MAX;
     let queues = by_queue(found);
-    let letters = queues.values().map(Vec::len).sum();
-    if !order.dry_run {
-        let send = |(queue, ids): (&String, &Vec<JobId>)| {
-            store::jobs::redrive(queue, ids, order.per_second)
-        };
-        by.commit(queues.iter().map(send).collect::<Vec<_>>()).await?;
+    let ids: Vec<JobId> = queues.values().flatten().copied().collect();
+    if order.dry_run {
+        return Ok(Json(Counted { letters: ids.len(), more }));
     }
-    Ok(Json(Counted { letters, more }))
+    let send =
+        |(queue, ids): (&String, &Vec<JobId>)| store::jobs::redrive(queue, ids, order.per_second);
+    by.commit(queues.iter().map(send).collect::<Vec<_>>()).await?;
+    // One that has died this moment may not lie among the platform's letters yet.
+    let left = usize::try_from(store::jobs::count_dead(by.db(), &ids).await?).unwrap_or(0);
+    Ok(Json(Counted { letters: ids.len().saturating_sub(left), more: more || left > 0 }))
 }
 
 /// Forgets them, with their attempts.

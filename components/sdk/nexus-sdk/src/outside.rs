@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use spin_sdk::http::{FullBody, Request, Response, send};
 use spin_sdk::wasip3::http::types::{ErrorCode, RequestOptions};
 use spin_sdk::wasip3::http_compat::RequestOptionsExtension;
@@ -88,9 +88,14 @@ impl Letter {
         echo: &mut Option<Echo>,
     ) -> Result<(), Unanswered> {
         let request = Request::builder().method(self.method).uri(&self.url);
+        let length = self.body.len();
         let request = request.body(FullBody::new(self.body));
         let mut request = request.map_err(|why| Unanswered::Refused(why.to_string()))?;
         *request.headers_mut() = self.headers;
+        if length > 0 {
+            // Otherwise the body travels in chunks, which some receivers do not take.
+            request.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        }
         request.extensions_mut().insert(RequestOptionsExtension(options(wall)));
         let response = send(request).await.map_err(|code| unanswered(&code))?;
         let (parts, body) = Response::into_parts(response);

@@ -166,6 +166,16 @@ pub fn redrive(platform_queue: &str, ids: &[JobId], per_second: Option<f64>) -> 
     )
 }
 
+/// How many of these are dead.
+pub async fn count_dead(db: &Db, ids: &[JobId]) -> Result<i64> {
+    let ids = ids.to_vec();
+    let dead = sql!(
+        "select count(*) from scheduler.job
+         where tenant_id = {tenant} and id = any ({ids}::text[]::uuid[]) and state = 'dead'"
+    );
+    db.one(dead).await
+}
+
 pub fn forget_dead(ids: &[JobId]) -> Write {
     let ids = ids.to_vec();
     sql!(
@@ -177,7 +187,7 @@ pub fn forget_dead(ids: &[JobId]) -> Write {
 /// Throws the platform's letters away, too.
 pub fn discard(platform_queue: &str, ids: &[JobId]) -> Write {
     let filter = json!({ "ids": ids });
-    sql!("select platform.queue_discard({platform_queue}, 'dead', {filter})").across_tenants()
+    sql!("select scheduler.discard({platform_queue}, {filter})").across_tenants()
 }
 
 /// A job whose last attempt never came to an answer.

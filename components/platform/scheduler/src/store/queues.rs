@@ -87,10 +87,7 @@ pub fn resume_platform_queue(name: &str) -> Write {
 
 pub fn discard_dead(name: &str) -> Write {
     let all = json!({ "all": true });
-    sql!(
-        "select platform.queue_discard(
-           scheduler.platform_queue({tenant}, {name}), 'dead', {all})"
-    )
+    sql!("select scheduler.discard(scheduler.platform_queue({tenant}, {name}), {all})")
 }
 
 /// Cancels all that waits.
