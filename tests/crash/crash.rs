@@ -6,7 +6,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod hosts;
+mod ledger;
 mod schedules;
 mod servers;
 mod story;
+mod workers;
 mod zombies;

@@ -64,6 +64,15 @@ impl Client {
         self.send("POST", to, path, token, json.to_string().into()).await
     }
 
+    /// A body of any kind, to a path that may carry its own permission.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub async fn put(&self, to: SocketAddr, path: &str, body: Bytes) -> Result<Reply> {
+        self.send("PUT", to, path, "", body).await
+    }
+
     async fn send(
         &self,
         method: &str,
@@ -76,7 +85,7 @@ impl Client {
         if !token.is_empty() {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        if !body.is_empty() {
+        if method == "POST" {
             request = request.header("content-type", "application/json");
         }
         let request = request.body(Full::new(body)).context("put the request together")?;

@@ -123,6 +123,9 @@ impl HostProcess {
         command.env("NEXUS_LOG", "info,guest=off,trigger_http=warn");
         command.env("NEXUS_LISTEN", self.public.to_string());
         command.env("NEXUS_ADMIN_LISTEN", self.operators.to_string());
+        // Signed links lead here.
+        command.env("NEXUS_PUBLIC_URL", format!("http://{}", self.public));
+        command.env("NEXUS_WORKERS", "0");
         command.env("DATABASE_URL", &self.url).env_remove("REDIS_URL");
         // Small enough to start fast.
         command.env("NEXUS_SHARDS", "1").env("NEXUS_INSTANCES_MAX", "256");
