@@ -179,7 +179,8 @@ impl Database {
     /// As [`Pool::acquire`].
     pub async fn host(&self) -> Result<Session, Error> {
         let target = self.target(&format!("@{}", self.name), || {
-            Ok((self.shared.server.owner.with_database(&self.name), Rules::Host))
+            let owner = self.shared.server.owner.with_database(&self.name);
+            Ok((owner.heard_by(&self.work), Rules::Host))
         })?;
         self.shared.host.acquire(&target).await
     }

@@ -6,6 +6,7 @@ use crate::error::{Error, says};
 use crate::socket::Socket;
 use crate::tls::{self, Mode, TappedTls};
 use crate::wire::{Tap, Wire};
+use crate::work::Work;
 use rustls::{ClientConfig, RootCertStore};
 use std::net::IpAddr;
 use std::path::Path;
@@ -34,6 +35,8 @@ pub struct Endpoint {
     roots: Option<RootCertStore>,
     tls: Option<Arc<ClientConfig>>,
     allowed: Option<Allowed>,
+    /// Who hears notifications that come over its connections.
+    heard_by: Option<Work>,
 }
 
 /// Drives a connection's protocol until it closes.
@@ -100,14 +103,14 @@ impl Endpoint {
         if config.get_target_session_attrs() != TargetSessionAttrs::Any {
             return Err(Error::Address("target_session_attrs is not supported".into()));
         }
-        Ok(Self { config, mode, roots: None, tls: None, allowed: None })
+        Ok(Self { config, mode, roots: None, tls: None, allowed: None, heard_by: None })
     }
 
     /// A server on a unix socket in `folder`.
     pub fn unix(folder: &Path, user: &str, database: &str) -> Self {
         let mut config = Config::new();
         config.host_path(folder).port(PORT).user(user).dbname(database);
-        Self { config, mode: Mode::Disable, roots: None, tls: None, allowed: None }
+        Self { config, mode: Mode::Disable, roots: None, tls: None, allowed: None, heard_by: None }
     }
 
     /// The same server with another login.
@@ -125,6 +128,12 @@ impl Endpoint {
         let mut other = self.clone();
         other.config.dbname(database);
         other
+    }
+
+    /// Hands notifications on.
+    #[must_use]
+    pub(crate) fn heard_by(&self, work: &Work) -> Self {
+        Self { heard_by: Some(work.clone()), ..self.clone() }
     }
 
     /// Settings the session starts with and falls back to, as `-c name=value …`.
@@ -254,7 +263,7 @@ impl Endpoint {
         config.ssl_mode(SslMode::Require);
         match config.connect_raw(socket, connect).await {
             Ok((client, connection)) => {
-                Ok(Opened { client, wire, driver: Box::pin(drive(connection)) })
+                Ok(Opened { client, wire, driver: Box::pin(drive(connection, self.heard_by.clone())) })
             }
             // The library has no name for this refusal but its words.
             Err(e) if self.mode == Mode::Prefer && says(&e).contains("does not support TLS") => {
@@ -274,7 +283,7 @@ impl Endpoint {
         config.ssl_mode(SslMode::Disable);
         match config.connect_raw(socket, NoTls).await {
             Ok((client, connection)) => {
-                Ok(Opened { client, wire, driver: Box::pin(drive(connection)) })
+                Ok(Opened { client, wire, driver: Box::pin(drive(connection, self.heard_by.clone())) })
             }
             Err(e) => Err(Error::connecting(e, self.user(), &self.address())),
         }
@@ -355,7 +364,10 @@ impl std::fmt::Debug for Endpoint {
 }
 
 /// Notices are the business of whoever wrote the SQL, and a guest can send thousands.
-async fn drive<S, T>(mut connection: tokio_postgres::Connection<S, T>)
+async fn drive<S, T>(
+    mut connection: tokio_postgres::Connection<S, T>,
+    heard_by: Option<Work>,
+)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
@@ -364,6 +376,11 @@ where
         match std::future::poll_fn(|cx| connection.poll_message(cx)).await {
             Some(Ok(AsyncMessage::Notice(notice))) => {
                 tracing::trace!(severity = notice.severity(), "{}", notice.message());
+            }
+            Some(Ok(AsyncMessage::Notification(told))) => {
+                if let Some(work) = &heard_by {
+                    work.told(told.channel(), told.payload());
+                }
             }
             Some(Ok(_)) => {}
             Some(Err(error)) => {

@@ -1,14 +1,38 @@
 //! The signal that there may be work: given once the transaction that made it has committed, heard
-//! by whoever waits in this process. Business transactions themselves never notify anybody.
+//! by whoever waits in this process, and passed on to the other hosts of the database. Business
+//! transactions themselves never notify anybody: `NOTIFY` takes a lock of the whole server at their
+//! commit.
 //!
 //! Refuses to know what the work is, and to count: a signal may stand for many messages, or for one
 //! that another host has taken already.
 
+use crate::database::Database;
+use crate::error::Error;
+use std::time::Duration;
 use tokio::sync::watch;
+use uuid::Uuid;
+
+/// The channel on which hosts tell each other.
+const CHANNEL: &str = "nexus_work";
+
+/// Other hosts are told at once, and then at most so often: a notification wakes all of them.
+const RELAY_EVERY: Duration = Duration::from_millis(25);
+
+/// How often the relay looks whether its connection still lives when there is nothing to say.
+const RELAY_LOOK: Duration = Duration::from_secs(5);
+
+/// Pause before the relay connects again. Hosts poll, so nothing but a moment is lost meanwhile.
+const RELAY_PAUSE: Duration = Duration::from_secs(1);
 
 /// One end for all who make work in a database. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Work(watch::Sender<u64>);
+pub struct Work {
+    anywhere: watch::Sender<u64>,
+    /// Of this process alone: what others are to be told.
+    here: watch::Sender<u64>,
+    /// Whose notifications are our own.
+    host: Uuid,
+}
 
 /// One who waits for work.
 #[derive(Debug, Clone)]
@@ -16,19 +40,60 @@ pub struct Listening(watch::Receiver<u64>);
 
 impl Default for Work {
     fn default() -> Self {
-        Self(watch::Sender::new(0))
+        Self { anywhere: watch::Sender::new(0), here: watch::Sender::new(0), host: Uuid::now_v7() }
     }
 }
 
 impl Work {
-    /// Wakes everybody who listens.
+    /// Wakes everybody who listens, here and, by the relay, on other hosts.
     pub fn poke(&self) {
-        self.0.send_modify(|count| *count = count.wrapping_add(1));
+        self.here.send_modify(|count| *count = count.wrapping_add(1));
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.anywhere.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Another host has told of work; said once more here, it would go round for ever.
+    pub(crate) fn told(&self, channel: &str, by: &str) {
+        if channel == CHANNEL && by != self.host.to_string() {
+            self.wake();
+        }
     }
 
     /// Hears what is poked from now on.
     pub fn listen(&self) -> Listening {
-        Listening(self.0.subscribe())
+        Listening(self.anywhere.subscribe())
+    }
+
+    /// Tells the other hosts of `database` what is made here and wakes this one for what they make,
+    /// on a connection of its own; never returns.
+    pub async fn relay(database: Database) {
+        loop {
+            let Err(error) = database.work().relay_once(&database).await;
+            tracing::debug!(%error, "other hosts are found by polling for a moment");
+            tokio::time::sleep(RELAY_PAUSE).await;
+        }
+    }
+
+    async fn relay_once(&self, database: &Database) -> Result<std::convert::Infallible, Error> {
+        let session = database.host().await?;
+        session.batch(&format!("listen {CHANNEL}")).await?;
+        let mut here = self.here.subscribe();
+        // Whatever was told before this connection was there.
+        self.wake();
+        let host = self.host.to_string();
+        loop {
+            match tokio::time::timeout(RELAY_LOOK, here.changed()).await {
+                Ok(_) => {
+                    let notify = "select pg_notify($1, $2)";
+                    session.execute(notify, &[&CHANNEL, &host]).await?;
+                    tokio::time::sleep(RELAY_EVERY).await;
+                }
+                Err(_) => drop(session.execute("select 1", &[]).await?),
+            }
+        }
     }
 }
 
@@ -76,13 +141,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_another_host_tells_wakes_this_one_and_is_not_passed_on() {
+        let work = Work::default();
+        let (mut listening, here) = (work.listen(), work.here.subscribe());
+        work.told("another_channel", "somebody");
+        work.told(CHANNEL, &work.host.to_string());
+        let woken = tokio::time::timeout(Duration::from_millis(20), listening.poked());
+        assert!(woken.await.is_err());
+        work.told(CHANNEL, "somebody");
+        listening.poked().await;
+        assert!(!here.has_changed().unwrap());
+    }
+
+    #[tokio::test]
     async fn a_poke_while_nobody_looks_is_not_missed() {
         let work = Work::default();
         let mut listening = work.listen();
         work.poke();
         work.poke();
         listening.poked().await;
-        let again = tokio::time::timeout(std::time::Duration::from_millis(20), listening.poked());
+        let again = tokio::time::timeout(Duration::from_millis(20), listening.poked());
         assert!(again.await.is_err());
     }
 }

@@ -3,8 +3,8 @@
 
 use crate::config::QueueConfig;
 use crate::stats::QueueStats;
-use nexus_storage::Error;
 use nexus_storage::queue::{Queue, QueueId, Registered};
+use nexus_storage::{Error, Work};
 use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
@@ -19,6 +19,7 @@ const DEPTHS_MAX: u32 = 2000;
 /// Starts all chores; they end with the set.
 pub(crate) fn start(config: &QueueConfig, stats: &QueueStats) -> JoinSet<()> {
     let mut chores = JoinSet::new();
+    chores.spawn(Work::relay(config.queue.database().clone()));
     let limits = &config.limits;
     let queue = || config.queue.clone();
     let q = queue();

@@ -191,7 +191,10 @@ async fn attempts_are_the_jobs_own_and_a_release_costs_none() {
     let [(topic, _, payload)] = &work.told().await[..] else { panic!("one event") };
     assert_eq!(topic, "platform.job.failed.v1");
     assert_eq!(payload["error"], "still busy");
-    assert_eq!(value::<i64>(&work.host().await, "select count(*) from platform.queue_dead").await, 1);
+    assert_eq!(
+        value::<i64>(&work.host().await, "select count(*) from platform.queue_dead").await,
+        1
+    );
     work.fresh.end().await;
 }
 
@@ -288,9 +291,11 @@ async fn past_its_time_an_attempt_is_asked_to_stop_and_its_lease_is_not_extended
     let work = Work::begin().await;
     let id = work.submit(json!({ "wall_ms": 1000 })).await;
     let job = work.claim_one().await;
-    work.run("update platform.job set deadline = now(); \
-              update platform.queue_lease set expires_at = now() + interval '9 s'")
-        .await;
+    work.run(
+        "update platform.job set deadline = now(); \
+              update platform.queue_lease set expires_at = now() + interval '9 s'",
+    )
+    .await;
     let beat = work.jobs.beat(id, job.lease, 0.1, None).await.unwrap().unwrap();
     assert_eq!(beat.stop, Some(StopReason::Deadline));
     assert!(beat.lasts <= Duration::from_secs(9));

@@ -2,7 +2,7 @@
 
 use crate::queue_bed::{Bed, ids, publishing};
 use crate::server::{brisk, empty, platform, repository, until, value};
-use nexus_storage::Migrations;
+use nexus_storage::{Migrations, Work};
 use nexus_storage::queue::{
     Outcome, QueueId, Settings, Start, State, SubscriptionSpec, is_pattern, topic_matches,
 };
@@ -335,6 +335,30 @@ async fn work_is_announced_when_it_is_committed_and_not_before() {
     bed.put(queue, 1).await;
     assert!(poked().await);
     drop(session);
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn work_that_one_host_makes_wakes_another_host_of_the_database() {
+    let bed = Bed::new().await;
+    let elsewhere = bed.fresh.elsewhere().await;
+    let mut own = bed.fresh.database.work().listen();
+    let mut work = elsewhere.work().listen();
+    let relays = [bed.fresh.database.clone(), elsewhere.clone()];
+    let relays = relays.map(|database| tokio::spawn(Work::relay(database)));
+    // A relay wakes its own host once, when it has begun to listen.
+    own.poked().await;
+    work.poked().await;
+    let queue = bed.queue_with(&Settings::default()).await;
+    let limit = Duration::from_secs(20);
+    for _ in 0..3 {
+        bed.put(queue, 1).await;
+        tokio::time::timeout(limit, work.poked()).await.expect("the other host hears of it");
+    }
+    for relay in relays {
+        relay.abort();
+    }
+    drop(elsewhere);
     bed.end().await;
 }
 

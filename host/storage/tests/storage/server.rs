@@ -10,7 +10,7 @@ pub struct Fresh {
     pub database: Database,
     pub first: Database,
     home: PathBuf,
-    _cluster: SharedCluster,
+    cluster: SharedCluster,
 }
 
 pub fn settings() -> Settings {
@@ -33,7 +33,7 @@ pub async fn empty(limits: Limits) -> Fresh {
     let first = Database::open(cluster.server(), limits).await.expect("open");
     let name = format!("t_{}", uuid::Uuid::new_v4().simple());
     let database = first.create_empty(&name).await.expect("create");
-    Fresh { database, first, home, _cluster: cluster }
+    Fresh { database, first, home, cluster }
 }
 
 /// A database with the platform's schema and two services, each with a table of notes.
@@ -60,6 +60,12 @@ pub fn platform() -> Migrations {
 impl Fresh {
     pub async fn as_alpha(&self) -> Session {
         self.database.service("alpha").await.expect("log in as alpha")
+    }
+
+    /// The same database, as another host has it.
+    pub async fn elsewhere(&self) -> Database {
+        let database = Database::open(self.cluster.server(), brisk()).await.expect("open");
+        database.named(self.database.name())
     }
 
     /// The server's own socket.
