@@ -243,7 +243,7 @@ declare
 begin
   update platform.job j
   set state = job_end.state, output = job_end.output,
-    error = case when job_end.state = 'succeeded' then null else coalesce(job_end.error, j.error) end,
+    error = case when job_end.state <> 'succeeded' then coalesce(job_end.error, j.error) end,
     fraction = case when job_end.state = 'succeeded' then 1 else j.fraction end,
     finished_at = now()
   from platform.job_queue q

@@ -36,8 +36,7 @@ impl ObjectUrls for StoreUrls {
         size: Option<u64>,
     ) -> Result<WriteUrl, ObjectUrlError> {
         let place = place(bucket, key)?;
-        let permission =
-            Permission::Upload { content_type: content_type.map(str::to_owned), size };
+        let permission = Permission::Upload { content_type: content_type.map(str::to_owned), size };
         let signed = self.0.sign(&place, permission, LIFETIME).await.map_err(sorted)?;
         Ok(WriteUrl { method: signed.method, url: signed.url, headers: signed.headers })
     }

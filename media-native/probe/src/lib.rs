@@ -76,7 +76,7 @@ impl Probe {
         let mut program = Program::new(&self.program)
             .args(["-v", "error", "-hide_banner", "-protocol_whitelist", "file"])
             .args(["-format_whitelist", FORMATS])
-            // Streams that begin late are found, and a file without an index is not read to its end.
+            // Streams that begin late are found; a file without an index is not read to its end.
             .args(["-probesize", "50M", "-analyzeduration", "30M", "-max_streams", "200"])
             .args(["-print_format", "json", "-show_format", "-show_streams", "-show_chapters"])
             .args([OsString::from("-i"), input]);

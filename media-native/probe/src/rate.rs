@@ -12,7 +12,8 @@ impl Rate {
     /// Reads `30000/1001` or `4:3`. What is zero or divided by zero says nothing.
     pub fn read(text: &str) -> Option<Self> {
         let (numerator, denominator) = text.split_once(['/', ':'])?;
-        let rate = Self { numerator: numerator.parse().ok()?, denominator: denominator.parse().ok()? };
+        let rate =
+            Self { numerator: numerator.parse().ok()?, denominator: denominator.parse().ok()? };
         (rate.numerator > 0 && rate.denominator > 0).then_some(rate)
     }
 }

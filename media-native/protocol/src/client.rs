@@ -136,8 +136,6 @@ struct Answer {
 }
 
 fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, Error> {
-    serde_json::from_slice(&answer.bytes).map_err(|error| Error::Unreadable {
-        url: answer.path,
-        reason: error.to_string(),
-    })
+    serde_json::from_slice(&answer.bytes)
+        .map_err(|error| Error::Unreadable { url: answer.path, reason: error.to_string() })
 }

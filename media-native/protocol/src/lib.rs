@@ -53,8 +53,8 @@
 mod client;
 mod context;
 mod crew;
-mod error;
 mod errand;
+mod error;
 mod http;
 mod program;
 mod scratch;

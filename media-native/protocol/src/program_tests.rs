@@ -96,7 +96,9 @@ async fn lines_arrive_whole_and_only_telling_ones_hold_the_watchdog() {
         lines.push(line.to_owned());
         line.starts_with("out_time")
     };
-    let mut program = shell("printf 'out_time=1\\nsp'; printf 'eed=2\\n'; while sleep 0.1; do echo speed; done");
+    let script =
+        "printf 'out_time=1\\nsp'; printf 'eed=2\\n'; while sleep 0.1; do echo speed; done";
+    let mut program = shell(script);
     program.stall_max = Duration::from_millis(700);
     let error = program.run(folder.path(), stopped, Some(&mut on_line)).await.unwrap_err();
     assert!(matches!(error, ProgramError::Stalled(_)), "{error}");

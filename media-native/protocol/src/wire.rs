@@ -201,8 +201,7 @@ mod tests {
         let done = finish(Outcome::Ack { output: json!({ "a": 1 }) });
         assert_eq!(done, json!({ "lease": "l", "outcome": "ack", "output": { "a": 1 } }));
         let again = finish(Outcome::Retry { after_ms: Some(5), reason: "busy".into() });
-        let expected =
-            json!({ "lease": "l", "outcome": "retry", "after_ms": 5, "reason": "busy" });
+        let expected = json!({ "lease": "l", "outcome": "retry", "after_ms": 5, "reason": "busy" });
         assert_eq!(again, expected);
         let read: FinishRequest =
             serde_json::from_value(json!({ "lease": "l", "outcome": "release" })).unwrap();

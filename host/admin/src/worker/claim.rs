@@ -68,7 +68,7 @@ impl Workers {
         let claimed = std::mem::take(&mut held.0);
         for job in &claimed {
             self.facts.counts().claimed(&job.kind);
-            tracing::debug!(job = %job.id, kind = job.kind, attempt = job.attempt, "a job is taken");
+            tracing::debug!(job = %job.id, kind = job.kind, attempt = job.attempt, "taken");
         }
         let jobs: Vec<Value> = claimed.iter().map(wire::claimed).collect();
         json(&object!({ "jobs": jobs }))

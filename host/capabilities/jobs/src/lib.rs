@@ -11,8 +11,8 @@ use nexus_storage::jobs::Jobs as Store;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use watch::Watches;
 use wasmtime::component::Linker;
+use watch::Watches;
 
 /// Streams of progress that one instance may have open: one for each page that shows a bar.
 const WATCHES_MAX: u32 = 16;

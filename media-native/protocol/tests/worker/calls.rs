@@ -83,11 +83,8 @@ async fn a_stale_lease_gets_409_everywhere_and_changes_nothing() {
     let before = bed.text(picture).await;
     let (worker, id_of, lease) = (&bed.worker, lost.id, lost.lease.as_str());
     let checkpoint = object("default", "half");
-    let urls = UrlsRequest {
-        lease: lease.into(),
-        read: vec![checkpoint.clone()],
-        write: Vec::new(),
-    };
+    let urls =
+        UrlsRequest { lease: lease.into(), read: vec![checkpoint.clone()], write: Vec::new() };
     let told = CheckpointRequest { lease: lease.into(), checkpoint };
     let answers = [
         worker.heartbeat(id_of, &beat(lease)).await.map(|_| ()),

@@ -6,8 +6,8 @@ use nexus_media_protocol::wire::Object;
 use nexus_media_protocol::{Context, Crew, Error, Failure, Job, Program, ProgramError, Settings};
 use nexus_media_protocol::{Token, Worker};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -146,9 +146,8 @@ async fn a_cancellation_reaches_the_program_that_works() {
     let crew = AtWork::begin(&bed);
     let id = bed.submit("endless", json!({}), json!({})).await;
     crew.has_begun().await;
-    let cancel = format!(
-        "select platform.job_cancel_locked(j) from platform.job j where id = '{id}'"
-    );
+    let cancel =
+        format!("select platform.job_cancel_locked(j) from platform.job j where id = '{id}'");
     assert_eq!(bed.text(&cancel).await, "running");
     // Told with a heartbeat, which progress brings forward; none comes from this work.
     bed.is(&id, "cancelled").await;
