@@ -121,9 +121,13 @@ async fn what_a_component_is_handed_and_when_is_counted() {
     assert_eq!(value(&page, "nexus_queue_pickup_seconds_count"), 2.0);
 
     nexus.advance(hours(1)).await;
-    let fired = async || {
+    let ticks = [("service", "probe-journal"), ("queue", "schedules")];
+    let ticked = async || {
         let page = nexus.metrics().await;
-        page.value("nexus_cron_fired_total", &[("service", "probe-journal")]) >= Some(1.0)
+        let fired = page.value("nexus_cron_fired_total", &ticks[..1]).unwrap_or_default();
+        let acked = page.value("nexus_queue_acked_total", &ticks).unwrap_or_default();
+        fired >= 1.0 && acked == fired
     };
-    eventually("the schedule has fired", seconds(30), fired).await;
+    eventually("the schedule has fired and run", seconds(30), ticked).await;
+    nexus.stop().await.unwrap();
 }
