@@ -118,16 +118,20 @@ async fn a_handler_that_fails_or_traps_harms_no_other_message() {
     }
     // A refusal is final; what trapped or failed is waiting for its next attempt.
     let of = |state: &str| {
-        format!("select count(*) from platform.queue_{state} where queue_id in (
-           select id from platform.queue where name = 'probe.entry.written.v1')")
+        format!(
+            "select count(*) from platform.queue_{state} where queue_id in (
+           select id from platform.queue where name = 'probe.entry.written.v1')"
+        )
     };
     eventually("the refused one is dead", seconds(10), async || {
         journal.number(&of("dead")).await == 1
     })
     .await;
     eventually("two are deferred", seconds(10), async || {
-        journal.number(&of("deferred")).await + journal.number(&of("lease")).await
-            + journal.number(&of("ready")).await == 2
+        journal.number(&of("deferred")).await
+            + journal.number(&of("lease")).await
+            + journal.number(&of("ready")).await
+            == 2
     })
     .await;
 }
@@ -211,7 +215,9 @@ async fn a_batch_is_answered_with_an_outcome_for_each_message_in_its_order() {
     let outcomes = journal.nexus.runtime().deliver(&component(), batch, call()).await.unwrap();
     assert_eq!(outcomes[0], Outcome::Ack);
     assert!(matches!(&outcomes[1], Outcome::Reject { reason } if reason.contains("unwelcome")));
-    assert!(matches!(&outcomes[2], Outcome::Retry { after: None, reason } if reason.contains("asks for it")));
+    assert!(
+        matches!(&outcomes[2], Outcome::Retry { after: None, reason } if reason.contains("asks for it"))
+    );
     assert!(matches!(outcomes[3], Outcome::Retry { after: Some(_), .. }));
     assert_eq!(outcomes.len(), 4);
 }
@@ -226,7 +232,10 @@ async fn a_delivery_that_traps_or_takes_too_long_is_an_error_and_the_component_g
     assert!(matches!(trapped, Err(CallError::Trapped(_))), "{trapped:?}");
     let wall = Duration::from_millis(300);
     let late = runtime.deliver(&component(), delivery(&["slow"], wall), call()).await;
-    assert!(matches!(late, Err(CallError::FirstByteTimeout { limit }) if limit == wall), "{late:?}");
+    assert!(
+        matches!(late, Err(CallError::FirstByteTimeout { limit }) if limit == wall),
+        "{late:?}"
+    );
     let well = runtime.deliver(&component(), delivery(&["well"], seconds(20)), call()).await;
     assert_eq!(well.unwrap(), [Outcome::Ack]);
 }
@@ -268,4 +277,45 @@ async fn a_component_that_cannot_answer_its_subscriptions_is_not_activated() {
     let hello = nexus.runtime().snapshot().remove(0);
     let reason = hello.inactive_reason.expect("it is not active");
     assert!(reason.contains("nexus:triggers/messages"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_submits_watches_and_cancels_the_jobs_of_native_workers() {
+    let journal = journal("").await;
+    let jobs = "/api/probe-journal/v1/jobs";
+    let submit = async || {
+        let errand = json!({ "kind": "fold", "args": { "paper": "a4" } });
+        let submitted: Value = journal.author.post(jobs, errand).await.ok().json();
+        submitted["id"].as_str().unwrap().to_owned()
+    };
+    let host = journal.nexus.host();
+    let worker = Client::new(&format!("http://{}", host.admin_address()));
+    let worker = worker.bearer(host.worker_token());
+    let id = submit().await;
+    let watching = {
+        let (author, url) = (journal.author.clone(), format!("{jobs}/{id}/progress"));
+        tokio::spawn(async move { author.get(&url).await.ok().json::<Value>() })
+    };
+    let wanted = json!({ "worker": "w", "kinds": ["fold"], "most": 1, "wait_ms": 10_000 });
+    let claimed: Value = worker.post("/worker/v1/claim", wanted.clone()).await.ok().json();
+    let lease = claimed["jobs"][0]["lease"].clone();
+    assert_eq!(claimed["jobs"][0]["id"], id.as_str());
+    let job = format!("/worker/v1/jobs/{id}");
+    let half = json!({ "lease": lease, "fraction": 0.5, "stage": "folding" });
+    worker.post(&format!("{job}/heartbeat"), half).await.ok();
+    let show =
+        async |id: &str| journal.author.get(&format!("{jobs}/{id}")).await.ok().json::<Value>();
+    assert_eq!(show(&id).await["state"], "running");
+    let done = json!({ "lease": lease, "outcome": "ack", "output": { "folds": 7 } });
+    worker.post(&format!("{job}/finish"), done.clone()).await.no_content();
+    worker.post(&format!("{job}/finish"), done).await.problem(409, "lease-lost");
+    let seen = watching.await.unwrap();
+    let last = seen.as_array().unwrap().last().unwrap();
+    assert_eq!(last["state"], "succeeded", "{seen}");
+    assert_eq!(show(&id).await["output"], json!({ "folds": 7 }));
+    let second = submit().await;
+    let url = format!("{jobs}/{second}");
+    assert_eq!(journal.author.delete(&url).await.ok().json::<Value>()["state"], "cancelled");
+    let stranger = format!("{jobs}/{}", Uuid::now_v7());
+    journal.author.get(&stranger).await.problem(404, "not-found");
 }

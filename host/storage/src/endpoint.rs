@@ -262,9 +262,11 @@ impl Endpoint {
         let mut config = self.config.clone();
         config.ssl_mode(SslMode::Require);
         match config.connect_raw(socket, connect).await {
-            Ok((client, connection)) => {
-                Ok(Opened { client, wire, driver: Box::pin(drive(connection, self.heard_by.clone())) })
-            }
+            Ok((client, connection)) => Ok(Opened {
+                client,
+                wire,
+                driver: Box::pin(drive(connection, self.heard_by.clone())),
+            }),
             // The library has no name for this refusal but its words.
             Err(e) if self.mode == Mode::Prefer && says(&e).contains("does not support TLS") => {
                 self.login_plain(host, Arc::new(Wire::new())).await
@@ -282,9 +284,11 @@ impl Endpoint {
         let mut config = self.config.clone();
         config.ssl_mode(SslMode::Disable);
         match config.connect_raw(socket, NoTls).await {
-            Ok((client, connection)) => {
-                Ok(Opened { client, wire, driver: Box::pin(drive(connection, self.heard_by.clone())) })
-            }
+            Ok((client, connection)) => Ok(Opened {
+                client,
+                wire,
+                driver: Box::pin(drive(connection, self.heard_by.clone())),
+            }),
             Err(e) => Err(Error::connecting(e, self.user(), &self.address())),
         }
     }
@@ -364,10 +368,7 @@ impl std::fmt::Debug for Endpoint {
 }
 
 /// Notices are the business of whoever wrote the SQL, and a guest can send thousands.
-async fn drive<S, T>(
-    mut connection: tokio_postgres::Connection<S, T>,
-    heard_by: Option<Work>,
-)
+async fn drive<S, T>(mut connection: tokio_postgres::Connection<S, T>, heard_by: Option<Work>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,

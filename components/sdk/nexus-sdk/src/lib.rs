@@ -69,11 +69,11 @@ pub use router::{Door, Endpoint, Methods, Route, Router, delete, get, patch, pos
 pub use service::serve;
 pub use service::{Facts, Service};
 pub use sql::{Bind, Statement, Write};
+pub use time::{Date, Time, days, hours, minutes, seconds};
 #[doc(hidden)]
 pub use triggers::{Outcome, outcome};
 #[cfg(target_arch = "wasm32")]
 pub use triggers::{bindings, concurrently, delivery, tick};
-pub use time::{Date, Time, days, hours, minutes, seconds};
 
 pub use spin_sdk::{key_value, redis, variables};
 pub use {anyhow, axum, chrono, schemars, serde, serde_json, spin_sdk, uuid};

@@ -106,8 +106,7 @@ impl Jobs {
         let Lease { queue, position, number } = lease;
         let sql = "select lease_ms, stop from platform.job_beat($1, $2, $3, $4, $5, $6)";
         let session = self.database.host().await?;
-        let params: [crate::Param<'_>; 6] =
-            [&id, &queue.0, &position, &number, &fraction, &stage];
+        let params: [crate::Param<'_>; 6] = [&id, &queue.0, &position, &number, &fraction, &stage];
         let rows = session.query(sql, &params).await?;
         rows.first().map(rows::beat).transpose()
     }

@@ -2,10 +2,10 @@
 
 use crate::queue_bed::{Bed, ids, publishing};
 use crate::server::{brisk, empty, platform, repository, until, value};
-use nexus_storage::{Migrations, Work};
 use nexus_storage::queue::{
     Outcome, QueueId, Settings, Start, State, SubscriptionSpec, is_pattern, topic_matches,
 };
+use nexus_storage::{Migrations, Work};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use std::time::Duration;

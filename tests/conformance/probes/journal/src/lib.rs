@@ -2,8 +2,10 @@
 //! commit, the event comes back and is filed, a schedule counts. An entry's `mood` says how its
 //! handling goes, so that a test can ask for a refusal, a failure, a trap or a delay.
 
-use nexus_sdk::prelude::*;
+mod errands;
+
 use nexus_sdk::Delivery;
+use nexus_sdk::prelude::*;
 
 nexus_sdk::id! { EntryId }
 
@@ -26,7 +28,11 @@ nexus_sdk::service! {
 }
 
 fn router() -> Router {
-    Router::new().route("/entries", post(write).get(list))
+    Router::new()
+        .route("/entries", post(write).get(list))
+        .route("/jobs", post(errands::submit))
+        .route("/jobs/{id}", get(errands::show).delete(errands::cancel))
+        .route("/jobs/{id}/progress", get(errands::watch))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -124,9 +130,7 @@ async fn on_anything(ctx: Ctx, any: Delivery) -> Result<NoContent> {
 
 async fn count(system: System) -> Result<NoContent> {
     let (nominal, now) = (system.nominal(), system.now());
-    let insert = sql!(
-        "insert into probe_journal.counted (nominal, at) values ({nominal}, {now})"
-    );
+    let insert = sql!("insert into probe_journal.counted (nominal, at) values ({nominal}, {now})");
     system.commit([insert.across_tenants()]).await
 }
 
