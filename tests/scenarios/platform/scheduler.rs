@@ -1,6 +1,6 @@
 //! A user's schedules call the user's machine, on time, signed, and as often as they should.
 
-use super::scheduler_receiver::Receiver;
+use super::scheduler_receiver::{Receiver, end};
 use nexus_harness::prelude::*;
 use std::collections::BTreeSet;
 
@@ -59,6 +59,7 @@ async fn a_cron_schedule_calls_back_with_a_signature_that_verifies() {
     assert_eq!(instants.len(), calls.len());
     owner.delete(&made.url).await.no_content();
     owner.get(&made.url).await.problem(404, "not-found");
+    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,6 +112,7 @@ async fn what_is_wrong_with_a_schedule_is_pointed_at() {
     let next: Value = owner.get(&format!("{}/next?count=3", made.url)).await.ok().json();
     assert_eq!(next["instants"].as_array().unwrap().len(), 3);
     assert!(next["description"].as_str().unwrap().contains("03:15"), "{next}");
+    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,6 +150,7 @@ async fn another_tenant_sees_nothing_and_those_without_permission_are_told_so() 
     reader.post(&format!("{}/trigger", schedule.url), json!({})).await.problem(403, "forbidden");
     nexus.anonymous().get(SCHEDULES).await.problem(401, "unauthenticated");
     assert_eq!(receiver.calls().len(), 0);
+    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,7 +172,7 @@ async fn a_paused_schedule_fires_by_hand_alone_until_it_is_resumed() {
     let triggered = owner.post(&format!("{}/trigger", made.url), json!({})).await.status(202);
     let run = triggered.json::<Value>()["run_id"].as_str().unwrap().to_owned();
     let calls = receiver.heard(1).await;
-    assert_eq!(calls[0].headers["webhook-id"], run);
+    assert_eq!(calls[0].headers["webhook-id"], run, "{calls:?}");
     assert_eq!(calls[0].headers["scheduler-trigger"], "manual");
     owner.post(&format!("{}/resume", made.url), json!({})).await.no_content();
     eventually("it is due again", seconds(20), async || !show().await["next_at"].is_null()).await;
@@ -180,6 +183,7 @@ async fn a_paused_schedule_fires_by_hand_alone_until_it_is_resumed() {
     let fired = runs(&owner, &made.url).await;
     let made_up = |run: &&Value| run["trigger"] != "manual" && run["state"] != "missed";
     assert_eq!(fired.iter().filter(made_up).count(), 1, "{fired:?}");
+    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,6 +221,7 @@ async fn a_backfill_runs_what_its_preview_says_one_after_another() {
     owner.post(&path, too_long).await.problem(422, "backfill-too-long");
     let backwards = json!({ "from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z" });
     owner.post(&path, backwards).await.problem(422, "backfill-range");
+    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -264,4 +269,41 @@ async fn after_two_days_away_what_was_missed_is_made_up_for_as_the_schedule_says
                 where topic = 'platform.job.missed.v1'";
     let missed = async || session.query(told, &[]).await.unwrap()[0].get::<_, i64>(0);
     eventually("fifteen fires are told missed", seconds(30), async || missed().await == 15).await;
+    end(nexus).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_that_fails_pauses_where_it_says_so_and_goes_on_as_replaced() {
+    let receiver = Receiver::start().await;
+    let nexus = receiver.suite().await;
+    let (owner, _) = owner(&nexus).await;
+    receiver.answers("500 Internal Server Error");
+    let mut careful = nightly(&receiver.url("/old"));
+    careful["timing"]["pause_on_failure"] = json!(true);
+    careful["retry"] = json!({ "attempts_max": 1 });
+    let made = owner.post(SCHEDULES, &careful).await.created();
+    owner.post(&format!("{}/trigger", made.url), json!({})).await.status(202);
+    let paused = async || !owner.get(&made.url).await.ok().json::<Value>()["paused_at"].is_null();
+    eventually("it is paused", seconds(30), paused).await;
+    assert_eq!(runs(&owner, &made.url).await[0]["state"], "dead");
+    let shown = owner.get(&made.url).await.ok();
+    let tag = shown.header("etag").unwrap().to_owned();
+    careful["target"]["callback"]["url"] = json!(receiver.url("/new"));
+    owner.put(&made.url, &careful).await.problem(428, "precondition-required");
+    let editor = owner.clone().header("if-match", &tag);
+    editor.put(&made.url, &careful).await.ok();
+    editor.put(&made.url, &careful).await.problem(412, "precondition-failed");
+    receiver.answers("200 OK");
+    // The run that failed is sent again, to where the schedule calls now.
+    let all = json!({ "filter": { "schedule_id": made.json["id"] } });
+    let sent = async || {
+        let redrive = "/api/scheduler/v1/dead-letters/redrive";
+        owner.post(redrive, &all).await.ok().json::<Value>()["letters"] == 1
+    };
+    eventually("it is sent again", seconds(10), sent).await;
+    let done = async || runs(&owner, &made.url).await[0]["state"] == "succeeded";
+    eventually("it succeeds", seconds(30), done).await;
+    let paths: Vec<_> = receiver.calls().into_iter().map(|call| call.path).collect();
+    assert_eq!(paths, ["/old", "/new"]);
+    end(nexus).await;
 }

@@ -163,6 +163,12 @@ impl Timing {
             .unwrap_or(anchor)
     }
 
+    /// `every 1h` is due an hour after it was made, and not at once: the anchor itself is left out.
+    fn first_instant(&self, made_at: Time) -> Option<Time> {
+        let just_after = self.anchor(made_at) + nexus_sdk::chrono::TimeDelta::milliseconds(1);
+        matches!(self.when, When::Every(_)).then_some(just_after)
+    }
+
     /// The definition as `platform.schedule_put` takes it; `every` counts from `anchor`. Attempts
     /// and time are not the platform's to bound here: the service ends a run itself, so that it
     /// dies with its history and can be sent again.
@@ -176,7 +182,7 @@ impl Timing {
             "catchup_window_ms": self.catchup_window_seconds.map(|seconds| seconds * 1000),
             "catchup_max": CATCHUP_MAX,
             "jitter_ms": i64::from(self.jitter_seconds) * 1000,
-            "starts_at": self.starts_at,
+            "starts_at": self.starts_at.or_else(|| self.first_instant(anchor)),
             "ends_at": self.ends_at,
             "anchor_at": self.anchor(anchor),
             "pause_on_failure": self.pause_on_failure,
@@ -214,6 +220,17 @@ mod tests {
         assert_eq!(definition["catchup"], "latest");
         assert_eq!(definition["anchor_at"], "2026-03-01T10:00:00Z");
         assert_eq!(definition["starts_at"], Value::Null);
+    }
+
+    #[test]
+    fn a_period_does_not_begin_with_a_run_unless_it_says_when_it_starts() {
+        let made_at: Time = "2026-03-01T10:00:00.0005Z".parse().unwrap();
+        let mut every = timing(json!({ "when": { "every": "1h" } }));
+        let definition = every.definition(made_at);
+        assert_eq!(definition["anchor_at"], "2026-03-01T10:00:00Z");
+        assert_eq!(definition["starts_at"], "2026-03-01T10:00:00.001Z");
+        every.starts_at = Some(made_at);
+        assert_eq!(every.definition(made_at)["starts_at"], json!(made_at));
     }
 
     #[test]
