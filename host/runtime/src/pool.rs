@@ -178,6 +178,8 @@ impl Pool {
         let answered = tokio::time::timeout_at(deadline, answered).await;
         match answered {
             Ok(Ok(Ok(answer))) => Ok((answer, running)),
+            // What an instance says while it is being lost is a consequence; its ending is the cause.
+            Ok(Ok(Err(_))) if running.is_cut_short() => Err(self.lost(&running).await),
             Ok(Ok(Err(error))) => Err(self.answered_error(&error, &running, time)),
             Ok(Err(oneshot::Canceled)) => Err(self.lost(&running).await),
             Err(_elapsed) => {
