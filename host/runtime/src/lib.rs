@@ -2,6 +2,7 @@
 //! keeps every call inside its limits. Knows no capability and no trigger by name: those arrive
 //! through the traits [`Capability`] and [`Trigger`] and are listed in `host/nexus`.
 
+mod asked;
 mod body;
 mod call;
 mod capability;

@@ -1,10 +1,11 @@
 //! The instances of one component on one shard, and the calls waiting for them.
 
+use crate::asked::{Answer, Work};
 use crate::body::{Guarded, Request, Response};
 use crate::call::{Call, CallError};
 use crate::revision::Revision;
 use crate::work::{Delivery, Outcome, Tick};
-use crate::worker::{self, Answer, Job, Running, Work};
+use crate::worker::{self, Job, Running};
 use futures::channel::oneshot;
 use http_body::Body as _;
 use std::collections::VecDeque;
@@ -178,7 +179,8 @@ impl Pool {
         let answered = tokio::time::timeout_at(deadline, answered).await;
         match answered {
             Ok(Ok(Ok(answer))) => Ok((answer, running)),
-            // What an instance says while it is being lost is a consequence; its ending is the cause.
+            // What an instance says while it is being lost is a consequence; its ending is the
+            // cause.
             Ok(Ok(Err(_))) if running.is_cut_short() => Err(self.lost(&running).await),
             Ok(Ok(Err(error))) => Err(self.answered_error(&error, &running, time)),
             Ok(Err(oneshot::Canceled)) => Err(self.lost(&running).await),

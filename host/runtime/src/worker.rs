@@ -2,16 +2,13 @@
 //! watched from outside for time, CPU and memory. A store that trapped, timed out or was
 //! cancelled is dropped, never used again.
 
-use crate::body::{Request, Response};
+use crate::asked::{Begun, Work};
 use crate::call::{Call, CallError};
 use crate::engine::TICK;
-use crate::exports::{Guest, Handle, HandleBatch, Run, wit};
+use crate::exports::Guest;
 use crate::instance::Instance;
 use crate::pool::Pool;
 use crate::revision::Revision;
-use crate::work::Outcome;
-use futures::channel::oneshot;
-use futures::future::Either;
 use futures::stream::{FuturesUnordered, Stream as _};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -20,43 +17,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
-use wasmtime::component::{Accessor, GuestTaskId, TypedFuncCallConcurrent};
+use wasmtime::component::Accessor;
 use wasmtime::{AsContextMut as _, Store, StoreContextMut, UpdateDeadline};
-use wasmtime_wasi_http::WasiHttpView as _;
-use wasmtime_wasi_http::handler::{ExpirationError, Prepared};
 
 /// An instance without calls is kept this long: a cold start costs more than its memory.
 const IDLE_MAX: Duration = Duration::from_secs(60);
-
-/// Where an answer is waited for.
-pub(crate) type Answer<R> = oneshot::Sender<wasmtime::Result<R>>;
 
 /// A call on its way to an instance.
 pub(crate) struct Job {
     pub(crate) running: Arc<Running>,
     pub(crate) work: Work,
-}
-
-/// What is asked of the instance, and where its answer goes.
-pub(crate) enum Work {
-    Http(Request, Answer<Response>),
-    /// One message of a subscription.
-    Message(String, wit::Message, Answer<Vec<Outcome>>),
-    /// Several messages of a subscription.
-    Batch(String, Vec<wit::Message>, Answer<Vec<Outcome>>),
-    Tick(wit::Tick, Answer<Vec<Outcome>>),
-}
-
-impl Work {
-    /// Ends the call before it reached an instance.
-    pub(crate) fn fail(self, error: wasmtime::Error) {
-        let _caller_gone = match self {
-            Work::Http(_, answer) => answer.send(Err(error)).is_err(),
-            Work::Message(_, _, answer) | Work::Batch(_, _, answer) | Work::Tick(_, answer) => {
-                answer.send(Err(error)).is_err()
-            }
-        };
-    }
 }
 
 /// One accepted call, shared by its caller, its instance and its response body.
@@ -497,101 +467,6 @@ fn begin<'a>(
         departure.regular = true;
         wasmtime::error::Ok(())
     }
-}
-
-/// A guest's function that was called and has not answered.
-enum Begun<'a> {
-    Http(Prepared<'a, Instance>),
-    Message(Handle, Concurrent<(String, wit::Message), (wit::Outcome,)>, Answer<Vec<Outcome>>),
-    Batch(
-        HandleBatch,
-        Concurrent<(String, Vec<wit::Message>), (Vec<wit::Outcome>,)>,
-        Answer<Vec<Outcome>>,
-    ),
-    Tick(Run, Concurrent<(wit::Tick,), (wit::Outcome,)>, Answer<Vec<Outcome>>),
-}
-
-type Concurrent<P, R> = TypedFuncCallConcurrent<Instance, P, R>;
-
-impl<'a> Begun<'a> {
-    fn new(
-        store: StoreContextMut<'_, Instance>,
-        guest: &'a Guest,
-        work: Work,
-    ) -> wasmtime::Result<(Self, GuestTaskId)> {
-        let absent = || wasmtime::format_err!("the component does not export what was called");
-        Ok(match work {
-            Work::Http(request, answer) => {
-                let begun = Prepared::new(store, &guest.http, request, Instance::http, answer)?;
-                let task = match &begun {
-                    Prepared::P2 { call, .. } => call.task(),
-                    Prepared::P3 { call, .. } => call.task(),
-                };
-                (Self::Http(begun), task)
-            }
-            Work::Message(subscription, message, answer) => {
-                let (handle, _) = guest.messages.as_ref().ok_or_else(absent)?;
-                let call = handle.start_call_concurrent(store, (subscription, message))?;
-                let task = call.task();
-                (Self::Message(*handle, call, answer), task)
-            }
-            Work::Batch(subscription, messages, answer) => {
-                let (_, handle) = guest.messages.as_ref().ok_or_else(absent)?;
-                let call = handle.start_call_concurrent(store, (subscription, messages))?;
-                let task = call.task();
-                (Self::Batch(*handle, call, answer), task)
-            }
-            Work::Tick(tick, answer) => {
-                let run = guest.schedules.as_ref().ok_or_else(absent)?;
-                let call = run.start_call_concurrent(store, (tick,))?;
-                let task = call.task();
-                (Self::Tick(*run, call, answer), task)
-            }
-        })
-    }
-
-    /// Waits for the guest's answer, or until its caller gives up; a trap is the instance's end.
-    async fn run(
-        self,
-        accessor: &Accessor<Instance>,
-        gave_up: impl Future<Output = ()>,
-    ) -> wasmtime::Result<()> {
-        match self {
-            Self::Http(prepared) => prepared.run(accessor, gave_up).await.map(drop),
-            Self::Message(handle, call, answer) => {
-                let done = handle.finish_call_concurrent(accessor, call);
-                let done = async { done.await.map(|(outcome,)| vec![outcome.into()]) };
-                settled(done, gave_up, answer).await
-            }
-            Self::Batch(handle, call, answer) => {
-                let done = handle.finish_call_concurrent(accessor, call);
-                let done = async {
-                    let (outcomes,) = done.await?;
-                    wasmtime::error::Ok(outcomes.into_iter().map(Outcome::from).collect())
-                };
-                settled(done, gave_up, answer).await
-            }
-            Self::Tick(run, call, answer) => {
-                let done = run.finish_call_concurrent(accessor, call);
-                let done = async { done.await.map(|(outcome,)| vec![outcome.into()]) };
-                settled(done, gave_up, answer).await
-            }
-        }
-    }
-}
-
-async fn settled(
-    done: impl Future<Output = wasmtime::Result<Vec<Outcome>>>,
-    gave_up: impl Future<Output = ()>,
-    answer: Answer<Vec<Outcome>>,
-) -> wasmtime::Result<()> {
-    let result = match futures::future::select(pin!(done), pin!(gave_up)).await {
-        Either::Left((result, _)) => result,
-        // The guest's task runs on unheard until it ends or its instance does.
-        Either::Right(((), _)) => Err(ExpirationError.into()),
-    };
-    let _caller_gone = answer.send(result);
-    Ok(())
 }
 
 /// Books a call out, whichever way it ends.
