@@ -280,8 +280,8 @@ begin
 end
 $$;
 
--- Reads the options of publish_with and enqueue: delay_ms or run_at (an instant) or run_at_ms (since
--- 1970), priority, group, dedup_key.
+-- Reads the options of publish_with and enqueue: delay_ms or run_at (an instant) or run_at_ms
+-- (since 1970), priority, group, dedup_key.
 create function platform.queue_options(
   options jsonb, out due_at timestamptz, out priority smallint, out group_key text,
   out dedup_key text

@@ -1,5 +1,6 @@
-//! Tables grow under limits, too. Rust cannot grow one, so these guests are written in WebAssembly's
-//! own text, for the older `wasi:http/incoming-handler`, which needs the fewest words.
+//! Tables grow under limits, too. Rust cannot grow one, so these guests are written in
+//! WebAssembly's own text, for the older `wasi:http/incoming-handler`, which needs the fewest
+//! words.
 
 use nexus_harness::prelude::*;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! A bearer token, the operators' or the workers': given by the environment, or made once and kept in a file that
-//! only the host's user can read.
+//! A bearer token, the operators' or the workers': given by the environment, or made once and kept
+//! in a file that only the host's user can read.
 
 use crate::Error;
 use http::HeaderMap;

@@ -1,12 +1,12 @@
 //! The cron trigger: keeps the schedules of the database as the manifests say, and fires what is
-//! due by the components' clock. Refuses to know who does the work: a fire puts a tick into a queue,
-//! and `triggers/queue` delivers it.
+//! due by the components' clock. Refuses to know who does the work: a fire puts a tick into a
+//! queue, and `triggers/queue` delivers it.
 //!
 //! Any number of hosts may run it on one database; each instant is fired once, by whoever is first
 //! (`nexus_storage::schedules`). It sleeps until the next instant by a timer that no clock can
-//! turn, but at most a second, and reads the clock anew each time: a step forward is made up for by each
-//! schedule's policy, a step back fires nothing again. What a service puts at run time is noticed
-//! within that second.
+//! turn, but at most a second, and reads the clock anew each time: a step forward is made up for by
+//! each schedule's policy, a step back fires nothing again. What a service puts at run time is
+//! noticed within that second.
 
 mod backend;
 mod chores;
@@ -55,8 +55,8 @@ impl CronTrigger {
         self.stats.clone()
     }
 
-    /// Puts the schedules of `backend` in force and looks at them once, so that what becomes due from
-    /// now on is noticed; [`CronTrigger::serve`] goes on from there.
+    /// Puts the schedules of `backend` in force and looks at them once, so that what becomes due
+    /// from now on is noticed; [`CronTrigger::serve`] goes on from there.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Two other implementations, asked the same: `croner` with its rule for changes of the clock,
-//! which is ours, and `cronexpr` where no clock changes. Left out are the expressions where a dialect
-//! differs on purpose: `*/2` in a day field beside the other one, `W` at the edge of a month,
-//! `n/step`, and `+`.
+//! which is ours, and `cronexpr` where no clock changes. Left out are the expressions where a
+//! dialect differs on purpose: `*/2` in a day field beside the other one, `W` at the edge of a
+//! month, `n/step`, and `+`.
 
 use crate::{answers, expressions};
 use nexus_calendar::{Calendar, Options};

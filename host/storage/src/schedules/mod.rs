@@ -2,8 +2,8 @@
 //! became of it. A schedule is an entry of a component's manifest, or was put by a service.
 //!
 //! Knows the functions of `migrations/platform/0005_schedules.sql`, which hold the rules of
-//! overlap, and calendars, which say when. Refuses to know who does the work: a fire puts a message into a
-//! queue, and the run's id is that message's id. Its payload is
+//! overlap, and calendars, which say when. Refuses to know who does the work: a fire puts a message
+//! into a queue, and the run's id is that message's id. Its payload is
 //!
 //! ```json
 //! { "schedule": "purge_archived", "schedule_id": "…", "trigger": "schedule",

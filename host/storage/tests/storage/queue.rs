@@ -1,4 +1,5 @@
-//! What the lease queue promises about one message after another: fencing, counting, waiting, order.
+//! What the lease queue promises about one message after another: fencing, counting, waiting,
+//! order.
 
 use crate::queue_bed::{Bed, TOPIC, ids, lapse};
 use nexus_storage::queue::{
