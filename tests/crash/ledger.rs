@@ -37,7 +37,8 @@ impl Bed {
     async fn write(&self) -> Uuid {
         let (id, tenant) = (Uuid::now_v7(), Uuid::nil());
         let service = self.ground.database().service(SERVICE).await.unwrap();
-        let insert = "insert into probe_journal.entry (tenant_id, id, mood) values ($1, $2, 'well')";
+        let insert =
+            "insert into probe_journal.entry (tenant_id, id, mood) values ($1, $2, 'well')";
         service.execute(insert, &[&tenant, &id]).await.unwrap();
         let (subject, payload) = (id.to_string(), json!({ "id": id }));
         let publish = "select platform.publish($1, gen_random_uuid(), $2, $3, $4, null)";
@@ -112,11 +113,18 @@ async fn the_books_name_a_lost_write_a_row_without_its_event_and_a_second_filing
     );
     bed.ground.run(&file).await.unwrap();
     bed.ground.run(&file.replace(&first.to_string(), &second.to_string())).await.unwrap();
-    bed.ground.run("delete from probe_journal.heard where ctid not in (
-        select min(ctid) from probe_journal.heard group by entry_id)").await.unwrap();
+    bed.ground
+        .run(
+            "delete from probe_journal.heard where ctid not in (
+        select min(ctid) from probe_journal.heard group by entry_id)",
+        )
+        .await
+        .unwrap();
     bed.tamper(
-        &format!("insert into probe_journal.filed (tenant_id, entry_id, chapter)
-                  values (null, '{first}', '')"),
+        &format!(
+            "insert into probe_journal.filed (tenant_id, entry_id, chapter)
+                  values (null, '{first}', '')"
+        ),
         async |books| books.misfiled().await.unwrap(),
     )
     .await;

@@ -42,8 +42,12 @@ impl Story {
         ground.keep_history().await.unwrap();
         let (program, manifest) = (program().unwrap(), journal::manifest(&ground, lines).unwrap());
         let host = |name| HostProcess::new(&ground, &program, name, &manifest).unwrap();
-        let mut story =
-            Self { hosts: vec![host("first"), host("second")], ground, dice, began: Instant::now() };
+        let mut story = Self {
+            hosts: vec![host("first"), host("second")],
+            ground,
+            dice,
+            began: Instant::now(),
+        };
         for host in &mut story.hosts {
             host.spawn().unwrap();
         }

@@ -1,13 +1,13 @@
 //! Native workers are killed with SIGKILL in the middle of their jobs: each job ends once, by the
 //! word of whoever held it last.
 
+use crate::story::times;
 use crash::books::Books;
 use crash::client::Client;
 use crash::dice::Dice;
 use crash::ground::{Ground, Haste, eventually, repository};
 use crash::host::{HostProcess, program};
 use crash::journal;
-use crate::story::times;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
@@ -145,6 +145,9 @@ async fn each_job_ends_once_when_its_workers_are_killed() {
     assert_eq!(books.misplaced().await.unwrap(), Vec::<String>::new());
     assert_eq!(books.broken_leases().await.unwrap(), Vec::<String>::new());
     let (again, claims) = books.claims().await.unwrap();
-    println!("{} workers killed: {claims} claims, {again} not the first of their job", times(KILLS));
+    println!(
+        "{} workers killed: {claims} claims, {again} not the first of their job",
+        times(KILLS)
+    );
     print!("{}", crash::books::table(&books.accounts().await.unwrap()));
 }

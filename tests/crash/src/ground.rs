@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use nexus_storage::cluster::{Cluster, Settings};
 use nexus_storage::tokio_postgres::types::FromSqlOwned;
 use nexus_storage::{Database, Error, Limits, Migrations, Server};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -76,10 +76,7 @@ impl Ground {
         let server = Server::from_url(&url).context("read the server's address")?;
         let limits = Limits { connections_max: CONNECTIONS_MAX, ..Limits::default() };
         let database = Database::open(server, limits).await.context("connect")?;
-        let migrations = folder.path().join("migrations");
-        std::fs::create_dir(&migrations).context("make the folder of migrations")?;
-        symlink(repository().join("migrations/platform"), migrations.join("platform"))
-            .context("take the platform's migrations")?;
+        copy_migrations(&folder.path().join("migrations/platform"))?;
         let ground = Self { database, url, cluster, folder };
         let migrations = Migrations::read(&ground.migrations()).context("read the migrations")?;
         migrations.apply(&ground.database).await.context("apply the migrations")?;
@@ -184,6 +181,18 @@ impl Ground {
         drop(self.database);
         self.cluster.stop().await;
     }
+}
+
+/// The platform's migrations as they are now: every start of a host compares them with what was
+/// applied, and somebody may be writing on them.
+fn copy_migrations(to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to).context("make the folder of migrations")?;
+    let from = repository().join("migrations/platform");
+    for entry in std::fs::read_dir(&from).context("list the migrations")? {
+        let entry = entry.context("list the migrations")?;
+        std::fs::copy(entry.path(), to.join(entry.file_name())).context("copy a migration")?;
+    }
+    Ok(())
 }
 
 /// A lease that moves from one slot to another is left and taken with the same number, in one

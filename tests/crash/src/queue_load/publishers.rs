@@ -57,8 +57,7 @@ async fn publish(session: &Session, id: Uuid, mood: &str) -> Result<()> {
     let sql = "select platform.publish($1, $2, $3, $4, $5, $6)";
     let none: Option<&str> = None;
     let subject = entry.to_string();
-    let params: [nexus_storage::Param<'_>; 6] =
-        [&TOPIC, &id, &subject, &tenant, &payload, &none];
+    let params: [nexus_storage::Param<'_>; 6] = [&TOPIC, &id, &subject, &tenant, &payload, &none];
     session.execute(sql, &params).await.context("publish")?;
     Ok(())
 }
