@@ -204,9 +204,6 @@ end;
 
 -- Sends dead jobs of one queue again, with all attempts before them; `per_second` spreads them.
 -- Returns how many; those whose dead letter the platform has forgotten stay as they are.
---
--- The platform's triggers on dead letters act with the rights of whoever commits. At once, within
--- the platform's own function, those are the platform's.
 create function scheduler.redrive(tenant uuid, queue text, ids uuid[], per_second float8)
 returns bigint
 language plpgsql as $$
@@ -214,7 +211,6 @@ declare
   one uuid;
   sent uuid[] := '{}';
 begin
-  set constraints all immediate;
   foreach one in array ids loop
     -- A dry run says whether the letter is still there.
     if platform.queue_redrive(
@@ -238,7 +234,6 @@ $$;
 create function scheduler.discard(queue text, filter jsonb) returns bigint
 language plpgsql as $$
 begin
-  set constraints all immediate;
   return platform.queue_discard(queue, 'dead', filter);
 end
 $$;

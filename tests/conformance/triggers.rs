@@ -148,6 +148,24 @@ async fn a_message_that_failed_once_is_delivered_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_stops_lets_its_deliveries_end() {
+    let journal = journal(BOTH).await;
+    let database = journal.nexus.host().database().unwrap().clone();
+    let id = journal.write("slow").await;
+    let leased = "select count(*) from platform.queue_lease";
+    eventually("the delivery has begun", seconds(10), async || journal.number(leased).await > 0)
+        .await;
+    journal.nexus.stop().await.unwrap();
+    let left = async |table: &str| -> i64 {
+        let session = database.host().await.unwrap();
+        let sql = format!("select count(*) from {table}");
+        session.query(&sql, &[]).await.unwrap()[0].get(0)
+    };
+    assert_eq!(left(&format!("probe_journal.filed where entry_id = '{id}'")).await, 1);
+    assert_eq!(left("platform.queue_lease").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_runs_once_for_each_instant_it_names() {
     let line = r#"cron = [{ name = "count", schedule = "* * * * * *" }]"#;
     let journal = journal(line).await;

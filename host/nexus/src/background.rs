@@ -1,21 +1,23 @@
 //! The triggers that no client waits for: started once components and database are there, stopped
-//! beside HTTP, and given time to finish what they hold. Knows no trigger by name.
+//! before HTTP, and given time to finish what they hold. Knows no trigger by name.
 
 use nexus_runtime::{Runtime, Shutdown, ShutdownSender, Trigger};
 use std::sync::{Mutex, PoisonError};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// Whatever runs in the background; ended when dropped.
 pub(crate) struct Background {
     stop: ShutdownSender,
     stopped: Shutdown,
+    cut: Notify,
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl Background {
     pub(crate) fn new() -> Self {
         let (stop, stopped) = Shutdown::channel();
-        Self { stop, stopped, tasks: Mutex::default() }
+        Self { stop, stopped, cut: Notify::new(), tasks: Mutex::default() }
     }
 
     /// Runs a trigger until the host stops.
@@ -38,6 +40,14 @@ impl Background {
     pub(crate) async fn stopped(&self) {
         let mut tasks =
             std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        while tasks.join_next().await.is_some() {}
+        tokio::select! {
+            () = async { while tasks.join_next().await.is_some() {} } => {}
+            () = self.cut.notified() => {}
+        }
+    }
+
+    /// Lets nothing finish: what is held comes again when its lease has lapsed.
+    pub(crate) fn cut_short(&self) {
+        self.cut.notify_one();
     }
 }

@@ -60,11 +60,15 @@ pub struct Host {
 }
 
 /// Cuts a drain short.
-pub struct QuickStop(tokio::task::AbortHandle);
+pub struct QuickStop {
+    serving: tokio::task::AbortHandle,
+    background: Arc<Background>,
+}
 
 impl QuickStop {
     pub fn now(&self) {
-        self.0.abort();
+        self.background.cut_short();
+        self.serving.abort();
     }
 }
 
@@ -262,15 +266,18 @@ impl Host {
         cluster.as_ref().map(Cluster::process_id)
     }
 
-    /// Stops taking requests, lets running ones finish within the trigger's own limit, then stops
-    /// PostgreSQL and the operators' surface. Returns what the trigger ended with.
+    /// Lets deliveries and local workers end, then requests, each within its own limit, then stops
+    /// PostgreSQL and the operators' surface. Returns what the HTTP trigger ended with. Requests are
+    /// taken for as long as deliveries run: those call other services and use connections that the
+    /// shards drive. `/ready` says from the first moment on that this host is going.
     pub async fn shut_down(mut self) -> Result<()> {
         self.conditions.set(LIFECYCLE, Condition::Waiting("shutting down".into()));
         self.tasks.booting.abort();
-        self.stop_serving.shut_down();
         self.background.stop();
-        let served = (&mut self.tasks.serving).await;
+        self.stop_workers().await;
         self.background.stopped().await;
+        self.stop_serving.shut_down();
+        let served = (&mut self.tasks.serving).await;
         if let Some(runtime) = self.front.runtime() {
             runtime.close();
         }
@@ -290,17 +297,24 @@ impl Host {
 
     /// A handle that cuts running requests off while [`Host::shut_down`] waits for them.
     pub fn quick_stop(&self) -> QuickStop {
-        QuickStop(self.tasks.serving.abort_handle())
+        QuickStop {
+            serving: self.tasks.serving.abort_handle(),
+            background: self.background.clone(),
+        }
+    }
+
+    async fn stop_workers(&self) {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(workers) = workers {
+            workers.stop().await;
+        }
     }
 
     async fn finish(&mut self) {
         self.tasks.booting.abort();
         // The start may hold the cluster in its hands at this very moment.
         let _ended = (&mut self.tasks.booting).await;
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(workers) = workers {
-            workers.stop().await;
-        }
+        self.stop_workers().await;
         let cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(cluster) = cluster {
             cluster.stop().await;
