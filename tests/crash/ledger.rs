@@ -1,5 +1,5 @@
-//! The books themselves: whatever is put wrong by hand, they name. Without this, an audit that finds
-//! nothing would prove nothing.
+//! The books themselves: whatever is put wrong by hand, they name. Without this, an audit that
+//! finds nothing would prove nothing.
 
 use crash::books::Books;
 use crash::ground::Ground;

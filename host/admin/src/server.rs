@@ -108,9 +108,7 @@ fn converse(
 ) -> impl Future<Output = ()> + Send + use<> {
     let service = service_fn(move |request| {
         let surface = surface.clone();
-        async move {
-            Ok::<_, Infallible>(surface.answer(request, peer.ip(), &request_id()).await)
-        }
+        async move { Ok::<_, Infallible>(surface.answer(request, peer.ip(), &request_id()).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

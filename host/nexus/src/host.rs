@@ -267,9 +267,9 @@ impl Host {
     }
 
     /// Lets deliveries and local workers end, then requests, each within its own limit, then stops
-    /// PostgreSQL and the operators' surface. Returns what the HTTP trigger ended with. Requests are
-    /// taken for as long as deliveries run: those call other services and use connections that the
-    /// shards drive. `/ready` says from the first moment on that this host is going.
+    /// PostgreSQL and the operators' surface. Returns what the HTTP trigger ended with. Requests
+    /// are taken for as long as deliveries run: those call other services and use connections that
+    /// the shards drive. `/ready` says from the first moment on that this host is going.
     pub async fn shut_down(mut self) -> Result<()> {
         self.conditions.set(LIFECYCLE, Condition::Waiting("shutting down".into()));
         self.tasks.booting.abort();

@@ -69,10 +69,11 @@ const MISFILED: &str = "
     cross join lateral (
       select count(*) as times from platform.queue_dead where subject = n.id::text) d
     where (f.times, h.times, d.times) is distinct from
-      (case n.mood when 'refuse' then 0 else 1 end, 1, case n.mood when 'refuse' then 1 else 0 end)";
+      (case n.mood when 'refuse' then 0 else 1 end, 1,
+       case n.mood when 'refuse' then 1 else 0 end)";
 
-/// Leases of one message overlapped, were left by somebody who did not hold them, or a claim did not
-/// raise the number by one.
+/// Leases of one message overlapped, were left by somebody who did not hold them, or a claim did
+/// not raise the number by one.
 const BROKEN_LEASES: &str = "
     select format('queue %s, message %s: %s with number %s after %s with number %s', queue_id,
       position, what, number, coalesce(before, 'nothing'), earlier)

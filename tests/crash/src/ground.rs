@@ -1,5 +1,5 @@
-//! A PostgreSQL of this process's own, with fsync on, as the host's private cluster has it, and what
-//! is laid into it so that crashes show: short leases, and a history of every lease.
+//! A PostgreSQL of this process's own, with fsync on, as the host's private cluster has it, and
+//! what is laid into it so that crashes show: short leases, and a history of every lease.
 
 use anyhow::{Context as _, Result};
 use nexus_storage::cluster::{Cluster, Settings};

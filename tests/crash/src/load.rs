@@ -1,5 +1,6 @@
 //! Clients that write entries while everything around them is killed, and remember every write that
-//! was acknowledged. What was not acknowledged may have happened or not: that is not theirs to know.
+//! was acknowledged. What was not acknowledged may have happened or not: that is not theirs to
+//! know.
 
 use crate::client::Client;
 use crate::dice::Dice;

@@ -1,10 +1,11 @@
-//! The lease queue under load, on a PostgreSQL of its own that writes as in earnest: what it takes a
-//! second, what it still takes beside an old open transaction, and how soon it hands out. Knows the
-//! aims; `queue-load` of `tests/crash` takes the samples.
+//! The lease queue under load, on a PostgreSQL of its own that writes as in earnest: what it takes
+//! a second, what it still takes beside an old open transaction, and how soon it hands out. Knows
+//! the aims; `queue-load` of `tests/crash` takes the samples.
 //!
 //! `plain_…` is the queue with consumers that do nothing; `null_guest_…` adds the host and a guest
-//! that does nothing; `journal_…` a guest that commits a row of its own for each message. `filed` and
-//! `ended` are from the publishing transaction's start to the guest's row and to the written end.
+//! that does nothing; `journal_…` a guest that commits a row of its own for each message. `filed`
+//! and `ended` are from the publishing transaction's start to the guest's row and to the written
+//! end.
 
 use super::{Bench, Figure};
 use crate::shell;

@@ -277,7 +277,8 @@ async fn a_service_reaches_its_own_queues_and_no_others() {
         "select platform.queue_insert(1, 'x', null, 'a.b.c.v1', null, null, '{}', null, null)",
         "select platform.queue_finish(null, null, null, null, null, null)",
         "select platform.queue_rotate('queue_ready', 0, 0)",
-        "select platform.event_publish('a.b.c.v1', null, 'x', null, null, '{}', null, null, 0::int2, null)",
+        "select platform.event_publish('a.b.c.v1', null, 'x', null, null, '{}', null, null, \
+         0::int2, null)",
         "select * from platform.queue",
         "select * from platform.queue_demand",
         "select nextval('platform.event_position')",

@@ -233,7 +233,8 @@ impl Run<'_> {
     async fn lapse(&mut self, lease: usize) {
         let Some((place, lease)) = self.model.lease(lease) else { return };
         let sql = format!(
-            "update platform.queue_lease set expires_at = now() where position = {} and number = {}",
+            "update platform.queue_lease set expires_at = now() \
+             where position = {} and number = {}",
             lease.position, lease.number
         );
         self.bed.host().await.batch(&sql).await.unwrap();

@@ -76,8 +76,8 @@ async fn throughput(ground: &Ground, mood: &'static str, length: Duration) -> Re
     Ok(per_second)
 }
 
-/// Lets the publishers go on as far as the bound allows. What is ready is few, and counting it costs
-/// little; what is done is many.
+/// Lets the publishers go on as far as the bound allows. What is ready is few, and counting it
+/// costs little; what is done is many.
 async fn give_places(ground: &Ground, publishers: &Publishers) -> Result<()> {
     let sql = "select count(*) from platform.queue_ready";
     let ready: i64 = ground.value(sql).await.context("count what is ready")?;

@@ -1,5 +1,6 @@
-//! `queue-load`: how much the lease queue takes and how soon it hands out, on a PostgreSQL of its own
-//! that writes as in earnest. Run by `cargo xtask bench queue`; one JSON object a line on stdout.
+//! `queue-load`: how much the lease queue takes and how soon it hands out, on a PostgreSQL of its
+//! own that writes as in earnest. Run by `cargo xtask bench queue`; one JSON object a line on
+//! stdout.
 //!
 //! Knows how a load is made and what is counted. Refuses to judge: bounds are the bench's.
 

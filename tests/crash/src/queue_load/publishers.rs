@@ -84,7 +84,8 @@ impl Publishers {
         Ok(Self { over, ahead, tasks })
     }
 
-    /// So many a second, each handed over when its time has come, whatever became of the one before.
+    /// So many a second, each handed over when its time has come, whatever became of the one
+    /// before.
     pub(crate) async fn steady(ground: &Ground, per_second: u32, sent: Arc<Sent>) -> Result<Self> {
         let over = Arc::<AtomicBool>::default();
         let mut tasks = Vec::new();
