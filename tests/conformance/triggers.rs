@@ -11,45 +11,13 @@ use uuid::Uuid;
 
 const ENTRIES: &str = "/api/probe-journal/v1/entries";
 
-/// The tables that the probe's migration would make.
-const TABLES: &str = "
-    create table probe_journal.entry (
-      tenant_id uuid, id uuid, mood text not null, primary key (tenant_id, id));
-    create table probe_journal.filed (tenant_id uuid, entry_id uuid, chapter text not null);
-    create table probe_journal.heard (tenant_id uuid, entry_id uuid, topic text not null);
-    create table probe_journal.counted (nominal timestamptz, at timestamptz);";
-
 struct Journal {
     nexus: Nexus,
     author: Client,
 }
 
-/// A host of the probe alone, with these lines in its `[component.X.tool.nexus]` table.
 async fn journal(lines: &str) -> Journal {
-    let manifest = format!(
-        r#"
-spin_manifest_version = 2
-[application]
-name = "journal"
-version = "0.0.0"
-[variables.pg_url]
-required = true
-secret = true
-[[trigger.http]]
-route = "/api/probe-journal/..."
-component = "probe-journal"
-[component.probe-journal]
-source = "{}"
-variables = {{ pg_url = "{{{{ pg_url }}}}" }}
-key_value_stores = ["default"]
-[component.probe-journal.tool.nexus]
-{lines}
-"#,
-        probe("journal").display()
-    );
-    let nexus = Nexus::setup().manifest(manifest).start().await;
-    let session = nexus.host().database().unwrap().host().await.unwrap();
-    session.batch(TABLES).await.unwrap();
+    let nexus = nexus_harness::journal(lines).await;
     let author = nexus.member_with(["probe-journal:write"]).await;
     Journal { nexus, author }
 }

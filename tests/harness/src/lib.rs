@@ -16,6 +16,7 @@
 mod answer;
 mod client;
 mod database;
+mod journal;
 mod log;
 mod nexus;
 mod raw;
@@ -27,6 +28,7 @@ pub use ::nexus::{Database as DatabaseChoice, Settings};
 pub use answer::{Answer, Created, ProblemBody};
 pub use client::{Client, RequestDraft};
 pub use database::{Forward, TestDatabase, forward};
+pub use journal::journal;
 pub use nexus::{Nexus, Setup};
 pub use nexus_redis_link::server::RedisServer as Redis;
 pub use raw::Raw;

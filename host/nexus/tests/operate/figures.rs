@@ -58,46 +58,11 @@ async fn depths_of_queues_and_jobs_are_on_the_page() {
     assert!(host["cron"].is_object(), "{host}");
 }
 
-/// The tables that the probe's migration would make.
-const TABLES: &str = "
-    create table probe_journal.entry (
-      tenant_id uuid, id uuid, mood text not null, primary key (tenant_id, id));
-    create table probe_journal.filed (tenant_id uuid, entry_id uuid, chapter text not null);
-    create table probe_journal.heard (tenant_id uuid, entry_id uuid, topic text not null);
-    create table probe_journal.counted (nominal timestamptz, at timestamptz);";
-
-async fn journal() -> Nexus {
-    let manifest = format!(
-        r#"
-spin_manifest_version = 2
-[application]
-name = "journal"
-version = "0.0.0"
-[variables.pg_url]
-required = true
-secret = true
-[[trigger.http]]
-route = "/api/probe-journal/..."
-component = "probe-journal"
-[component.probe-journal]
-source = "{}"
-variables = {{ pg_url = "{{{{ pg_url }}}}" }}
-key_value_stores = ["default"]
-[component.probe-journal.tool.nexus]
-subscribe = ["probe.entry.written.v1"]
-cron = [{{ name = "count", schedule = "0 * * * *" }}]
-"#,
-        probe("journal").display()
-    );
-    let nexus = Nexus::setup().manifest(manifest).start().await;
-    let session = nexus.host().database().unwrap().host().await.unwrap();
-    session.batch(TABLES).await.unwrap();
-    nexus
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_component_is_handed_and_when_is_counted() {
-    let nexus = journal().await;
+    let lines = "subscribe = [\"probe.entry.written.v1\"]\n\
+                 cron = [{ name = \"count\", schedule = \"0 * * * *\" }]";
+    let nexus = nexus_harness::journal(lines).await;
     let labels = [("service", "probe-journal"), ("queue", "probe.entry.written.v1")];
     let author = nexus.member_with(["probe-journal:write"]).await;
     let entries = "/api/probe-journal/v1/entries";
