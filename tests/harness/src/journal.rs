@@ -1,5 +1,5 @@
-//! A host of one guest with all three triggers: the probe `journal`, and the tables that a service's
-//! own migration would make.
+//! A host of one guest with all three triggers: the probe `journal`, and the tables that a
+//! service's own migration would make.
 
 use crate::nexus::Nexus;
 use crate::staged::probe;
