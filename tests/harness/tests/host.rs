@@ -140,6 +140,8 @@ async fn while_postgresql_is_away_calls_are_503_and_work_when_it_comes() {
     assert_eq!(host["postgresql"]["database"], name.as_str());
     let page = nexus.metrics().await;
     assert!(page.value("nexus_postgresql_connections_max", &[]).unwrap() > 0.0);
+    // Before its way to the database is gone.
+    nexus.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,6 +161,7 @@ async fn the_public_ready_tells_when_postgresql_goes_away_and_when_it_is_back() 
     // The host itself says so, and whoever was about to use it.
     nexus.expects_log("PostgreSQL is away");
     nexus.expects_log("PostgreSQL at 127.0.0.1");
+    nexus.expects_log("trigger_");
     drop(way);
     eventually("the public /ready is 503", seconds(30), async || {
         client.get("/ready").await.status == 503
