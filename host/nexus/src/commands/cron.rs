@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::host_api::{HostApi, MISSING};
-use super::table::{Table, age, cell, instant, pairs, say, say_json, say_list, span};
+use super::table::{Table, age, cell, instant, list_of, pairs, say, say_json, say_list, span};
 use crate::config::{CronCommand, CronOptions, PageOptions, ScheduleName};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -34,10 +34,6 @@ pub(super) fn run(options: CronOptions) -> Result<(), Failure> {
 struct Host {
     api: HostApi,
     json: bool,
-}
-
-fn list_of(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
 }
 
 impl Host {

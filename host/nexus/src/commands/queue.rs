@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::host_api::HostApi;
-use super::table::{Table, age, cell, instant_of, pairs, say, say_json, say_list, span};
+use super::table::{Table, age, cell, instant_of, list_of, pairs, say, say_json, say_list, span};
 use crate::config::{
     DeadOptions, PageOptions, QueueCommand, QueueName, QueueOptions, WhichOptions,
 };
@@ -31,10 +31,6 @@ pub(super) fn run(options: QueueOptions) -> Result<(), Failure> {
 struct Host {
     api: HostApi,
     json: bool,
-}
-
-fn list_of(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
 }
 
 impl Host {

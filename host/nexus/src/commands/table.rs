@@ -157,6 +157,11 @@ pub(super) fn say_list(table: &Table, nothing: &str, cursor: &Value) -> Result<(
     Ok(())
 }
 
+/// The entries of a list of the API; none where it is no list.
+pub(super) fn list_of(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
