@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const FILE: &str = "spin.toml";
 
 /// Variables that the header declares for every component.
-const HEADER_VARIABLES: [&str; 1] = ["pg_url"];
+const HEADER_VARIABLES: [&str; 2] = ["pg_url", "public_url"];
 
 /// `cargo xtask manifest`: writes the joined file, or only says whether it is fresh.
 pub fn run(ws: &Workspace, check: bool) -> Result<()> {
@@ -68,7 +68,11 @@ pub fn join(version: &str, fragments: &[Fragment]) -> Result<String> {
          # Spin it is the URL of a server.\n\
          [variables.pg_url]\n\
          required = true\n\
-         secret = true\n"
+         secret = true\n\
+         \n\
+         # The origin that clients know, without a slash; our host knows it too.\n\
+         [variables.public_url]\n\
+         required = true\n"
     );
     for fragment in fragments {
         text.push_str(&format!("\n# {}\n\n{}\n", fragment.path, fragment.text));

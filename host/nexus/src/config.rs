@@ -138,15 +138,22 @@ pub struct UpOptions {
     #[arg(long, env = "NEXUS_INSTANCES_MAX", value_name = "NUMBER", default_value_t = 2_000,
         value_parser = clap::value_parser!(u32).range(16..=100_000))]
     pub instances_max: u32,
-    /// Whether tokens signed with a key in the home folder are accepted while no component issues
-    /// tokens
+    /// Whether tokens signed with a key in the home folder are accepted while the public URL is
+    /// this machine's own
     #[arg(long, env = "NEXUS_DEV_TOKENS", value_name = "WHEN", default_value = "auto")]
     pub dev_tokens: DevTokens,
+    /// File with the key under which all others are encrypted: 32 bytes as base64
+    ///
+    /// `openssl rand -base64 32` makes one. NEXUS_ROOT_KEY may hold the key itself instead. Without
+    /// either, a host whose public URL is this machine's own makes one in its home folder; any
+    /// other refuses to keep keys.
+    #[arg(long, env = "NEXUS_ROOT_KEY_FILE", value_name = "FILE")]
+    pub root_key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DevTokens {
-    /// While the manifest has no component `token-mgr`
+    /// While the public URL is this machine's own
     Auto,
     /// Never
     Off,
@@ -386,6 +393,13 @@ impl UpOptions {
         settings.tokens = match self.dev_tokens {
             DevTokens::Auto => Tokens::Development,
             DevTokens::Off => Tokens::None,
+        };
+        settings.root_key = match &self.root_key_file {
+            Some(file) => {
+                let key = std::fs::read_to_string(file);
+                Some(key.with_context(|| format!("read the root key in {}", file.display()))?)
+            }
+            None => std::env::var("NEXUS_ROOT_KEY").ok(),
         };
         self.http.apply(&mut settings);
         Ok(settings)

@@ -6,19 +6,20 @@
 
 use crate::assembly;
 use crate::background::Background;
-use crate::dev_tokens::{self, DevKey};
+use crate::dev_tokens::DevKey;
+use crate::development;
 use crate::front::Front;
 use crate::home::Home;
 use crate::object_urls::StoreUrls;
 use crate::postgres::{self, Wanted, Working};
-use crate::settings::{Database as Choice, Settings, Tokens};
+use crate::settings::{Database as Choice, Settings};
 use crate::sources::{self, Work};
 use crate::workers::{Local, Supervisor};
 use anyhow::{Context as _, Result};
 use capability_blob::Store;
 use http::Uri;
 use nexus_admin::{Admin, Condition, Conditions, Facts, Source, Token};
-use nexus_runtime::{Manifest, PrincipalKind, Runtime, Shutdown, ShutdownSender};
+use nexus_runtime::{Manifest, Runtime, Shutdown, ShutdownSender};
 use nexus_storage::Database;
 use nexus_storage::cluster::Cluster;
 use nexus_storage::jobs::Jobs;
@@ -30,7 +31,6 @@ use tokio::task::JoinHandle;
 use trigger_http::HttpTrigger;
 
 /// The component that issues tokens; while the manifest has it, no development key is made.
-const TOKEN_ISSUER: &str = "token-mgr";
 
 /// Conditions besides PostgreSQL's.
 const COMPONENTS: &str = "components";
@@ -119,7 +119,8 @@ impl Host {
         let admin = admin.for_workers(worker_token.clone())?;
         let reserved = Reserved::for_settings(&mut settings)?;
         let public_url = reserved.public_url.clone();
-        let key = development_key(&settings, &public_url, &home)?;
+        let key = development::key(&settings, &public_url, &home)?;
+        development::own_variables(&mut settings, &public_url, &home)?;
         let shared = reserved.socket.is_some();
         let trigger = assembly::http(&settings, &public_url, shared, key.as_ref())?;
         drop(reserved);
@@ -363,31 +364,6 @@ fn reserve(address: &mut SocketAddr) -> Result<Socket> {
     let bound = socket.local_addr().with_context(place)?;
     *address = bound.as_socket().context("the port has a number")?;
     Ok(socket)
-}
-
-/// The development key, where one is wanted, and its token in the home.
-fn development_key(settings: &Settings, public_url: &Uri, home: &Home) -> Result<Option<DevKey>> {
-    let issues = settings.manifest.components.iter().any(|c| c.id.as_str() == TOKEN_ISSUER);
-    if settings.tokens == Tokens::None || issues {
-        return Ok(None);
-    }
-    let key = DevKey::kept_in(home.folder())?;
-    let claims = dev_tokens::Claims {
-        subject: "operator".into(),
-        kind: PrincipalKind::Operator,
-        permissions: vec!["*".into()],
-        tenant: nexus_runtime::DEFAULT_TENANT,
-        lifetime: dev_tokens::LIFETIME,
-    };
-    dev_tokens::keep(home.folder(), &key.mint(&assembly::origin(public_url), &claims)?)?;
-    let (key_file, token) = (home.file(dev_tokens::KEY_FILE), home.file(dev_tokens::TOKEN_FILE));
-    tracing::warn!(
-        key = %key_file.display(),
-        token = %token.display(),
-        "no component issues tokens: those signed with the development key are accepted, and \
-         whoever reads that file is an operator"
-    );
-    Ok(Some(key))
 }
 
 fn operators_sources(

@@ -7,6 +7,7 @@ mod background;
 pub mod commands;
 pub mod config;
 pub mod dev_tokens;
+mod development;
 mod front;
 mod home;
 mod host;

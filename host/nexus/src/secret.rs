@@ -1,6 +1,8 @@
 //! A secret that the host makes for itself once and keeps in its home.
 
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use p256::elliptic_curve::rand_core::{OsRng, RngCore as _};
 use std::fs;
 use std::io::{ErrorKind, Write as _};
@@ -28,6 +30,21 @@ pub(crate) fn kept_in(file: &Path) -> Result<Vec<u8>> {
         }
         Err(error) => Err(error).with_context(|| format!("create {}", file.display())),
     }
+}
+
+/// An operator's root key, checked: 32 bytes as base64.
+pub(crate) fn root_key(given: &str) -> Result<String> {
+    let bytes = STANDARD.decode(given.trim()).context("read the root key as base64")?;
+    ensure!(bytes.len() == BYTES, "the root key is {} bytes, not {BYTES}", bytes.len());
+    Ok(given.trim().to_owned())
+}
+
+#[test]
+fn a_root_key_is_thirty_two_bytes() {
+    let right = STANDARD.encode([7; 32]);
+    assert_eq!(root_key(&format!("{right}\n")).expect("a root key"), right);
+    assert!(root_key(&STANDARD.encode([7; 16])).is_err());
+    assert!(root_key("no base64!").is_err());
 }
 
 #[test]

@@ -54,6 +54,9 @@ pub struct Settings {
     /// Component instances alive at once.
     pub instances_max: u32,
     pub tokens: Tokens,
+    /// The key under which all others are encrypted: 32 bytes as base64. None makes one in the
+    /// home while the public URL is this machine's own, and refuses to keep keys otherwise.
+    pub root_key: Option<String>,
 }
 
 /// The native workers that the host itself starts.
@@ -102,8 +105,8 @@ pub struct Objects {
 /// Whose bearer tokens are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tokens {
-    /// Those signed with a key that the host makes in its home, while the manifest has no
-    /// component that issues tokens.
+    /// Besides the platform's own those signed with a key that the host makes in its home, while
+    /// the public URL is this machine's own.
     Development,
     /// Nobody's.
     None,
@@ -138,6 +141,7 @@ impl Settings {
             shards: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             instances_max: 2_000,
             tokens: Tokens::Development,
+            root_key: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use chrono::TimeDelta;
 use spin_sdk::{key_value, variables};
 use uuid::Uuid;
 
@@ -46,7 +47,7 @@ impl Ctx {
         Ctx { origin, principal, now, mint: Mint::new(now), db }
     }
 
-    fn of_request(parts: &Parts) -> Result<Ctx> {
+    pub(crate) fn of_request(parts: &Parts) -> Result<Ctx> {
         let origin = parts.extensions.get::<Origin>().cloned();
         let origin = origin.ok_or_else(|| Failure::msg("the route was called past its service"))?;
         let principal = Principal::of_request(&parts.headers)?;
@@ -61,6 +62,19 @@ impl Ctx {
     /// Who asks.
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// Proves that whoever asks has shown who they are not long ago: a guard before what a stolen
+    /// session must not do.
+    ///
+    /// # Errors
+    /// 403 `step-up-required` (RFC 9470 in spirit) when the last proof is older or unknown.
+    pub fn recently(&self, within: TimeDelta) -> Result<()> {
+        let proven = self.principal.auth_time.unwrap_or(0);
+        if self.now.timestamp() - proven <= within.num_seconds() {
+            return Ok(());
+        }
+        Err(standard::StepUpRequired.into())
     }
 
     /// The instant of this piece of work: the same however often it is asked.

@@ -20,6 +20,7 @@ mod cell;
 mod commit;
 mod ctx;
 mod db;
+mod doors;
 mod etag;
 mod event;
 mod extract;
@@ -51,6 +52,7 @@ pub use call::{Peer, Question, Reply, call};
 pub use commit::Writes;
 pub use ctx::{Allowed, Ctx, Public, System};
 pub use db::Db;
+pub use doors::{Called, Callers, SignedIn};
 pub use etag::{Etag, IfMatch, Tagged};
 pub use event::{Delivery, Event, Heard, Tick, emit, is_topic};
 pub use extract::{Form, Json, Path, Query};
@@ -87,10 +89,11 @@ pub fn unknown(kind: &str, name: &str) -> Error {
 /// Everything a service needs, and nothing it has to spell out.
 pub mod prelude {
     pub use crate::{
-        Accepted, Allowed, Created, Ctx, Cursor, Date, Db, Error, Etag, Failure, Form, Id, IfMatch,
-        Json, Methods, NoContent, OrLog, Page, Param, Path, Public, Query, Refusal, Result, Router,
-        Statement, System, Tagged, TenantId, Time, ToParam, Write, ascending, call, days, delete,
-        descending, emit, get, hours, minutes, patch, post, put, seconds, sql, standard, word,
+        Accepted, Allowed, Called, Created, Ctx, Cursor, Date, Db, Error, Etag, Failure, Form, Id,
+        IfMatch, Json, Methods, NoContent, OrLog, Page, Param, Path, Public, Query, Refusal,
+        Result, Router, SignedIn, Statement, System, Tagged, TenantId, Time, ToParam, Write,
+        ascending, call, days, delete, descending, emit, get, hours, minutes, patch, post, put,
+        seconds, sql, standard, word,
     };
     pub use anyhow::Context;
     pub use axum::body::{Body, Bytes};

@@ -14,6 +14,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::ctx::{Allowed, Public};
+use crate::doors::{Called, Callers, SignedIn};
 use crate::etag::{IfMatch, Tagged};
 use crate::extract::{Form, Json, Path, Query};
 use crate::page::{Cursor, Page};
@@ -146,8 +147,10 @@ impl Operation {
         if let Some(body) = self.body {
             operation["requestBody"] = body;
         }
-        if let Door::Allowed(permission) = self.door {
+        if matches!(self.door, Door::Allowed(_) | Door::SignedIn) {
             operation["security"] = json!([{ "bearer": [] }, { "api_key": [] }]);
+        }
+        if let Door::Allowed(permission) = self.door {
             operation["x-nexus-permission"] = permission.into();
         }
         (operation, self.schemas)
@@ -173,7 +176,9 @@ pub(crate) fn document(name: &str, version: &str, summary: &str, routes: &[Route
     let mut schemas = settings.into_generator();
     let problem = schemas.subschema_for::<Problem>().to_value();
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
-    for route in routes {
+    // What only components may ask is nobody else's business.
+    let public = routes.iter().filter(|route| !matches!(route.door(), Door::Called(_)));
+    for route in public {
         let mut operation = Operation::new(&route.path, schemas);
         (route.describe)(&mut operation);
         let (described, gathered) = operation.finish(route);
@@ -204,6 +209,19 @@ impl<P: Permission> Input for Allowed<P> {
         operation.door = Door::Allowed(P::NAME);
         operation.problem(401);
         operation.problem(403);
+    }
+}
+
+impl Input for SignedIn {
+    fn describe(operation: &mut Operation) {
+        operation.door = Door::SignedIn;
+        operation.problem(401);
+    }
+}
+
+impl<C: Callers> Input for Called<C> {
+    fn describe(operation: &mut Operation) {
+        operation.door = Door::Called(C::NAMES);
     }
 }
 

@@ -76,6 +76,7 @@ pub mod standard {
     crate::refusals! {
         Unauthenticated = 401, "this needs a credential";
         Forbidden = 403, "this credential does not permit it";
+        StepUpRequired = 403, "sign in again: this needs a recent proof of who you are";
         NotFound = 404, "there is nothing here that you may see";
         MethodNotAllowed = 405, "this path does not take this method";
         Conflict = 409, "it has changed, or is not in a state that allows this";

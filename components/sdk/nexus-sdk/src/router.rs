@@ -35,6 +35,10 @@ pub struct Route {
 pub enum Door {
     /// Whoever holds the permission.
     Allowed(&'static str),
+    /// Every person, and programs with a person's key.
+    SignedIn,
+    /// Other components of the suite: these, or all with `*`.
+    Called(&'static [&'static str]),
     /// Everybody, with a tenant.
     Public,
     /// Everybody; the function takes no door at all.
@@ -45,6 +49,8 @@ impl Door {
     pub(crate) fn word(self) -> &'static str {
         match self {
             Door::Allowed(_) => "allowed",
+            Door::SignedIn => "signed-in",
+            Door::Called(_) => "called",
             Door::Public => "public",
             Door::Open => "open",
         }

@@ -29,6 +29,22 @@ macro_rules! permissions {
     };
 }
 
+/// Which components pass a `Called<C>` door; `"*"` stands for every component.
+/// `callers! { LoginFlows = ["user-auth", "auth"]; Anyone = ["*"] }`
+#[macro_export]
+macro_rules! callers {
+    ($($(#[$doc:meta])* $name:ident = [$($caller:literal),+ $(,)?]);* $(;)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        #[allow(unreachable_pub)]
+        pub enum $name {}
+
+        impl $crate::Callers for $name {
+            const NAMES: &'static [&'static str] = &[$($caller),+];
+        }
+    )*};
+}
+
 /// What a service refuses: name, status, sentence. Names are API and never reused.
 /// `refusals! { TitleLength = 422, "a title takes 1 to 120 characters" }`
 #[macro_export]

@@ -53,6 +53,8 @@ pub(super) fn service() -> Service {
         .route("/products", post(create).get(list))
         .route("/products/{id}", get(show).put(rename).delete(archive))
         .route("/failure", get(failure))
+        .route("/mine", get(mine))
+        .route("/internal/stock", get(stock))
         .route("/echo/{*rest}", get(echo));
     let root = Router::new().route("/.well-known/catalog", get(about));
     let facts = Facts {
@@ -67,6 +69,17 @@ pub(super) fn service() -> Service {
 
 async fn about() -> &'static str {
     "a catalog"
+}
+
+crate::callers! { Shops = ["shop", "market"] }
+
+async fn mine(by: SignedIn) -> Result<Json<String>> {
+    by.recently(minutes(10))?;
+    Ok(Json(by.principal().subject.clone()))
+}
+
+async fn stock(by: Called<Shops>) -> Json<String> {
+    Json(by.caller().to_owned())
 }
 
 async fn failure(_by: Public) -> Result<NoContent> {

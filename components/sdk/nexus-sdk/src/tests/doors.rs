@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::catalog::{Asking, ask, member, nobody, service};
-use crate::{Door, Problem};
+use crate::{Door, Kind, Principal, Problem};
+use chrono::Utc;
 
 const PRODUCT: &str = "/api/catalog/v1/products/01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -31,6 +32,35 @@ async fn every_guarded_route_refuses_nobody_and_the_one_without_permission() {
         guarded += 1;
     }
     assert_eq!(guarded, 5);
+}
+
+#[tokio::test]
+async fn what_is_ones_own_needs_a_person_who_has_proven_it_lately() {
+    let path = "/api/catalog/v1/mine";
+    ask(&nobody(), "GET", path).answer().await.problem(401, "unauthenticated");
+    let mut ada = member(&[]);
+    ada.auth_time = None;
+    ask(&ada, "GET", path).answer().await.problem(403, "step-up-required");
+    ada.auth_time = Some(Utc::now().timestamp() - 599);
+    assert_eq!(ask(&ada, "GET", path).answer().await.read::<String>(), ada.subject);
+    ada.auth_time = Some(Utc::now().timestamp() - 601);
+    ask(&ada, "GET", path).answer().await.problem(403, "step-up-required");
+    let service = Principal { kind: Kind::Service, ..ada };
+    ask(&service, "GET", path).answer().await.problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn what_components_ask_each_other_is_not_there_for_anybody_else() {
+    let path = "/api/catalog/v1/internal/stock";
+    for who in [nobody(), member(&["*"])] {
+        ask(&who, "GET", path).answer().await.problem(404, "not-found");
+        let asking = ask(&who, "GET", path).header("nexus-caller", "thief");
+        asking.answer().await.problem(404, "not-found");
+        let asking = ask(&who, "GET", path).header("nexus-caller", "market");
+        assert_eq!(asking.answer().await.read::<String>(), "market");
+    }
+    let told = service().openapi().to_string();
+    assert!(told.contains("/api/catalog/v1/mine") && !told.contains("/internal/stock"));
 }
 
 #[tokio::test]
