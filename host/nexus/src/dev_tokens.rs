@@ -101,7 +101,12 @@ impl DevKey {
 
     /// Signs a token of `issuer` for this platform (RFC 9068 in shape).
     pub fn mint(&self, issuer: &str, claims: &Claims) -> Result<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("read the clock")?;
+        self.mint_at(issuer, claims, SystemTime::now())
+    }
+
+    /// As [`DevKey::mint`], at another instant.
+    pub fn mint_at(&self, issuer: &str, claims: &Claims, at: SystemTime) -> Result<String> {
+        let now = at.duration_since(UNIX_EPOCH).context("read the clock")?;
         let payload = json!({
             "iss": issuer,
             "aud": trigger_http::AUDIENCE,

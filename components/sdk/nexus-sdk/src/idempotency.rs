@@ -145,6 +145,10 @@ impl Keeper {
         if !self.errand.is_done() {
             return response;
         }
+        // What is shown once must not lie in the database for a day.
+        if is_secret(response.headers()) {
+            return response;
+        }
         let (parts, body) = response.into_parts();
         if body.size_hint().exact().is_none_or(|bytes| bytes > RESPONSE_BYTES_MAX as u64) {
             self.log(Failure::msg("keep an answer: it is streamed or larger than 1 MiB"));
@@ -179,6 +183,12 @@ impl Keeper {
     fn log(&self, failure: Failure) {
         log_failure(self.origin.service, &self.origin.request_id, &failure);
     }
+}
+
+/// Whether nobody may keep this answer (RFC 9111 §5.2.2.5).
+fn is_secret(headers: &HeaderMap) -> bool {
+    let mut rules = headers.get_all(header::CACHE_CONTROL).iter();
+    rules.any(|rule| rule.to_str().is_ok_and(|rule| rule.contains("no-store")))
 }
 
 /// The headers worth repeating. A cookie is a credential: it is given once.

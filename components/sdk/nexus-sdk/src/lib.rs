@@ -65,7 +65,7 @@ pub use param::{Param, ToParam, word};
 pub use patience::{release_after, retry_after};
 pub use principal::{Kind, Permission, Principal, belongs_to};
 pub use problem::{Error, Failure, FieldError, OrLog, Problem, Refusal, Result, standard};
-pub use respond::{Accepted, Created, NoContent};
+pub use respond::{Accepted, Created, NoContent, Secret};
 pub use router::{Door, Endpoint, Methods, Route, Router, delete, get, patch, post, put};
 #[cfg(target_arch = "wasm32")]
 pub use service::serve;

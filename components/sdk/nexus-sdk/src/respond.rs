@@ -4,7 +4,7 @@
 //! Knows statuses. The `location` of a created thing is completed in `service.rs`, which
 //! knows the path that was asked for.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -26,6 +26,20 @@ pub struct NoContent;
 /// The id of the thing created, on its way to the `location` header.
 #[derive(Clone)]
 pub(crate) struct CreatedId(pub(crate) String);
+
+/// An answer that holds a secret: nobody keeps it, neither a cache nor, for a request with an
+/// idempotency key, the database. Sending such a request again is refused.
+#[derive(Debug)]
+pub struct Secret<T>(pub T);
+
+impl<T: IntoResponse> IntoResponse for Secret<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        let never = HeaderValue::from_static("no-store");
+        response.headers_mut().insert(header::CACHE_CONTROL, never);
+        response
+    }
+}
 
 impl<T: Serialize> IntoResponse for Created<T> {
     fn into_response(self) -> Response {
