@@ -246,6 +246,14 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_with_a_secret_says_that_nobody_may_keep_it() {
+        let secret = crate::Secret(StatusCode::OK).into_response();
+        assert!(is_secret(secret.headers()));
+        let public = [(header::CACHE_CONTROL, HeaderValue::from_static("max-age=60"))];
+        assert!(!is_secret(&HeaderMap::from_iter(public)));
+    }
+
+    #[test]
     fn a_cookie_is_not_kept() {
         let response = [("set-cookie", "s=1"), ("etag", "\"3\"")];
         let headers =

@@ -20,7 +20,7 @@ use crate::extract::{Form, Json, Path, Query};
 use crate::page::{Cursor, Page};
 use crate::principal::Permission;
 use crate::problem::{Problem, Result};
-use crate::respond::{Accepted, Created, NoContent};
+use crate::respond::{Accepted, Created, NoContent, Secret};
 use crate::router::{Door, Route};
 
 /// One operation while its description is being gathered.
@@ -353,6 +353,13 @@ impl<T: JsonSchema> Output for Page<T> {
         let schema = operation.schema::<Page<T>>();
         operation.response(StatusCode::OK, "application/json", schema);
         operation.response_header("link");
+    }
+}
+
+impl<T: Output> Output for Secret<T> {
+    fn describe(operation: &mut Operation) {
+        T::describe(operation);
+        operation.response_header("cache-control");
     }
 }
 
