@@ -91,9 +91,9 @@ pub mod prelude {
     pub use crate::{
         Accepted, Allowed, Called, Created, Ctx, Cursor, Date, Db, Error, Etag, Failure, Form, Id,
         IfMatch, Json, Methods, NoContent, OrLog, Page, Param, Path, Public, Query, Refusal,
-        Result, Router, SignedIn, Statement, System, Tagged, TenantId, Time, ToParam, Write,
-        ascending, call, days, delete, descending, emit, get, hours, minutes, patch, post, put,
-        seconds, sql, standard, word,
+        Result, Router, Secret, SignedIn, Statement, System, Tagged, TenantId, Time, ToParam,
+        Write, ascending, call, days, delete, descending, emit, get, hours, minutes, patch, post,
+        put, seconds, sql, standard, word,
     };
     pub use anyhow::Context;
     pub use axum::body::{Body, Bytes};
