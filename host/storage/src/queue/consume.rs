@@ -1,13 +1,15 @@
 //! Claiming, holding and ending leases. Refuses to know what is done meanwhile: no transaction is
 //! open while work runs.
 
+use super::frontier::{LOOK_THROUGH, LOOK_THROUGH_IDLE, Reached};
 use super::message::{Ended, Lease, Leased, Message, Outcome, QueueId};
 use super::settings::{COLUMNS, Registered, registered};
 use super::{Queue, may_try_again, millis};
 use crate::error::Error;
 use crate::session::{Param, Session};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio_postgres::Row;
 
 /// How often a statement is tried that met a lease on its way from one slot to another.
@@ -57,29 +59,99 @@ impl Queue {
     /// Claims what is ready, highest priority first, then in order of writing; at most one of each
     /// ordering group, the groups in a circle. A paused queue gives nothing.
     ///
+    /// What was made ready behind messages that were claimed a while ago, by a transaction that
+    /// committed late or by another host, may be passed over for a quarter of a second.
+    ///
     /// # Errors
     ///
     /// [`Error::Query`]. What earlier statements of the call had claimed lapses and comes again.
     pub async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Leased>, Error> {
         let session = self.session().await?;
-        let lease = request.lease.map(millis);
         let mut leased = Vec::new();
         for claim in waiting(&session, &request.queues).await? {
             self.claim_in_turn(&session, claim, request, &mut leased).await?;
         }
         let at_once = request.queues.iter().filter(|claim| !claim.in_turn && claim.most > 0);
-        let (queues, mosts): (Vec<_>, Vec<_>) =
-            at_once.map(|claim| (claim.queue.0, limit(claim.most))).unzip();
-        if queues.is_empty() {
-            return Ok(leased);
+        let at_once: Vec<Claim> = at_once.copied().collect();
+        let empty = self.claim_ahead(&session, &at_once, LOOK_THROUGH, request, &mut leased);
+        let empty = empty.await?;
+        // What came in behind, of queues that have nothing else.
+        self.claim_ahead(&session, &empty, LOOK_THROUGH_IDLE, request, &mut leased).await?;
+        Ok(leased)
+    }
+
+    /// Claims from where earlier claims have come to. Returns the queues that gave nothing and were
+    /// not looked through; with `age_max` below [`LOOK_THROUGH`], asks only those whose last look
+    /// is so old.
+    async fn claim_ahead(
+        &self,
+        session: &Session,
+        claims: &[Claim],
+        age_max: Duration,
+        request: &ClaimRequest,
+        leased: &mut Vec<Leased>,
+    ) -> Result<Vec<Claim>, Error> {
+        let (asked, columns) = self.stretches(claims, age_max);
+        if asked.is_empty() {
+            return Ok(Vec::new());
         }
-        let sql = "select * from platform.queue_claim($1, $2, $3, $4)";
+        let (queues, mosts): (Vec<_>, Vec<_>) =
+            asked.iter().map(|(claim, _)| (claim.queue.0, limit(claim.most))).unzip();
+        let (of, highs, lows, starts) = columns;
+        let lease = request.lease.map(millis);
+        let worker = &*request.worker;
+        let sql = "select * from platform.queue_claim_from($1, $2, $3, $4, $5, $6, $7, $8)";
+        let params: [Param<'_>; 8] =
+            [&queues, &mosts, &worker, &lease, &of, &highs, &lows, &starts];
         // Read one by one: all payloads together may be more than one result may hold.
-        let mut rows = session.rows(sql, &[&queues, &mosts, &&*request.worker, &lease]).await?;
+        let mut rows = session.rows(sql, &params).await?;
+        let before = leased.len();
         while let Some(row) = rows.next().await {
             leased.push(read_leased(&row?)?);
         }
-        Ok(leased)
+        let empty = self.note(&asked, &leased[before..]);
+        Ok(empty)
+    }
+
+    /// What to ask for, each with whether that is everything, and the stretches as columns.
+    fn stretches(&self, claims: &[Claim], age_max: Duration) -> (Vec<(Claim, bool)>, Stretches) {
+        let (mut asked, mut columns) = (Vec::new(), Stretches::default());
+        let now = Instant::now();
+        for claim in claims {
+            let (stretches, is_everything) = self.frontiers.stretches(claim.queue, now, age_max);
+            if !is_everything && age_max < LOOK_THROUGH {
+                continue;
+            }
+            asked.push((*claim, is_everything));
+            for stretch in stretches {
+                columns.0.push(claim.queue.0);
+                columns.1.push(stretch.high);
+                columns.2.push(stretch.low);
+                columns.3.push(stretch.start);
+            }
+        }
+        (asked, columns)
+    }
+
+    /// Notes how far each queue was claimed; returns those of which only a part was looked at and
+    /// gave nothing.
+    fn note(&self, asked: &[(Claim, bool)], leased: &[Leased]) -> Vec<Claim> {
+        let mut came: HashMap<QueueId, Vec<(i16, i64)>> = HashMap::new();
+        for leased in leased {
+            let place = (leased.priority, leased.lease.position);
+            came.entry(leased.lease.queue).or_default().push(place);
+        }
+        let (mut empty, now) = (Vec::new(), Instant::now());
+        for (claim, was_through) in asked {
+            let Some(messages) = came.get(&claim.queue) else {
+                empty.extend((!was_through).then_some(*claim));
+                continue;
+            };
+            let is_full = messages.len() >= claim.most as usize;
+            let reached = Reached { messages, is_full, was_through: *was_through };
+            self.frontiers.reached(claim.queue, &reached, now);
+        }
+        empty
     }
 
     async fn claim_in_turn(
@@ -109,7 +181,7 @@ impl Queue {
         Ok(())
     }
 
-    fn turns(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<QueueId, String>> {
+    fn turns(&self) -> std::sync::MutexGuard<'_, HashMap<QueueId, String>> {
         self.turns.lock().expect("nothing panics while it is held")
     }
 
@@ -172,6 +244,9 @@ impl Queue {
             if let Some(ended) = place(&row)?.and_then(|n| ended.get_mut(n)) {
                 *ended = Ended::from_word(row.try_get(1)?);
             }
+        }
+        if ended.contains(&Ended::Ready) {
+            self.frontiers.look_through();
         }
         Ok(ended)
     }
@@ -237,6 +312,9 @@ async fn waiting(session: &Session, claims: &[Claim]) -> Result<Vec<Claim>, Erro
 }
 
 type Columns = (Vec<i32>, Vec<i64>, Vec<i32>);
+
+/// Queues, highest and lowest priorities, positions.
+type Stretches = (Vec<i32>, Vec<i16>, Vec<i16>, Vec<i64>);
 
 fn columns<'a>(leases: impl Iterator<Item = &'a Lease>) -> Columns {
     let mut columns = Columns::default();

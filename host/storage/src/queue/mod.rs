@@ -1,9 +1,10 @@
 //! The lease queue on PostgreSQL: queues and subscriptions, messages that are claimed under a lease
 //! and end in one of four outcomes, dead letters, and the upkeep of the tables.
 //!
-//! Knows the functions of `migrations/platform/0004_queue.sql`, which hold the rules; each method
-//! here is one call of one of them, in a transaction of its own. Refuses to know who does the work:
-//! a component that the host calls and a worker that calls the host hold the same leases.
+//! Knows the functions of `migrations/platform/0004_queue.sql` and its successors, which hold the
+//! rules; each method here is a call of one of them, in a transaction of its own. Refuses to know who
+//! does the work: a component that the host calls and a worker that calls the host hold the same
+//! leases.
 //!
 //! Delivery is at least once. A message is counted when it is claimed, so that one which kills its
 //! process reaches its limit too. Every claim raises the message's fencing number, and whoever says
@@ -12,6 +13,7 @@
 mod browse;
 mod consume;
 mod enqueue;
+mod frontier;
 mod message;
 mod operate;
 mod pattern;
@@ -30,6 +32,7 @@ pub use upkeep::{Retention, Upkeep};
 use crate::database::Database;
 use crate::error::Error;
 use crate::session::Session;
+use frontier::Frontiers;
 use settings::{COLUMNS, registered};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -49,12 +52,14 @@ pub struct Queue {
     database: Database,
     /// Where the circle through a queue's groups goes on.
     turns: Arc<Mutex<HashMap<QueueId, String>>>,
+    /// Where the next claims of queues begin that take no turns.
+    frontiers: Arc<Frontiers>,
 }
 
 impl Queue {
     /// Needs the platform's migrations.
     pub fn new(database: Database) -> Self {
-        Self { database, turns: Arc::default() }
+        Self { database, turns: Arc::default(), frontiers: Arc::default() }
     }
 
     pub fn database(&self) -> &Database {

@@ -217,6 +217,7 @@ impl Queue {
         let sql = "select platform.queue_redrive_dead($1, $2, $3, $4)";
         let rows =
             session.query(sql, &[&queue.0, &filter.to_json(), &dry_run, &per_second]).await?;
+        self.frontiers.look_through();
         Ok(rows[0].try_get::<_, i64>(0)?.cast_unsigned())
     }
 

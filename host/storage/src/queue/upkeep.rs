@@ -62,6 +62,7 @@ impl Queue {
             moved += made.cast_unsigned();
         }
         if moved > 0 {
+            self.frontiers.look_through();
             self.database().work().poke();
         }
         Ok(moved)
