@@ -9,7 +9,8 @@ nexus_sdk::event! {
     "identity.session.revoked.v1" => SessionRevoked {
         id: SessionId,
         subject: String,
-        /// `signed-out`, `ended`, `replaced`, `expired`, `suspended`, `password-changed`.
+        /// `signed-out`, `ended`, `replaced`, `expired`, `suspended`, `erased`,
+        /// `password-changed`.
         reason: String,
     }
 }
