@@ -1,6 +1,7 @@
 //! What the identity context tells the others: its ids, the words they share, and the facts each
 //! service publishes. Plain data; no logic, no I/O.
 
+pub mod auth;
 pub mod session_mgr;
 pub mod token_mgr;
 pub mod user_auth;
@@ -26,7 +27,11 @@ nexus_sdk::id! {
     /// A key with which a program acts for somebody.
     ApiKeyId;
     /// All refresh tokens that descend from one.
-    TokenFamilyId
+    TokenFamilyId;
+    /// A program that lets people sign in here.
+    ClientId;
+    /// A program's request to be let in that waits for a person's answer.
+    GrantRequestId
 }
 
 /// How strongly somebody has proven who they are (OpenID Connect `acr`), weakest first.
