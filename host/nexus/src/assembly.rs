@@ -17,6 +17,7 @@ use capability_outbound_http::{FrontDoor, OutboundHttp};
 use capability_password::Password;
 use capability_postgres::Postgres;
 use capability_redis::Redis;
+use capability_rsa::Rsa;
 use capability_variables::Variables;
 use http::Uri;
 use nexus_runtime::{
@@ -69,6 +70,7 @@ pub(crate) fn assemble(parts: &Parts<'_>) -> Result<Assembled> {
         .capability(outbound_http(parts, &variables)?)
         .capability(capability_schedules::Schedules)
         .capability(Password::new(Default::default()).context("start the password threads")?)
+        .capability(Rsa::new(Default::default(), Handle::current()))
         .capability(blob)
         .capability(Jobs::new(parts.database.clone(), Handle::current()))
         .capability(variables);

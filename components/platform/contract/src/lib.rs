@@ -1,6 +1,8 @@
 //! What the platform context tells the others: its ids and the facts it publishes.
 //! Plain data; no logic, no I/O.
 
+pub mod kms;
+
 use nexus_sdk::Time;
 use nexus_sdk::serde_json::Value;
 
