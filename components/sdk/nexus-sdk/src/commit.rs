@@ -1,8 +1,9 @@
 //! `commit`: the only way to change anything.
 //!
 //! Knows how statements, events, the idempotency key of a request and the inbox row of an
-//! event become one transaction, all or nothing, and when to try it again. Refuses sessions:
-//! a change is a list of values, and nothing of it is left open when the call returns.
+//! event become one transaction, all or nothing, and when to try it again; `fold` says which of
+//! them share a statement. Refuses sessions: a change is a list of values, and nothing of it is
+//! left open when the call returns.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,14 +13,19 @@ use crate::ctx::Ctx;
 use crate::outcome::Fault;
 use crate::problem::{Error, Failure, OrLog, Refusal, Result, standard};
 use crate::respond::NoContent;
-use crate::row;
 use crate::session::Session;
-use crate::sql;
-use crate::sql::{Scope, Statement, Write};
+use crate::sql::{Statement, Write};
+
+mod fold;
+
+use fold::Step;
 
 /// How often a transaction is tried that another one keeps disturbing. Each try is a fresh
 /// race; three lose only where a design is at fault.
 const ATTEMPTS_MAX: usize = 3;
+
+/// The constraint that `platform.inbox_take` names for an event that was handled before.
+const HANDLED: &str = "event_accepted_before";
 
 /// What `commit` takes: an array, a vector or a single write.
 pub trait Writes {
@@ -125,28 +131,26 @@ async fn attempt_once(
     errand: Option<&Errand>,
     writes: &[Write],
 ) -> std::result::Result<(), Undone> {
-    let scope = ctx.scope();
-    match (errand, writes) {
-        (None, []) => Ok(()),
-        // PostgreSQL makes one statement a transaction by itself. With a row count to check
-        // it needs a real one: two rows where one was expected must be undone.
-        (None, [only]) if only.rows.is_none() => {
-            let params = only.bind(&scope)?;
-            Session::open().await?.execute(only, params).await?;
-            Ok(())
-        }
-        _ => {
-            let session = Session::open().await?;
-            command(&session, "begin").await?;
-            match run(&session, ctx, errand, writes).await {
-                Ok(()) => Ok(command(&session, "commit").await?),
-                Err(undone) => {
-                    // When the connection is gone there is nothing left to roll back, and
-                    // the host rolls back whatever comes back to it open.
-                    command(&session, "rollback").await.map_err(Error::from).or_log("roll back");
-                    Err(undone)
-                }
-            }
+    let steps = fold::steps(&ctx.scope(), errand, writes)?;
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let session = Session::open().await?;
+    // PostgreSQL makes one statement a transaction by itself. With a row count to check it needs
+    // a real one: two rows where one was expected must be undone.
+    if let [only] = &steps[..]
+        && only.rows.is_none()
+    {
+        return run(&session, steps).await;
+    }
+    command(&session, "begin").await?;
+    match run(&session, steps).await {
+        Ok(()) => Ok(command(&session, "commit").await?),
+        Err(undone) => {
+            // When the connection is gone there is nothing left to roll back, and the host rolls
+            // back whatever comes back to it open.
+            command(&session, "rollback").await.map_err(Error::from).or_log("roll back");
+            Err(undone)
         }
     }
 }
@@ -156,50 +160,20 @@ async fn command(session: &Session, text: &'static str) -> std::result::Result<(
     session.execute(&command, Vec::new()).await.map(drop)
 }
 
-async fn run(
-    session: &Session,
-    ctx: &Ctx,
-    errand: Option<&Errand>,
-    writes: &[Write],
-) -> std::result::Result<(), Undone> {
-    let scope = ctx.scope();
-    if let Some(errand) = errand {
-        take_along(session, &scope, errand).await?;
-    }
-    for write in writes {
-        let touched = session.execute(write, write.bind(&scope)?).await?;
-        if write.rows.is_some_and(|expected| expected != touched) {
-            return Err(Undone::Refused(write.refusal.clone().unwrap_or(standard::Conflict)));
+async fn run(session: &Session, steps: Vec<Step<'_>>) -> std::result::Result<(), Undone> {
+    for Step { statement, params, rows } in steps {
+        let touched = match session.execute(&statement, params).await {
+            Ok(touched) => touched,
+            Err(Fault::Constraint(name, _)) if name == HANDLED => return Err(Undone::Handled),
+            Err(fault) => return Err(fault.into()),
+        };
+        if let Some((expected, refusal)) = rows
+            && expected != touched
+        {
+            return Err(Undone::Refused(refusal.cloned().unwrap_or(standard::Conflict)));
         }
     }
     Ok(())
-}
-
-async fn take_along(
-    session: &Session,
-    scope: &Scope<'_>,
-    errand: &Errand,
-) -> std::result::Result<(), Undone> {
-    match &errand.kind {
-        ErrandKind::Key { subject, key, fingerprint } => {
-            let claim = sql!(
-                "select platform.idempotency_claim({tenant}, {subject}, {key}, {fingerprint})"
-            );
-            session.execute(&claim, claim.bind(scope)?).await?;
-            Ok(())
-        }
-        ErrandKind::Event { id, subscription } => {
-            let accept =
-                sql!("select platform.inbox_accept({id}, {subscription})").across_tenants();
-            let rows = session.query(&accept, accept.bind(scope)?).await?;
-            let answer = rows.values.first().map(|row| row::decode::<bool>(&rows.columns, row));
-            match answer {
-                Some(Ok(true)) => Ok(()),
-                Some(Ok(false)) => Err(Undone::Handled),
-                other => Err(Failure::msg(format!("{other:?}")).context(accept.name()).into()),
-            }
-        }
-    }
 }
 
 /// A constraint as the refusal that one of the writes named for it. Deferred constraints

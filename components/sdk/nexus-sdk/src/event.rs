@@ -26,10 +26,13 @@ pub trait Event: Serialize + DeserializeOwned {
     fn subject(&self) -> String;
 }
 
+/// The statement of [`emit`].
+pub(crate) const PUBLISH: &str = "select platform.publish($1, $2, $3, $4, $5, $6)";
+
 /// The event as a write: it is told if, and only if, the commit around it succeeds.
 pub fn emit<E: Event>(event: E) -> Write {
     Write::from_template(
-        "select platform.publish($1, $2, $3, $4, $5, $6)",
+        PUBLISH,
         vec![
             Bind::value(E::TOPIC),
             Bind::NewId,

@@ -156,6 +156,24 @@ async fn an_event_delivered_twice_is_handled_once() {
 }
 
 #[tokio::test]
+async fn of_two_deliveries_of_one_event_at_the_same_time_one_is_handled() {
+    let cluster = Cluster::start().await;
+    for n in 0..20_u128 {
+        let handle = async |title: &str| {
+            let delivery = created_elsewhere(Uuid::from_u128(n), ctx().new_id());
+            let (ctx, _) = delivery.open::<ProductCreated>("catalog").unwrap();
+            let product = product(&ctx, title);
+            ctx.commit([insert(&product), emit(ProductCreated { id: product.id })]).await.unwrap();
+        };
+        let (one, other) = (format!("one {n}"), format!("other {n}"));
+        tokio::join!(handle(&one), handle(&other));
+    }
+    assert_eq!(cluster.count("catalog.product").await, 20);
+    assert_eq!(cluster.count("platform.inbox").await, 20);
+    assert_eq!(cluster.count("platform.event").await, 20, "told by the one that acted");
+}
+
+#[tokio::test]
 async fn an_event_whose_handling_fails_stays_unhandled_and_one_event_has_one_commit() {
     let cluster = Cluster::start().await;
     let delivery = created_elsewhere(Uuid::from_u128(78), ctx().new_id());
