@@ -1,0 +1,213 @@
+//! What signed tokens say (RFC 7519 §4.1, RFC 9068 §2.2), and the making of one. What a subject may
+//! do does not stand in them: hosts know it, and know it at once when it changes.
+
+use crate::jose::{self, Header};
+use crate::limits::{ACCESS_SECONDS_MAX, TOKEN_SECONDS_MAX};
+use crate::{keys, kms, opaque, store};
+use identity_contract::TokenFamilyId;
+use identity_contract::token_mgr::TokenId;
+use nexus_sdk::prelude::*;
+use serde_json::{Map, Value};
+
+nexus_sdk::refusals! {
+    TokenForm = 422, "a token is at+jwt, JWT or logout+jwt, for a user or a service";
+    TokenLifetime = 422, "an access token lives an hour at most, any other a day";
+    ClaimReserved = 422, "this claim is not the caller's to make"
+}
+
+/// The audience of tokens for this platform itself.
+pub const AUDIENCE: &str = "nexus";
+pub const ACCESS: &str = "at+jwt";
+
+/// Claims that say who and for how long: they are made here, from what was proven.
+const RESERVED: [&str; 16] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "tenant",
+    "kind",
+    "org",
+    "sid",
+    "scope",
+    "client_id",
+    "auth_time",
+    "acr",
+    "permissions",
+];
+
+/// A token to be made.
+pub struct Order<'a> {
+    pub typ: &'a str,
+    /// `user` or `service`.
+    pub kind: &'a str,
+    pub subject: &'a str,
+    pub audience: &'a str,
+    pub lifetime_seconds: i32,
+    pub scope: Option<&'a str>,
+    pub session: Option<&'a str>,
+    pub organisation: Option<&'a str>,
+    pub client_id: Option<&'a str>,
+    /// Unix seconds.
+    pub auth_time: Option<i64>,
+    pub acr: Option<&'a str>,
+    pub family: Option<TokenFamilyId>,
+    pub more: Map<String, Value>,
+}
+
+/// A token that was made; it is worth something from the commit on that `Write` is part of.
+pub struct Token {
+    pub text: String,
+    pub jti: TokenId,
+    pub expires_at: Time,
+}
+
+impl Order<'_> {
+    pub fn check(&self) -> Result<(), Refusal> {
+        let kinds = ["user", "service"];
+        if ![ACCESS, "JWT", "logout+jwt"].contains(&self.typ) || !kinds.contains(&self.kind) {
+            return Err(TokenForm.at("typ"));
+        }
+        let most = if self.typ == ACCESS { ACCESS_SECONDS_MAX } else { TOKEN_SECONDS_MAX };
+        if !(1..=most).contains(&self.lifetime_seconds) {
+            return Err(TokenLifetime.at("lifetime_seconds"));
+        }
+        // What a program may do that acts for itself stands nowhere but in its token.
+        let own = self.kind == "service" && self.typ == ACCESS;
+        let reserved = |name: &&String| {
+            RESERVED.contains(&name.as_str()) && !(own && name.as_str() == "permissions")
+        };
+        match self.more.keys().find(reserved) {
+            Some(name) => Err(ClaimReserved.at(format!("claims/{name}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn claims(
+        &self,
+        issuer: &str,
+        tenant: TenantId,
+        jti: TokenId,
+        now: Time,
+    ) -> Map<String, Value> {
+        let mut claims = self.more.clone();
+        let mut say = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                claims.insert(name.to_owned(), value);
+            }
+        };
+        say("iss", Some(issuer.into()));
+        say("aud", Some(self.audience.into()));
+        say("sub", Some(self.subject.into()));
+        say("tenant", Some(tenant.to_string().into()));
+        say("kind", Some(self.kind.into()));
+        say("jti", Some(jti.to_string().into()));
+        say("iat", Some(now.timestamp().into()));
+        say("exp", Some((now.timestamp() + i64::from(self.lifetime_seconds)).into()));
+        say("org", self.organisation.map(Value::from));
+        say("client_id", self.client_id.map(Value::from));
+        say("sid", self.session.map(Value::from));
+        say("scope", self.scope.map(Value::from));
+        say("auth_time", self.auth_time.map(Value::from));
+        say("acr", self.acr.map(Value::from));
+        claims
+    }
+}
+
+/// Signs it. The write belongs into the commit after which the token may be shown.
+///
+/// # Errors
+/// What `check` refuses; 503 when kms is away.
+pub async fn make(by: &Ctx, order: &Order<'_>) -> Result<(Token, Write)> {
+    order.check()?;
+    let issuer = by.variable("public_url").await?;
+    let key = keys::signer(by).await?;
+    let jti: TokenId = by.new_id();
+    let header = Header { typ: order.typ, alg: "ES256", kid: &key.kid };
+    let claims = order.claims(&issuer, by.tenant(), jti, by.now());
+    let text = kms::sign(jose::signing_input(&header, &claims), key.version).await?;
+    // The instant in the token has no fraction.
+    let begin = Time::from_timestamp(by.now().timestamp(), 0).unwrap_or(by.now());
+    let expires_at = begin + seconds(order.lifetime_seconds);
+    let made = store::issued::Made {
+        jti,
+        digest: opaque::digest(&text),
+        family: order.family,
+        subject: order.subject,
+        session: order.session,
+        client_id: order.client_id,
+        expires_at,
+    };
+    Ok((Token { text, jti, expires_at }, store::issued::insert(&made)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order<'a>() -> Order<'a> {
+        Order {
+            typ: ACCESS,
+            kind: "user",
+            subject: "ada",
+            audience: AUDIENCE,
+            lifetime_seconds: 600,
+            scope: None,
+            session: Some("s"),
+            organisation: None,
+            client_id: Some("nexus"),
+            auth_time: Some(90),
+            acr: None,
+            family: None,
+            more: Map::new(),
+        }
+    }
+
+    fn with(name: &str) -> Map<String, Value> {
+        Map::from_iter([(name.to_owned(), json!(["x"]))])
+    }
+
+    #[test]
+    fn an_access_token_says_what_rfc_9068_asks_for_and_leaves_out_what_is_not_known() {
+        let now = Time::from_timestamp(100, 999_000_000).unwrap();
+        let tenant: TenantId = Uuid::from_u128(1).into();
+        let claims =
+            order().claims("http://localhost:8080", tenant, Uuid::from_u128(2).into(), now);
+        assert_eq!(
+            Value::Object(claims),
+            json!({
+                "iss": "http://localhost:8080", "aud": "nexus", "sub": "ada", "kind": "user",
+                "tenant": "00000000-0000-0000-0000-000000000001",
+                "jti": "00000000-0000-0000-0000-000000000002",
+                "iat": 100, "exp": 700, "client_id": "nexus", "sid": "s", "auth_time": 90,
+            })
+        );
+    }
+
+    #[test]
+    fn a_caller_adds_claims_but_says_nothing_that_is_ours_to_say() {
+        let checked = |order: Order<'_>| order.check().map_err(|refusal| refusal.name);
+        assert_eq!(checked(Order { more: with("nonce"), ..order() }), Ok(()));
+        for name in RESERVED {
+            let refused = checked(Order { more: with(name), ..order() });
+            assert_eq!(refused, Err("ClaimReserved"), "{name}");
+        }
+        let service = Order { kind: "service", more: with("permissions"), ..order() };
+        assert_eq!(checked(service), Ok(()));
+        let id_token = Order { kind: "service", typ: "JWT", more: with("permissions"), ..order() };
+        assert_eq!(checked(id_token), Err("ClaimReserved"));
+    }
+
+    #[test]
+    fn a_token_has_a_known_form_and_a_short_life() {
+        let checked = |order: Order<'_>| order.check().map_err(|refusal| refusal.name);
+        assert_eq!(checked(Order { typ: "jwt", ..order() }), Err("TokenForm"));
+        assert_eq!(checked(Order { kind: "operator", ..order() }), Err("TokenForm"));
+        assert_eq!(checked(Order { lifetime_seconds: 0, ..order() }), Err("TokenLifetime"));
+        assert_eq!(checked(Order { lifetime_seconds: 3601, ..order() }), Err("TokenLifetime"));
+        assert_eq!(checked(Order { typ: "JWT", lifetime_seconds: 86_400, ..order() }), Ok(()));
+    }
+}

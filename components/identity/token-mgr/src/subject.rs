@@ -1,0 +1,38 @@
+//! Who may have tokens and keys made: people who are signed in, with all that they may do. What was
+//! cut down must not grow again by asking for something new.
+
+use crate::{scope, store};
+use nexus_sdk::Kind;
+use nexus_sdk::prelude::*;
+
+nexus_sdk::refusals! {
+    PeopleOnly = 403, "an API key makes no tokens and no keys: a person does, signed in";
+    SessionNeeded = 403, "this needs a session: sign in";
+    CredentialLimited = 403, "a credential that may do less than its owner makes no others";
+    NotAMember = 403, "you do not act for this organisation"
+}
+
+/// The session of whoever asks, if they are a person with all that they may do.
+pub async fn session_of(by: &Ctx) -> Result<String> {
+    let principal = by.principal();
+    if principal.kind != Kind::User {
+        return Err(PeopleOnly.into());
+    }
+    let session = principal.session.clone().ok_or(SessionNeeded)?;
+    let organisation = principal.organisation.as_deref();
+    let held = store::subjects::permissions(by.db(), &principal.subject, organisation).await?;
+    let held = held.ok_or(CredentialLimited)?;
+    match held.iter().all(|permission| scope::covers(&principal.permissions, permission)) {
+        true => Ok(session),
+        false => Err(CredentialLimited.into()),
+    }
+}
+
+/// What a subject may do for itself or for an organisation.
+///
+/// # Errors
+/// 403 for one who is no member, or is not active any more.
+pub async fn held(by: &Ctx, subject: &str, organisation: Option<&str>) -> Result<Vec<String>> {
+    let held = store::subjects::permissions(by.db(), subject, organisation).await?;
+    Ok(held.ok_or(NotAMember)?)
+}
