@@ -46,6 +46,8 @@ pub enum Command {
     Up(Box<UpOptions>),
     /// Compile every component ahead of time, so that the next start only maps it
     Compile(CompileOptions),
+    /// Print the one-time link by which the first administrator comes in
+    Init(HomeOptions),
     /// Access tokens for development
     #[command(subcommand)]
     Token(TokenCommand),

@@ -1,6 +1,7 @@
 //! Tokens for development: while no component issues any, the host signs with a key of its own, in
 //! a file only its user can read, and says so. Whoever reads that file is an operator.
 
+use crate::secret;
 use anyhow::{Context as _, Result, bail};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use nexus_runtime::PrincipalKind;
@@ -128,13 +129,7 @@ impl DevKey {
 
 /// Writes `token` where the developer finds it (mode 0600), replacing an older one.
 pub fn keep(home: &Path, token: &str) -> Result<()> {
-    let path = home.join(TOKEN_FILE);
-    let part = home.join(format!("{TOKEN_FILE}.new"));
-    let mut options = fs::OpenOptions::new();
-    let opened = options.write(true).create(true).truncate(true).mode(0o600).open(&part);
-    let mut file = opened.with_context(|| format!("create {}", part.display()))?;
-    writeln!(file, "{token}").with_context(|| format!("write {}", part.display()))?;
-    fs::rename(&part, &path).with_context(|| format!("rename to {}", path.display()))
+    secret::shown_in(&home.join(TOKEN_FILE), token)
 }
 
 #[cfg(test)]

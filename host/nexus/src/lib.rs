@@ -17,6 +17,7 @@ mod postgres;
 mod runtime_config;
 mod secret;
 mod settings;
+mod setup;
 mod sources;
 mod workers;
 

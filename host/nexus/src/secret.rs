@@ -32,6 +32,16 @@ pub(crate) fn kept_in(file: &Path) -> Result<Vec<u8>> {
     }
 }
 
+/// Writes a line where only the owner of `file` reads it (mode 0600), replacing an older one.
+pub(crate) fn shown_in(file: &Path, line: &str) -> Result<()> {
+    let part = file.with_extension("new");
+    let mut options = fs::OpenOptions::new();
+    let opened = options.write(true).create(true).truncate(true).mode(0o600).open(&part);
+    let mut new = opened.with_context(|| format!("create {}", part.display()))?;
+    writeln!(new, "{line}").with_context(|| format!("write {}", part.display()))?;
+    fs::rename(&part, file).with_context(|| format!("rename to {}", file.display()))
+}
+
 /// An operator's root key, checked: 32 bytes as base64.
 pub(crate) fn root_key(given: &str) -> Result<String> {
     let bytes = STANDARD.decode(given.trim()).context("read the root key as base64")?;

@@ -24,7 +24,7 @@ mod staged;
 mod streaming;
 mod waiting;
 
-pub use ::nexus::{Database as DatabaseChoice, Settings};
+pub use ::nexus::{Database as DatabaseChoice, Settings, Tls};
 pub use answer::{Answer, Created, ProblemBody};
 pub use client::{Client, RequestDraft};
 pub use database::{Forward, TestDatabase, forward};

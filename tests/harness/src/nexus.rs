@@ -100,6 +100,22 @@ impl Nexus {
         self.principal(PrincipalKind::Operator, self.tenant, vec!["*".into()])
     }
 
+    /// The secret of the link by which the first administrator comes in.
+    ///
+    /// # Panics
+    ///
+    /// When there is an administrator already.
+    pub async fn setup_token(&self) -> String {
+        let database = self.host.database().expect("the host has a database").clone();
+        let made = nexus_storage::identity::Identity::new(database).setup_link(self.tenant).await;
+        made.expect("ask PostgreSQL").expect("nobody administers the tenant yet")
+    }
+
+    /// The token of one who may do everything, for programs beside the test.
+    pub fn operator_token(&self) -> String {
+        self.token_of(PrincipalKind::Operator, self.tenant, vec!["*".into()])
+    }
+
     /// A token with any claims; whatever is not a valid token is made by hand.
     ///
     /// # Panics
@@ -111,10 +127,14 @@ impl Nexus {
     }
 
     fn principal(&self, kind: PrincipalKind, tenant: Uuid, permissions: Vec<String>) -> Client {
+        self.anonymous().bearer(&self.token_of(kind, tenant, permissions))
+    }
+
+    fn token_of(&self, kind: PrincipalKind, tenant: Uuid, permissions: Vec<String>) -> String {
         let subject = Uuid::now_v7().to_string();
         let lifetime = Duration::from_secs(3600);
         let claims = nexus::dev_tokens::Claims { subject, kind, permissions, tenant, lifetime };
-        self.anonymous().bearer(&self.token(&claims))
+        self.token(&claims)
     }
 
     /// A bare connection to the public port.

@@ -3,6 +3,7 @@
 mod compile;
 mod cron;
 mod host_api;
+mod init;
 mod jobs;
 mod queue;
 mod table;
@@ -43,6 +44,7 @@ pub fn run(command: Command) -> ExitCode {
     let outcome = match command {
         Command::Up(options) => up::run(*options),
         Command::Compile(options) => compile::run(options),
+        Command::Init(options) => init::run(&options),
         Command::Token(options) => token::run(options),
         Command::Queue(options) => queue::run(options),
         Command::Cron(options) => cron::run(options),

@@ -4,6 +4,7 @@ use super::Failure;
 use crate::config::UpOptions;
 use crate::host::Host;
 use crate::settings::Settings;
+use crate::setup;
 use anyhow::{Context as _, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::time::Instant;
@@ -71,6 +72,10 @@ async fn tell_when_ready(host: &mut Host, began: Instant) -> Result<()> {
     let urls = [http, https].concat().join(" ");
     let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(urls, admin, public = host.public_url(), ms, "ready");
+    if let Some(file) = setup::offer(host).await? {
+        let link = file.display();
+        tracing::info!(%link, "nobody administers this installation yet: open the link in the file");
+    }
     Ok(())
 }
 
