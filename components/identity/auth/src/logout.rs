@@ -42,7 +42,11 @@ async fn leave(by: &Ctx, parameters: Parameters) -> Result<Response> {
         None => None,
     };
     let hinted = |name: &str| hint.as_ref().and_then(|claims| claims.get(name)?.as_str());
-    let client = parameters.get("client_id").or_else(|| hinted("aud"));
+    // An ID token that has expired still tells where its client may be: only to addresses that the
+    // client has registered is anybody sent.
+    let claimed = parameters.get("id_token_hint").and_then(crate::telling::payload);
+    let claimed = claimed.as_ref().and_then(|claims| claims.get("aud")?.as_str());
+    let client = parameters.get("client_id").or(claimed);
     let back = back_to(by, client, &parameters).await?;
     let who = by.principal();
     let Some(session) = &who.session else {

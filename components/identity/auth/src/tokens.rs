@@ -166,7 +166,6 @@ async fn for_itself(by: &Ctx, client: &Client, form: &Parameters) -> Result<Gran
     let scope = permissions.join(" ");
     let mut claims = Map::new();
     claims.insert("permissions".into(), permissions.into());
-    claims.insert("tenant".into(), by.tenant().to_string().into());
     let mint = Mint {
         subject: &subject,
         kind: "service",
