@@ -244,9 +244,10 @@ $$;
 create function platform.identity_admit_kind(kind text) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
-  perform platform.identity_admit(
-    case kind when 'session' then '{session-mgr}' when 'api_key' then '{token-mgr}' else '{}' end
-  );
+  perform platform.identity_admit(case kind
+    when 'session' then array['session-mgr'] when 'api_key' then array['token-mgr']
+    else '{}'::text[]
+  end);
 end
 $$;
 

@@ -9,6 +9,7 @@ pub mod cluster;
 mod database;
 mod endpoint;
 mod error;
+pub mod identity;
 pub mod jobs;
 mod migrations;
 mod pool;

@@ -107,8 +107,9 @@ impl Listening {
     }
 }
 
-/// Functions of the platform that make work for a queue, as they stand in a statement.
-const MARKS: [&str; 5] = ["publish", "enqueue", "job_submit", "schedule_", "queue_"];
+/// Functions of the platform that make work for a queue, or change what hosts know of identity, as
+/// they stand in a statement.
+const MARKS: [&str; 6] = ["publish", "enqueue", "job_submit", "schedule_", "queue_", "identity_"];
 
 /// Whether running the statement may make work.
 pub(crate) fn makes_work(sql: &str) -> bool {
@@ -133,6 +134,7 @@ mod tests {
             ("select platform.caller(), platform.enqueue($1)", true),
             ("select platform.job_submit($1)", true),
             ("select platform.schedule_fire($1)", true),
+            ("select platform.identity_credential_revoke($1, $2)", true),
             ("select platform.inbox_accept($1, $2)", false),
             ("select publish from platform", false),
         ] {
