@@ -1,0 +1,50 @@
+//! The pages, one file for each thing that a visitor comes for. A page's functions are its `GET`,
+//! which shows, and its `POST`s, which ask a service to do something and go on to a `GET`.
+
+mod confirm;
+mod entry;
+mod invite;
+mod keys;
+mod landing;
+mod magic_link;
+mod missing;
+mod organisations;
+mod overview;
+mod passkey_sign_in;
+mod passkeys;
+mod profile;
+mod recover;
+mod register;
+mod second_factor;
+mod security;
+mod sessions;
+mod setup;
+mod sign_in;
+mod totp;
+mod verify;
+
+use nexus_sdk::prelude::*;
+
+pub fn router() -> Router {
+    Router::new()
+        .merge(landing::router())
+        .merge(overview::router())
+        .merge(sign_in::router())
+        .merge(passkey_sign_in::router())
+        .merge(second_factor::router())
+        .merge(register::router())
+        .merge(verify::router())
+        .merge(recover::router())
+        .merge(magic_link::router())
+        .merge(setup::router())
+        .merge(confirm::router())
+        .merge(profile::router())
+        .merge(security::router())
+        .merge(totp::router())
+        .merge(passkeys::router())
+        .merge(sessions::router())
+        .merge(keys::router())
+        .merge(organisations::router())
+        .merge(invite::router())
+        .merge(missing::router())
+}

@@ -1,0 +1,187 @@
+//! The account at a glance: who it is, what would make it safer, what happened lately.
+
+use super::invite;
+use super::passkeys;
+use super::profile::{self, Person};
+use super::security::{self, Factors};
+use super::sessions::{self, Listed};
+use crate::kit::prelude::*;
+use nexus_sdk::prelude::*;
+
+pub fn router() -> Router {
+    Router::new().route("/account", get(show))
+}
+
+/// A try to come in, as `user-auth` shows it to the owner of the account.
+#[derive(Debug, Deserialize)]
+struct Attempt {
+    outcome: String,
+    #[serde(default)]
+    method: String,
+    address: Option<String>,
+    device: Option<String>,
+    at: Time,
+}
+
+/// As many as one looks at.
+const ATTEMPTS_SHOWN: usize = 8;
+
+/// One line of the list of what would make the account safer.
+struct Check {
+    done: bool,
+    done_words: String,
+    open_words: &'static str,
+    path: &'static str,
+}
+
+fn checks(person: &Person, factors: &Factors, passkeys: usize, devices: Option<usize>) -> Markup {
+    let strong = passkeys > 0 || factors.totp;
+    let all = [
+        Check {
+            done: person.email_verified,
+            done_words: "Your e-mail address is confirmed".into(),
+            open_words: "Your e-mail address is not confirmed",
+            path: "/account/profile",
+        },
+        Check {
+            done: strong,
+            done_words: match passkeys {
+                0 => "An authenticator app guards your account".into(),
+                n => format!(
+                    "You have {}",
+                    spoken::count(n.try_into().unwrap_or(i64::MAX), "passkey")
+                ),
+            },
+            open_words: "Only your password guards your account",
+            path: "/account/security",
+        },
+        Check {
+            done: !factors.totp || factors.recovery_codes_left > 2,
+            done_words: match factors.totp {
+                true => "You have recovery codes in store".into(),
+                false => "No recovery codes are needed".into(),
+            },
+            open_words: "Your recovery codes are running out",
+            path: "/account/security#totp",
+        },
+    ];
+    html! {
+        ul.checks {
+            @for check in all {
+                @if check.done {
+                    li.done { (icon::check()) span { (check.done_words) } }
+                } @else {
+                    li.open {
+                        (icon::warning()) span { (check.open_words) }
+                        a href=(check.path) { "Mend it" span.away { ": " (check.open_words) } }
+                    }
+                }
+            }
+            @if let Some(devices) = devices {
+                li.done {
+                    (icon::devices())
+                    span {
+                        "Signed in on "
+                        (spoken::count(devices.try_into().unwrap_or(i64::MAX), "device"))
+                    }
+                    a href="/account/sessions" { "Look at them" }
+                }
+            }
+        }
+    }
+}
+
+fn activity(attempts: &[Attempt], now: Time) -> Markup {
+    html! {
+        section.card {
+            h2 { "Recent activity" }
+            @if attempts.is_empty() {
+                div.list { p.nothing { "Nothing happened lately." } }
+            } @else {
+                ul.list {
+                    @for attempt in attempts {
+                        li {
+                            div.item {
+                                (icon::shield())
+                                div {
+                                    p.item-name { (in_words(attempt)) }
+                                    p.item-more {
+                                        @if let Some(device) = &attempt.device { (device) ", " }
+                                        @if let Some(address) = &attempt.address { (address) ", " }
+                                        (spoken::ago(now, attempt.at))
+                                    }
+                                }
+                            }
+                            @if !is_success(attempt) { span.badge.warn { "Refused" } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is_success(attempt: &Attempt) -> bool {
+    matches!(attempt.outcome.as_str(), "succeeded" | "signed-in" | "success" | "second-factor")
+}
+
+fn in_words(attempt: &Attempt) -> &'static str {
+    match (is_success(attempt), attempt.method.as_str()) {
+        (true, "passkey") => "Signed in with a passkey",
+        (true, "magic-link" | "magic") => "Signed in by e-mail",
+        (true, "password") => "Signed in with the password",
+        (true, _) => "Signed in",
+        (false, "password") => "Wrong password",
+        (false, _) => "Somebody could not sign in",
+    }
+}
+
+async fn show(visitor: Visitor) -> Answer {
+    visitor.signed_in()?;
+    let person = profile::person(&visitor).await?;
+    let factors = security::factors(&visitor).await?;
+    let passkeys = passkeys::list(&visitor).await?.len();
+    let devices = sessions::count(&visitor).await?;
+    let path = format!("/api/user-auth/v1/activity?limit={ATTEMPTS_SHOWN}");
+    let attempts: Option<Listed<Attempt>> = visitor.want(call("user-auth").get(path)).await?;
+    let waiting = invite::waiting(&visitor).await?;
+    let content = html! {
+        div.cards {
+            (invite::card(&waiting, visitor.now()))
+            section.card {
+                div.card-head {
+                    div.who {
+                        span.avatar aria-hidden="true" { (person.initials()) }
+                        div {
+                            p.item-name { (person.called()) }
+                            p.item-more { (person.email.as_deref().unwrap_or_default()) }
+                        }
+                    }
+                    a.button.second.small href="/account/profile" { "Edit profile" }
+                }
+            }
+            section.card {
+                h2 { "How safe is it?" }
+                (checks(&person, &factors, passkeys, devices))
+            }
+            (activity(&attempts.map(|listed| listed.items).unwrap_or_default(), visitor.now()))
+        }
+    };
+    let shown = account(Menu::Overview, "Your account", visitor.notice(), &content);
+    Ok(page(StatusCode::OK, shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_with_a_password_alone_is_told_to_mend_it() {
+        let person = Person { email_verified: true, ..Person::default() };
+        let shown = checks(&person, &Factors::default(), 0, Some(2)).into_string();
+        assert!(shown.contains("Only your password"), "{shown}");
+        assert!(shown.contains("2 devices"), "{shown}");
+        let strong = checks(&person, &Factors::default(), 1, None).into_string();
+        assert!(!strong.contains("Mend it"), "{strong}");
+    }
+}

@@ -1,0 +1,95 @@
+//! How somebody proves who they are: password, passkeys, authenticator app, recovery codes.
+
+use super::entry::status_of;
+use super::passkeys::{self, Passkey};
+use super::totp;
+use crate::kit::prelude::*;
+use nexus_sdk::prelude::*;
+
+pub fn router() -> Router {
+    Router::new()
+        .route("/account/security", get(show))
+        .route("/account/security/password", post(change_password))
+}
+
+/// What an account has to prove who it is, as `user-auth` tells its owner.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Factors {
+    #[serde(default)]
+    pub totp: bool,
+    #[serde(default)]
+    pub recovery_codes_left: i64,
+    #[serde(default)]
+    pub password: bool,
+}
+
+pub async fn factors(visitor: &Visitor) -> Result<Factors, Trouble> {
+    visitor.need(call("user-auth").get("/api/user-auth/v1/mfa")).await
+}
+
+/// What is wrong with the forms of the page.
+#[derive(Default)]
+pub struct Wrong {
+    pub password: Complaints,
+    pub totp: Complaints,
+}
+
+fn password_card(factors: &Factors, complaints: &Complaints) -> Markup {
+    html! {
+        section.card #password-card {
+            h2 { "Password" }
+            p { "Changing it signs out all your other devices." }
+            form.stack method="post" action="/account/security/password" {
+                (complaints.summary())
+                // Password managers want to know whose password it is.
+                @if factors.password {
+                    (Field::password("current_password", "Current password").show(complaints))
+                }
+                (Field::new_password("password", "New password").show(complaints))
+                div.actions { (submit("Change password")) }
+            }
+        }
+    }
+}
+
+fn content(factors: &Factors, passkeys: &[Passkey], now: Time, wrong: &Wrong) -> Markup {
+    html! {
+        div.cards {
+            (passkeys::card(passkeys, now))
+            (totp::card(factors, &wrong.totp))
+            (password_card(factors, &wrong.password))
+        }
+    }
+}
+
+/// The whole page, with what is wrong with one of its forms.
+pub async fn shown(visitor: &Visitor, wrong: &Wrong) -> Result<Markup, Trouble> {
+    let factors = factors(visitor).await?;
+    let passkeys = passkeys::list(visitor).await?;
+    let content = content(&factors, &passkeys, visitor.now(), wrong);
+    Ok(account(Menu::Security, "Security", visitor.notice(), &content))
+}
+
+async fn show(visitor: Visitor) -> Answer {
+    visitor.signed_in()?;
+    Ok(page(StatusCode::OK, shown(&visitor, &Wrong::default()).await?))
+}
+
+async fn change_password(visitor: Visitor, posted: Posted) -> Answer {
+    visitor.signed_in()?;
+    let mut change = json!({ "password": posted.raw("password") });
+    if !posted.raw("current_password").is_empty() {
+        change["current_password"] = posted.raw("current_password").into();
+    }
+    let asked = call("user-auth").post("/api/user-auth/v1/password").json(&change);
+    match visitor.ask::<serde_json::Value>(asked).await? {
+        Ok(done) => {
+            let response = go(&Notice::PASSWORD_CHANGED.on("/account/security"));
+            Ok(with_cookies(response, &done.cookies))
+        }
+        Err(refused) => {
+            let wrong = Wrong { password: Complaints::of(&refused), ..Wrong::default() };
+            Ok(page(status_of(&refused), shown(&visitor, &wrong).await?))
+        }
+    }
+}

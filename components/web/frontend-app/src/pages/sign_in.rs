@@ -1,0 +1,115 @@
+//! Signing in with a password, and signing out.
+
+use super::entry::{self, Entered};
+use crate::kit::prelude::*;
+use crate::kit::return_to::{or_home, with_wish};
+use nexus_sdk::prelude::*;
+
+pub fn router() -> Router {
+    Router::new()
+        .route("/account/sign-in", get(show).post(send))
+        .route("/account/sign-out", post(sign_out))
+}
+
+/// What stands in the form.
+#[derive(Default)]
+struct Form<'a> {
+    email: &'a str,
+    remember: bool,
+    return_to: &'a str,
+}
+
+impl Form<'_> {
+    fn show(&self, notice: Option<Notice>, complaints: &Complaints) -> Markup {
+        let body = html! {
+            p.lead { "Welcome back." }
+            (complaints.summary())
+            form.stack method="post" action="/account/sign-in" {
+                (hidden("return_to", self.return_to))
+                (Field::email("email", "E-mail address").value(self.email)
+                    .autocomplete("username webauthn").length_max(254).show(complaints))
+                (Field::password("password", "Password").show(complaints))
+                div.row {
+                    label.tick {
+                        input type="checkbox" name="remember" value="yes" checked[self.remember];
+                        span { "Stay signed in on this device" }
+                    }
+                    a href="/account/recover" { "Forgot your password?" }
+                }
+                button.primary.wide type="submit" { "Sign in" }
+            }
+            p.or { "or" }
+            div.stack {
+                form method="post" action="/account/sign-in/passkey" {
+                    (hidden("return_to", self.return_to))
+                    button.second.wide type="submit" { (icon::passkey()) "Sign in with a passkey" }
+                }
+                a.button.second.wide href=(with_wish("/account/magic-link", self.return_to)) {
+                    (icon::mail()) "E-mail me a link"
+                }
+            }
+            p.beneath {
+                "New here? "
+                a href=(with_wish("/account/register", self.return_to)) { "Create an account" }
+            }
+        };
+        narrow("Sign in", notice, &body)
+    }
+}
+
+async fn show(visitor: Visitor) -> Answer {
+    let wish = visitor.query("return_to");
+    if visitor.is_signed_in() {
+        return Ok(go(or_home(wish)));
+    }
+    let form = Form { return_to: or_home(wish), ..Form::default() };
+    Ok(page(StatusCode::OK, form.show(visitor.notice(), &Complaints::none())))
+}
+
+async fn send(visitor: Visitor, form: Posted) -> Answer {
+    let shown = Form {
+        email: form.text("email"),
+        remember: form.is_ticked("remember"),
+        return_to: or_home(form.raw("return_to")),
+    };
+    let credentials = json!({
+        "email": shown.email, "password": form.raw("password"), "remember": shown.remember,
+    });
+    let asked = call("user-auth").post("/api/user-auth/v1/login").json(&credentials);
+    match visitor.ask::<Entered>(asked).await? {
+        Ok(done) => Ok(entry::go_on(done, shown.return_to, None)),
+        Err(refused) => {
+            let complaints = Complaints::of(&refused);
+            Ok(page(entry::status_of(&refused), shown.show(None, &complaints)))
+        }
+    }
+}
+
+async fn sign_out(visitor: Visitor, _form: Posted) -> Answer {
+    if !visitor.is_signed_in() {
+        return Ok(go(&Notice::SIGNED_OUT.on("/account/sign-in")));
+    }
+    let asked = call("user-auth").post("/api/user-auth/v1/logout");
+    match visitor.ask::<serde_json::Value>(asked).await? {
+        Ok(done) => {
+            let response = go(&Notice::SIGNED_OUT.on("/account/sign-in"));
+            Ok(with_cookies(response, &done.cookies))
+        }
+        Err(refused) => Err(Trouble::Refused(refused)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_form_keeps_the_address_and_forgets_the_password() {
+        let form = Form { email: "ada@example.org", ..Form::default() };
+        let shown = form.show(None, &Complaints::about("That is not right.")).into_string();
+        assert!(shown.contains("value=\"ada@example.org\""), "{shown}");
+        assert!(shown.contains("role=\"alert\""), "{shown}");
+        let password = shown.split("name=\"password\"").nth(1).unwrap();
+        assert!(!password.split('>').next().unwrap().contains("value="), "{shown}");
+    }
+}
