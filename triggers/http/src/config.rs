@@ -2,10 +2,12 @@
 //! Refuses to know environment variables and files: whoever assembles the host reads those.
 
 use crate::cors::CorsConfig;
+use crate::identities::Identities;
 use crate::peers::PeerConfig;
 use crate::principal::Verifier;
 use crate::rate::RateConfig;
 use http::Uri;
+use nexus_redis_link::Link;
 use nexus_runtime::DEFAULT_TENANT;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -29,8 +31,13 @@ pub struct HttpConfig {
     /// Host name (lower case, without port) to tenant; other names belong to `default_tenant`.
     pub tenants: HashMap<String, Uuid>,
     pub default_tenant: Uuid,
-    /// Proves bearer tokens; without one every token is refused.
+    /// Proves bearer tokens by keys of this host alone; the platform's are in `identities`.
     pub verifier: Option<Arc<dyn Verifier>>,
+    /// The platform's keys, sessions, API keys and subjects. None where there is no database: then
+    /// only tokens of `verifier` are credentials, and they carry their own permissions.
+    pub identities: Option<Identities>,
+    /// Where all hosts count requests together; None counts on this one.
+    pub redis: Option<Link>,
     /// Let another process listen on the same ports, for a restart without a gap. Off: a second
     /// host on the same port is an error and not half of the traffic.
     pub share_ports: bool,
@@ -126,6 +133,8 @@ impl Default for HttpConfig {
             tenants: HashMap::new(),
             default_tenant: DEFAULT_TENANT,
             verifier: None,
+            identities: None,
+            redis: None,
             share_ports: false,
             hsts: Some(Duration::from_secs(365 * 24 * 3600)),
         }

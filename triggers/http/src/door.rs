@@ -1,6 +1,7 @@
 //! One request, from its checked head to the response that leaves: the order of things is here,
 //! each thing itself is elsewhere.
 
+use crate::admission::Asked;
 use crate::backend::Backend;
 use crate::cors::{self, Origin};
 use crate::exchanges::Exchanges;
@@ -23,7 +24,7 @@ use http::{Method, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use nexus_observability::call_span;
 use nexus_runtime::{Call, CallError, Problem, Request, Response, full};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
@@ -47,6 +48,8 @@ struct Draft {
     origin: Origin,
     rate: Option<Taken>,
     secure: bool,
+    /// The browser has a session that is none.
+    stale_cookie: bool,
 }
 
 /// A request whose sender and addressee are known.
@@ -56,6 +59,21 @@ struct Letter {
     host: Authority,
     client: SocketAddr,
     trace: Trace,
+}
+
+impl Letter {
+    fn asked<'a>(&'a self, draft: &'a Draft, ip: IpAddr) -> Asked<'a> {
+        Asked {
+            headers: &self.parts.headers,
+            method: &self.parts.method,
+            path: self.parts.uri.path(),
+            host: &self.host,
+            secure: draft.secure,
+            origin: &draft.origin,
+            client: self.client.ip(),
+            ip,
+        }
+    }
 }
 
 impl<B: Backend> Door<B> {
@@ -86,6 +104,7 @@ impl<B: Backend> Door<B> {
             origin: Origin::Own,
             rate: None,
             secure: self.tls,
+            stale_cookie: false,
         };
         let version = parts.version;
         let answer = self.answer(&mut draft, parts, body, trace).instrument(span).await;
@@ -178,8 +197,9 @@ impl<B: Backend> Door<B> {
         }
         let ip = client_key(letter.client.ip());
         let shard = &self.shard;
-        let identity = shard.identify(&letter.parts.headers, letter.host.host(), ip)?;
-        draft.rate = shard.count(entry, &identity, ip);
+        let sender = shard.identify(&letter.asked(draft, ip)).await?;
+        draft.stale_cookie = sender.stale_cookie;
+        draft.rate = shard.count(entry, &sender, ip).await;
         if let Some(taken) = draft.rate.filter(|taken| !taken.allowed) {
             return Err(shard.limited(&taken));
         }
@@ -196,7 +216,7 @@ impl<B: Backend> Door<B> {
         *request.uri_mut() = letter.parts.uri;
         *request.headers_mut() = letter.parts.headers;
         let id = draft.record.request_id.clone();
-        let mut call = Call::with_header(id, identity.principal, identity.header);
+        let mut call = Call::with_header(id, sender.identity.principal, sender.identity.header);
         call.trace = letter.trace.context();
         let response = self.call(entry, request, call, faults).await?;
         if response.status().is_informational() {
@@ -293,6 +313,9 @@ impl<B: Backend> Door<B> {
             let (policy, state) = plane.rate.headers(taken);
             headers.insert("ratelimit-policy", policy);
             headers.insert("ratelimit", state);
+        }
+        if draft.stale_cookie {
+            outbound::forget_session(headers, draft.secure);
         }
         let hsts = plane.hsts.as_ref().filter(|_| draft.secure);
         outbound::sign(headers, &draft.record.request_id, hsts);

@@ -2,6 +2,7 @@
 //! not see. Refuses to know routes and principals.
 
 use crate::config::HttpLimits;
+use crate::credentials;
 use crate::problems;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName};
 use http::request::Parts;
@@ -132,9 +133,10 @@ pub(crate) fn check_idempotency_key(headers: &HeaderMap) -> Result<(), Problem> 
     Ok(())
 }
 
-/// Removes what concerns this connection only, what only the host may say, and what only a trusted
-/// proxy may say.
+/// Removes what concerns this connection only, what only the host may say, what only a trusted proxy
+/// may say, and the credentials that the host has read.
 pub(crate) fn clean(headers: &mut HeaderMap, trusted: bool) {
+    credentials::remove(headers);
     let mut doomed: Vec<HeaderName> = Vec::new();
     for value in headers.get_all(CONNECTION) {
         let named = value.to_str().unwrap_or_default().split(',');

@@ -1,9 +1,11 @@
 //! Tokens that were minted with real keys, honest and not.
 
 use super::*;
+use crate::key_set::LEEWAY;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{EncodingKey, Header, encode};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use nexus_runtime::PrincipalKind;
 use rcgen::{KeyPair, PublicKeyData as _};
 use serde_json::{Value, json};
 

@@ -27,6 +27,7 @@ pub(crate) struct ShardMetrics {
     pub(crate) connections_refused: AtomicU64,
     pub(crate) tls_errors: AtomicU64,
     pub(crate) rate_limited: AtomicU64,
+    pub(crate) rate_alone: AtomicU64,
     pub(crate) unauthenticated: AtomicU64,
     pub(crate) timeouts: AtomicU64,
     pub(crate) floods: AtomicU64,
@@ -79,6 +80,8 @@ pub struct HttpSnapshot {
     pub tls_errors: u64,
     /// Requests answered 429 by a rate class.
     pub rate_limited: u64,
+    /// Requests counted by this host alone because Redis did not answer at once.
+    pub rate_alone: u64,
     /// Requests answered 401.
     pub unauthenticated: u64,
     /// Heads and bodies that did not arrive in time.
@@ -119,6 +122,7 @@ impl HttpMetrics {
             sum.connections_refused += shard.connections_refused.load(Relaxed);
             sum.tls_errors += shard.tls_errors.load(Relaxed);
             sum.rate_limited += shard.rate_limited.load(Relaxed);
+            sum.rate_alone += shard.rate_alone.load(Relaxed);
             sum.unauthenticated += shard.unauthenticated.load(Relaxed);
             sum.timeouts += shard.timeouts.load(Relaxed);
             sum.floods += shard.floods.load(Relaxed);

@@ -1,13 +1,14 @@
 //! A response on its way out: what a component may not say, what every answer says, and the body
 //! that counts itself and writes the access line when it is through.
 
+use crate::credentials;
 use crate::exchanges::Exchange;
 use crate::inbound::is_hop_by_hop;
 use crate::metrics::Traffic;
 use bytes::Bytes;
 use http::header::{
-    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
-    SERVER, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
+    REFERRER_POLICY, SERVER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{Method, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
@@ -54,6 +55,16 @@ pub(crate) fn shape(response: &mut Response, is_head: bool) {
     if bodiless || is_head {
         *response.body_mut() = nexus_runtime::full(Bytes::new());
     }
+}
+
+/// Ends a session that is none, unless the component has just begun another.
+pub(crate) fn forget_session(headers: &mut HeaderMap, secure: bool) {
+    if headers.get_all(SET_COOKIE).iter().any(credentials::is_of_session) {
+        return;
+    }
+    headers.append(SET_COOKIE, credentials::forgetting(secure));
+    // Whoever keeps this answer for others would end their sessions.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
 /// What every answer says.

@@ -2,14 +2,18 @@
 
 use crate::config::{HttpConfig, HttpLimits};
 use crate::cors::Cors;
+use crate::dpop::Seen;
+use crate::identities::Identities;
 use crate::own_paths::OwnPages;
 use crate::peers::Peers;
-use crate::principal::{Tenants, Verifier};
+use crate::principal::{Identity, Tenants, Verifier};
 use crate::rate::RateLimiter;
+use crate::shared_rate::SharedRate;
 use anyhow::Context as _;
 use http::HeaderValue;
 use http::uri::Authority;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Everything about this host that does not change while it serves.
 pub(crate) struct Plane {
@@ -19,6 +23,11 @@ pub(crate) struct Plane {
     pub(crate) peers: Arc<Peers>,
     pub(crate) tenants: Tenants,
     pub(crate) verifier: Option<Arc<dyn Verifier>>,
+    pub(crate) identities: Identities,
+    /// There is a database behind `identities`.
+    pub(crate) follows: bool,
+    pub(crate) dpop_proofs: Seen,
+    pub(crate) shared_rate: Option<SharedRate>,
     pub(crate) pages: OwnPages,
     pub(crate) hsts: Option<HeaderValue>,
     /// For clients that name no host (HTTP/1.0).
@@ -33,6 +42,10 @@ impl Plane {
         let server = format!("{scheme}://{authority}");
         let hsts = config.hsts.map(|age| format!("max-age={}", age.as_secs()));
         let limits = config.limits;
+        let follows = config.identities.is_some();
+        let identities = config.identities.unwrap_or_else(|| {
+            Identities::new(&server, config.default_tenant, Identities::machine_clock())
+        });
         let (all, per_ip) = (limits.connections_max, limits.connections_per_ip_max);
         Ok(Self {
             cors: Cors::new(config.cors, public),
@@ -40,10 +53,31 @@ impl Plane {
             peers: Arc::new(Peers::new(config.peers, all, per_ip)),
             tenants: Tenants::new(config.tenants, config.default_tenant),
             verifier: config.verifier,
+            identities,
+            follows,
+            dpop_proofs: Seen::new(),
+            shared_rate: config.redis.map(SharedRate::new),
             pages: OwnPages::new(server, config.default_tenant),
             hsts: hsts.map(HeaderValue::try_from).transpose()?,
             authority,
             limits,
         })
+    }
+
+    /// The tenant that a host name (without port) names; the operator's word counts first.
+    pub(crate) fn named(&self, host: &str) -> Option<Uuid> {
+        self.tenants.named(host).or_else(|| self.identities.0.brands().named(host))
+    }
+
+    /// Nobody in particular, at this host name.
+    pub(crate) fn anonymous(&self, host: &str) -> Identity {
+        let named = self.named(host);
+        if let Some(nobody) = self.tenants.anonymous(named) {
+            return nobody.clone();
+        }
+        let brands = self.identities.0.brands();
+        let nobody = named.and_then(|tenant| brands.anonymous(tenant));
+        let nobody = nobody.or_else(|| self.tenants.anonymous(None));
+        nobody.expect("the default tenant has one").clone()
     }
 }

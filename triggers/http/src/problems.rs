@@ -19,8 +19,25 @@ pub(crate) const INVALID_IDEMPOTENCY_KEY: Problem = row(
 );
 pub(crate) const INVALID_TOKEN: Problem =
     row("invalid-token", S::UNAUTHORIZED, "the bearer token is not valid");
+pub(crate) const INVALID_API_KEY: Problem =
+    row("invalid-api-key", S::UNAUTHORIZED, "the API key is not valid");
+pub(crate) const INVALID_SESSION: Problem =
+    row("invalid-session", S::UNAUTHORIZED, "the session has ended: sign in again");
+pub(crate) const INVALID_DPOP_PROOF: Problem =
+    row("invalid-dpop-proof", S::UNAUTHORIZED, "the token's key is not proven to be there");
 pub(crate) const API_KEYS_UNSUPPORTED: Problem =
-    row("api-keys-unsupported", S::UNAUTHORIZED, "this host does not accept API keys yet");
+    row("api-keys-unsupported", S::UNAUTHORIZED, "this host has no database to find API keys in");
+pub(crate) const NOT_A_MEMBER: Problem =
+    row("not-a-member", S::FORBIDDEN, "the credential does not act for this organisation");
+pub(crate) const CROSS_SITE: Problem =
+    row("cross-site", S::FORBIDDEN, "another site has sent this request with your session");
+pub(crate) const TENANT_SUSPENDED: Problem =
+    row("tenant-suspended", S::FORBIDDEN, "this tenant is suspended");
+pub(crate) const IDENTITY_AWAY: Problem = row(
+    "identity-away",
+    S::SERVICE_UNAVAILABLE,
+    "who is asking cannot be found out now: try again in a moment",
+);
 pub(crate) const ORIGIN_NOT_ALLOWED: Problem =
     row("origin-not-allowed", S::FORBIDDEN, "this origin may not call this host from a browser");
 pub(crate) const NO_ROUTE: Problem = row("no-route", S::NOT_FOUND, "nothing answers at this path");

@@ -6,8 +6,10 @@ use crate::generations::Generations;
 use http::HeaderValue;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hash};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// `quota` requests per `window`, all of which may come at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +31,7 @@ impl RateClass {
 pub struct RateConfig {
     /// Must contain `default`: it stands in for names that nobody defined.
     pub classes: Vec<RateClass>,
-    /// Refused tokens of one address; guessing tokens costs us signatures.
+    /// Refused credentials of one address; guessing them costs us signatures and queries.
     pub refused_tokens: RateClass,
     /// Clients remembered at once, over all classes: about 40 bytes each.
     pub clients_max: usize,
@@ -47,6 +49,26 @@ impl Default for RateConfig {
             ],
             refused_tokens: RateClass::new("refused-tokens", 120, minute),
             clients_max: 1 << 18,
+        }
+    }
+}
+
+/// Whose bucket a request is taken from.
+#[derive(Debug, Hash)]
+pub(crate) enum Client<'a> {
+    Address(IpAddr),
+    /// A person's keys have a bucket each: a program that runs wild does not lock its owner out.
+    Key(Uuid),
+    Subject(Uuid, &'a str),
+}
+
+impl Client<'_> {
+    /// The same on all hosts, and different from all others.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Address(ip) => format!("address {ip}"),
+            Self::Key(id) => format!("key {id}"),
+            Self::Subject(tenant, subject) => format!("subject {tenant} {subject}"),
         }
     }
 }
@@ -117,6 +139,18 @@ impl Bucket {
             .map_err(|_| RateError::Name(name.clone()))?;
         Ok(Self { name, quota, per_request: window / u64::from(quota), window, policy })
     }
+
+    /// `debt` is the time after which the bucket is full again.
+    fn taken(&self, class: ClassIndex, allowed: bool, debt: u64) -> Taken {
+        let free = (self.window.saturating_sub(debt) / self.per_request) as u32;
+        Taken {
+            class,
+            allowed,
+            remaining: free.min(self.quota),
+            full_in: seconds(debt),
+            retry_in: seconds((debt + self.per_request).saturating_sub(self.window)).max(1),
+        }
+    }
 }
 
 impl RateLimiter {
@@ -136,8 +170,8 @@ impl RateLimiter {
         self.classes.iter().position(|class| class.name == name).map(ClassIndex)
     }
 
-    /// The class that counts refused tokens.
-    pub(crate) fn refused_tokens(&self) -> ClassIndex {
+    /// The class that counts refused credentials.
+    pub(crate) fn refused(&self) -> ClassIndex {
         ClassIndex(self.classes.len() - 1)
     }
 
@@ -165,15 +199,21 @@ impl RateLimiter {
             part.insert(key, full_at);
         }
         drop(part);
-        let debt = full_at - now;
-        let free = (bucket.window.saturating_sub(debt) / bucket.per_request) as u32;
-        Taken {
-            class,
-            allowed,
-            remaining: free.min(bucket.quota),
-            full_in: seconds(debt),
-            retry_in: seconds((debt + bucket.per_request).saturating_sub(bucket.window)).max(1),
-        }
+        bucket.taken(class, allowed, full_at - now)
+    }
+
+    /// A class as another counter needs it: its name, the time that each request takes from it, and
+    /// its window.
+    pub(crate) fn terms(&self, class: ClassIndex) -> (&str, Duration, Duration) {
+        let bucket = &self.classes[class.0];
+        let time = Duration::from_nanos;
+        (&bucket.name, time(bucket.per_request), time(bucket.window))
+    }
+
+    /// What another counter has found: its bucket is full again after `debt`.
+    pub(crate) fn judged(&self, class: ClassIndex, allowed: bool, debt: Duration) -> Taken {
+        let debt = u64::try_from(debt.as_nanos()).unwrap_or(u64::MAX / 4);
+        self.classes[class.0].taken(class, allowed, debt)
     }
 
     /// `ratelimit-policy` and `ratelimit` of a response.

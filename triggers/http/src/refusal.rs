@@ -3,6 +3,7 @@
 
 use crate::problems;
 use crate::upload::Fault;
+use http::StatusCode;
 use http::header::{ALLOW, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use nexus_runtime::{Problem, Response};
 
@@ -23,7 +24,9 @@ impl From<Problem> for Refusal {
                 vec![(ALLOW, HeaderValue::from_static(crate::inbound::ALLOWED))]
             }
             name if name == problems::INVALID_TOKEN.name => vec![challenge(&problem)],
-            name if name == problems::API_KEYS_UNSUPPORTED.name => {
+            name if name == problems::INVALID_DPOP_PROOF.name => vec![dpop_challenge()],
+            // RFC 9110 section 15.5.2: a 401 says what would be accepted.
+            _ if problem.status == StatusCode::UNAUTHORIZED => {
                 vec![(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))]
             }
             _ => Vec::new(),
@@ -41,6 +44,12 @@ fn challenge(problem: &Problem) -> (HeaderName, HeaderValue) {
     );
     let plain = HeaderValue::from_static("Bearer error=\"invalid_token\"");
     (WWW_AUTHENTICATE, HeaderValue::from_str(&described).unwrap_or(plain))
+}
+
+/// RFC 9449 section 7.1.
+fn dpop_challenge() -> (HeaderName, HeaderValue) {
+    let challenge = "DPoP error=\"invalid_dpop_proof\", algs=\"ES256 EdDSA\"";
+    (WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
 }
 
 impl Refusal {

@@ -5,7 +5,7 @@ use crate::backend::Backend;
 use crate::connection::{self, Accepted};
 use crate::metrics::{HOST, Open, ShardMetrics, Traffic};
 use crate::plane::Plane;
-use crate::principal::Proofs;
+use crate::proofs::Proofs;
 use crate::table::Table;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
