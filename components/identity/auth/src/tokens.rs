@@ -54,9 +54,9 @@ async fn granted(by: &Ctx, headers: &HeaderMap, body: &[u8]) -> Result<Granted, 
     }
     match kind {
         AUTHORIZATION_CODE => for_code(by, &client, &form).await,
-        REFRESH_TOKEN => for_refresh(by, &client, &form).await,
+        REFRESH_TOKEN => for_refresh(&client, &form).await,
         DEVICE_CODE => for_device(by, &client, &form).await,
-        _ => for_itself(by, &client, &form).await,
+        _ => for_itself(&client, &form).await,
     }
 }
 
@@ -119,7 +119,7 @@ async fn remember_session(by: &Ctx, client: &Client, code: &Code) -> Result<()> 
     by.aside().commit([note]).await.map(drop)
 }
 
-async fn for_refresh(_by: &Ctx, client: &Client, form: &Parameters) -> Result<Granted, Denied> {
+async fn for_refresh(client: &Client, form: &Parameters) -> Result<Granted, Denied> {
     let token = form.need("refresh_token")?;
     let scope = form.get("scope");
     if scope.is_some() {
@@ -153,7 +153,7 @@ async fn for_device(by: &Ctx, client: &Client, form: &Parameters) -> Result<Gran
 
 /// A client that acts for itself carries its permissions in the token: there is no person whose
 /// permissions could be looked up.
-async fn for_itself(by: &Ctx, client: &Client, form: &Parameters) -> Result<Granted, Denied> {
+async fn for_itself(client: &Client, form: &Parameters) -> Result<Granted, Denied> {
     if client.kind != ClientKind::Confidential {
         return Err(unauthorized_client("a public client cannot act for itself").into());
     }
