@@ -1,4 +1,6 @@
 //! The suite as its users meet it: one story per file, in the words of its context.
 #![allow(clippy::unwrap_used)]
 
+mod identity;
+mod integration;
 mod platform;
