@@ -14,23 +14,23 @@ use crate::object_urls::StoreUrls;
 use crate::postgres::{self, Wanted, Working};
 use crate::settings::{Database as Choice, Settings};
 use crate::sources::{self, Work};
-use crate::workers::{Local, Supervisor};
+use crate::workers::{self, Local, Supervisor};
 use anyhow::{Context as _, Result};
 use capability_blob::Store;
 use http::Uri;
 use nexus_admin::{Admin, Condition, Conditions, Facts, Source, Token};
-use nexus_runtime::{Manifest, Runtime, Shutdown, ShutdownSender};
+use nexus_runtime::{ClockOffset, Manifest, Runtime, Shutdown, ShutdownSender};
 use nexus_storage::Database;
 use nexus_storage::cluster::Cluster;
+use nexus_storage::identity::Identity;
 use nexus_storage::jobs::Jobs;
 use socket2::{Domain, Protocol, Socket, Type};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use trigger_http::HttpTrigger;
-
-/// The component that issues tokens; while the manifest has it, no development key is made.
+use tokio::task::{JoinHandle, JoinSet};
+use trigger_http::{HttpTrigger, Identities};
 
 /// Conditions besides PostgreSQL's.
 const COMPONENTS: &str = "components";
@@ -56,8 +56,13 @@ pub struct Host {
     stop_admin: ShutdownSender,
     background: Arc<Background>,
     workers: Arc<Mutex<Option<Supervisor>>>,
+    following: Following,
     tasks: Tasks,
 }
+
+/// What keeps the data plane's knowledge of identity up to date, for as long as requests are
+/// served; ended when the host is dropped.
+type Following = Arc<Mutex<JoinSet<Infallible>>>;
 
 /// Cuts a drain short.
 pub struct QuickStop {
@@ -122,7 +127,10 @@ impl Host {
         let key = development::key(&settings, &public_url, &home)?;
         development::own_variables(&mut settings, &public_url, &home)?;
         let shared = reserved.socket.is_some();
-        let trigger = assembly::http(&settings, &public_url, shared, key.as_ref())?;
+        let clock = Arc::default();
+        let identities = assembly::identities(&settings, &public_url, &clock);
+        let followed = identities.clone();
+        let trigger = assembly::http(&settings, &public_url, shared, key.as_ref(), identities)?;
         drop(reserved);
         let http = trigger.addresses();
         let database = Arc::new(OnceLock::new());
@@ -140,6 +148,7 @@ impl Host {
         let (progress, boot) = watch::channel(Boot::Working);
         let background = Arc::new(Background::new());
         let workers: Arc<Mutex<Option<Supervisor>>> = Arc::default();
+        let following = Following::default();
         let start = Start {
             conditions: conditions.clone(),
             facts,
@@ -150,6 +159,9 @@ impl Host {
             background: background.clone(),
             work,
             workers: workers.clone(),
+            clock,
+            identities: followed,
+            following: following.clone(),
             admin: admin_address,
             worker_token: worker_token.clone(),
             front_door: http[..settings.listen.len().min(http.len())].first().copied(),
@@ -177,6 +189,7 @@ impl Host {
             stop_admin,
             background,
             workers,
+            following,
             tasks,
         })
     }
@@ -316,6 +329,7 @@ impl Host {
         // The start may hold the cluster in its hands at this very moment.
         let _ended = (&mut self.tasks.booting).await;
         self.stop_workers().await;
+        self.following.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
         let cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(cluster) = cluster {
             cluster.stop().await;
@@ -404,6 +418,9 @@ struct Start {
     background: Arc<Background>,
     work: Work,
     workers: Arc<Mutex<Option<Supervisor>>>,
+    clock: Arc<OnceLock<Arc<ClockOffset>>>,
+    identities: Option<Identities>,
+    following: Following,
     admin: SocketAddr,
     worker_token: Token,
     front_door: Option<SocketAddr>,
@@ -442,7 +459,7 @@ impl Start {
             public_url: &self.public_url,
             database: database.clone(),
             front_door: self.front_door,
-            clock: Arc::default(),
+            clock: self.clock.clone(),
         };
         let assembled = assembly::assemble(&parts)?;
         let runtime = assembled.runtime.start(&manifest).await?;
@@ -453,10 +470,22 @@ impl Start {
             let (background, work) = (&self.background, &self.work);
             assembly::background(&settings, database, &runtime, background, work).await?;
             self.facts.stores(database.clone());
+            self.follow(database).await;
             self.start_workers(&settings, home, Jobs::new(database.clone()), assembled.objects);
         }
         self.front.open(runtime, assembled.mounts);
         Ok(database)
+    }
+
+    /// Credentials are known from the first request on, unless the database goes away just now.
+    async fn follow(&self, database: &Database) {
+        let Some(identities) = &self.identities else { return };
+        let mut follower = identities.follower(Identity::new(database.clone()));
+        if let Err(error) = follower.look().await {
+            tracing::warn!(%error, "credentials are not known yet; looking again");
+        }
+        let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        following.spawn(follower.run());
     }
 
     /// Lets workers in, and starts the host's own.
@@ -475,6 +504,7 @@ impl Start {
             admin: self.admin,
             token: self.worker_token.clone(),
             scratch: home.join("scratch"),
+            mail: workers::mail(&settings.environment, home),
         });
         *self.workers.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor);
     }

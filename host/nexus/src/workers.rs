@@ -38,6 +38,16 @@ const MEMORY_BYTES_MAX: u64 = 8 << 30;
 const LINE_BYTES_MAX: usize = 2_000;
 const LINES_PER_SECOND: u32 = 50;
 
+/// Variables that say where mail goes: all that a worker gets of the host's environment.
+const MAIL_VARIABLES: [&str; 6] = [
+    "NEXUS_DKIM_DOMAIN",
+    "NEXUS_DKIM_KEY_FILE",
+    "NEXUS_DKIM_SELECTOR",
+    "NEXUS_MAIL",
+    "NEXUS_SMTP_AUTHORITY_FILE",
+    "NEXUS_SMTP_URL",
+];
+
 /// What local workers are made from.
 pub(crate) struct Local {
     pub(crate) jobs: Jobs,
@@ -49,6 +59,20 @@ pub(crate) struct Local {
     pub(crate) token: Token,
     /// For the files of running jobs.
     pub(crate) scratch: PathBuf,
+    /// Where mail goes; see [`mail`].
+    pub(crate) mail: Vec<(String, String)>,
+}
+
+/// Where mail goes, as the environment says; without a word there, into a folder of the home, where
+/// a developer finds it.
+pub(crate) fn mail(environment: &[(String, String)], home: &Path) -> Vec<(String, String)> {
+    let given = |(name, _): &&(String, String)| MAIL_VARIABLES.contains(&name.as_str());
+    let mut chosen: Vec<_> = environment.iter().filter(given).cloned().collect();
+    let is_said = |name: &str| chosen.iter().any(|(known, value)| known == name && !value.is_empty());
+    if !is_said("NEXUS_MAIL") && !is_said("NEXUS_SMTP_URL") {
+        chosen.push(("NEXUS_MAIL".into(), format!("maildir:{}", home.join("mail").display())));
+    }
+    chosen
 }
 
 /// Running local workers. Killed when only dropped.
@@ -116,6 +140,7 @@ impl Local {
             host: format!("http://{}", from_here(self.admin)),
             token: self.token.reveal().to_owned(),
             scratch: self.scratch.clone(),
+            mail: self.mail.clone(),
         }
     }
 }
@@ -150,6 +175,7 @@ struct Spawn {
     host: String,
     token: String,
     scratch: PathBuf,
+    mail: Vec<(String, String)>,
 }
 
 impl Spawn {
@@ -162,6 +188,7 @@ impl Spawn {
         let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
         command.env_clear().env("PATH", path).env("LC_ALL", "C.UTF-8");
         command.env("NEXUS_WORKER_TOKEN", &self.token);
+        command.envs(self.mail.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A group of its own: Ctrl-C is the host's to pass on.
         command.process_group(0).kill_on_drop(true);

@@ -29,6 +29,7 @@ fn spawn(program: PathBuf) -> Spawn {
         host: "http://127.0.0.1:1".into(),
         token: "t-0123456789abcdef".into(),
         scratch: "/nowhere".into(),
+        mail: Vec::new(),
     }
 }
 
@@ -72,4 +73,16 @@ async fn a_program_says_what_it_does() {
     let folder = tempfile::tempdir().unwrap();
     let program = program(folder.path(), "echo probe; echo transcode");
     assert_eq!(known_kinds(&program).await, ["probe", "transcode"]);
+}
+
+#[test]
+fn mail_goes_where_the_environment_says_and_otherwise_into_the_home() {
+    let home = Path::new("/home");
+    let line = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let secret = line("DATABASE_URL", "postgres://u:p@h/d");
+    let folder = line("NEXUS_MAIL", "maildir:/home/mail");
+    assert_eq!(mail(std::slice::from_ref(&secret), home), [folder.clone()]);
+    assert_eq!(mail(&[line("NEXUS_SMTP_URL", "")], home).last(), Some(&folder));
+    let server = line("NEXUS_SMTP_URL", "smtps://u:p@mail.example");
+    assert_eq!(mail(&[secret, server.clone()], home), [server]);
 }

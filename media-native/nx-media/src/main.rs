@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
+use nexus_media_mail::Mail;
 use nexus_media_probe::Probe;
 use nexus_media_protocol::wire::Offers;
 use nexus_media_protocol::{Crew, Settings, Token};
@@ -66,7 +67,7 @@ fn offers(text: &str) -> Result<Offers, String> {
 }
 
 fn crew() -> Crew {
-    Crew::default().with(Probe::default())
+    Crew::default().with(Mail::from_env()).with(Probe::default())
 }
 
 fn main() -> Result<()> {

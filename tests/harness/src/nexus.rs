@@ -290,6 +290,9 @@ impl Setup {
         settings.compiled = repository().join(".nexus/compiled");
         settings.instances_max = INSTANCES_MAX;
         settings.shards = NonZeroUsize::new(2).expect("two is not zero");
+        if settings.manifest.components.iter().any(|component| component.id.as_str() == "email") {
+            settings.workers.program = crate::mail::worker();
+        }
         settings.database = match self.database {
             true => Database::Open(TestDatabase::create().await.database().clone()),
             false => Database::None,

@@ -1,0 +1,3 @@
+//! Stories of the integration context.
+
+mod email;
