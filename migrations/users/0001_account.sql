@@ -482,7 +482,7 @@ begin
 end
 $$;
 
--- Changes the state of an account; `seen` is the version that was decided about. Violates
+-- Changes the state of an account; `seen` is the version that was decided about, null any. Violates
 -- `account_changed`, `last_administrator`, `last_owner`.
 create function users.set_status(
   tenant uuid, account uuid, seen bigint, status text, reason text, at timestamptz
@@ -502,7 +502,8 @@ begin
   update users.account a
   set status = set_status.status, status_reason = reason, updated_at = at,
       version = a.version + 1
-  where a.tenant_id = tenant and a.id = account and a.version = seen and a.status <> 'erased';
+  where a.tenant_id = tenant and a.id = account and a.version = coalesce(seen, a.version)
+    and a.status <> 'erased';
   if not found then
     perform users.refuse('account_changed');
   end if;

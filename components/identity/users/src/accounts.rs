@@ -38,7 +38,6 @@ pub struct Account {
     pub external_id: Option<String>,
     pub display_name: Option<String>,
     pub locale: Option<String>,
-    pub attributes: Value,
     pub last_login_at: Option<Time>,
     pub projected: Option<Vec<String>>,
     pub version: i64,
@@ -300,7 +299,7 @@ pub fn ordered(
     let standing = follow(account.status, order)?;
     let write = match order {
         Order::Erase => store::accounts::erase(id, Some(seen), at),
-        _ => store::accounts::set_standing(id, seen, standing, reason.as_deref(), at),
+        _ => store::accounts::set_standing(id, Some(seen), standing, reason.as_deref(), at),
     };
     let told = match order {
         Order::Suspend => emit(UserSuspended { id, reason }),

@@ -6,6 +6,7 @@
 mod accounts;
 mod bindings;
 mod fields;
+mod groups;
 mod internal;
 mod invites;
 mod me;
@@ -13,6 +14,7 @@ mod organisations;
 mod permission;
 mod refused;
 mod roles;
+mod scim;
 mod standing;
 mod store;
 mod sweeps;
@@ -34,11 +36,14 @@ nexus_sdk::permissions! {
     /// Deciding about one organisation; held for it.
     Organisation = "users:organisation";
     /// Asking what somebody else may do.
-    Check = "users:check"
+    Check = "users:check";
+    /// What a directory does: provisioning accounts and groups.
+    Directory = "users:scim"
 }
 
 nexus_sdk::service! {
     http: router,
+    root: protocol,
     events: {
         "identity.user.verified.v1" => on_verified,
         "identity.role.changed.v1" => on_role_changed,
@@ -57,7 +62,12 @@ fn router() -> Router {
         .merge(roles::router())
         .merge(bindings::router())
         .merge(tenants::router())
+        .merge(groups::router())
         .merge(internal::router())
+}
+
+fn protocol() -> Router {
+    scim::router()
 }
 
 async fn on_verified(ctx: Ctx, verified: UserVerified) -> Result<NoContent> {

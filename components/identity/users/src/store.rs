@@ -2,6 +2,8 @@
 //! of the migrations each, which also tells the platform.
 
 pub mod accounts;
+pub mod groups;
 pub mod organisations;
 pub mod roles;
+pub mod scim;
 pub mod tenants;

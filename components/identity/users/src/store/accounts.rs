@@ -84,7 +84,7 @@ pub fn came_in(id: UserId, at: Time) -> Write {
 
 pub fn set_standing(
     id: UserId,
-    seen: i64,
+    seen: Option<i64>,
     standing: Standing,
     reason: Option<&str>,
     at: Time,
