@@ -4,6 +4,7 @@
 mod hostile_clients;
 mod hostile_guests;
 mod older_guests;
+mod queue;
 mod spin_guests;
 mod table_bombs;
 mod triggers;

@@ -21,6 +21,7 @@ impl Workers {
     pub(super) async fn claim(&self, parts: &JobParts, asked: Claim) -> Result<Response, Problem> {
         check(&asked).map_err(|reason| problems::WORKER_REQUEST.detail(reason))?;
         let _place = self.waiting.try_acquire().map_err(|_| problems::WORKERS_WAIT)?;
+        let _counted = self.facts.counts().waiting();
         let wait = Duration::from_millis(asked.wait_ms).min(WAIT_MAX);
         let (began, mut pause) = (Instant::now(), PAUSE_MIN);
         let mut shutdown = self.shutdown.clone();

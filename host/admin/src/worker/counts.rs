@@ -10,12 +10,27 @@ pub(crate) struct Counts(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
+    waiting: u64,
     claimed: BTreeMap<String, u64>,
     finished: BTreeMap<&'static str, u64>,
     refused: BTreeMap<&'static str, u64>,
 }
 
+/// A claim that waits at this host; it ends with this value, also when its worker goes away.
+pub(crate) struct Waiting<'a>(&'a Counts);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting -= 1;
+    }
+}
+
 impl Counts {
+    pub(crate) fn waiting(&self) -> Waiting<'_> {
+        self.lock().waiting += 1;
+        Waiting(self)
+    }
+
     pub(crate) fn claimed(&self, kind: &str) {
         *self.lock().claimed.entry(kind.to_owned()).or_default() += 1;
     }
@@ -30,6 +45,8 @@ impl Counts {
 
     pub(crate) fn measure(&self, page: &mut Exposition) {
         let counts = self.lock();
+        let help = "Claims of workers that wait at this host for a job.";
+        page.gauge("nexus_jobs_claims_waiting", help).sample(&[], counts.waiting as f64);
         let mut family = page.counter("nexus_jobs_claimed_total", "Jobs handed to workers.");
         for (kind, number) in &counts.claimed {
             family.sample(&[("queue", kind)], *number as f64);

@@ -206,8 +206,7 @@ mod tests {
 
         /// A claim of `most` that brings these messages; where it began.
         fn claim(&self, most: usize, messages: &[(i16, i64)]) -> Vec<Stretch> {
-            let (stretches, was_through) =
-                self.frontiers.stretches(QUEUE, self.now, LOOK_THROUGH);
+            let (stretches, was_through) = self.frontiers.stretches(QUEUE, self.now, LOOK_THROUGH);
             let is_full = messages.len() >= most;
             let reached = Reached { messages, is_full, was_through };
             self.frontiers.reached(QUEUE, &reached, self.now);

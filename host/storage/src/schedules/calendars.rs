@@ -8,7 +8,7 @@ use crate::error::Error;
 use nexus_calendar::{Calendar, CalendarError, Gap, Options};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -104,10 +104,14 @@ impl Schedules {
     /// Computes the next instant of schedules that are new, were changed or resumed; at most so
     /// many. What lies between their change and now is due: `at` in a moment is not lost.
     ///
+    /// How long ago the change was is known but for the time that the question takes. An instant
+    /// within that doubt counts as before the change, unless there is none after it.
+    ///
     /// # Errors
     ///
     /// [`Error::Query`].
     pub async fn compute(&self, now: SystemTime, rows_max: u32) -> Result<Vec<Pending>, Error> {
+        let began = Instant::now();
         let session = self.session().await?;
         let sql = format!(
             "select {COLUMNS}, s.last_scheduled_at, s.updated_at, \
@@ -117,18 +121,23 @@ impl Schedules {
              order by s.id limit $1"
         );
         let mut computed = Vec::new();
-        for row in session.query(&sql, &[&i64::from(rows_max)]).await? {
+        let asked = began.elapsed();
+        let rows = session.query(&sql, &[&i64::from(rows_max)]).await?;
+        let answered = began.elapsed();
+        for row in rows {
             let definition = Definition::read(&row)?;
             let updated_at: SystemTime = row.try_get("updated_at")?;
             let age_ms: i64 = row.try_get("age_ms")?;
             let last: Option<SystemTime> = row.try_get("last_scheduled_at")?;
             // By its age, since the clocks of components and database may be days apart in tests.
             let age = Duration::from_millis(u64::try_from(age_ms).unwrap_or(0));
-            let from = now.checked_sub(age).unwrap_or(now);
-            let from = last.map_or(from, |last| last.max(from));
+            let since = |passed: Duration| {
+                let from = (now + passed).checked_sub(age).unwrap_or(now);
+                last.map_or(from, |last| last.max(from))
+            };
             let calendar = self.calendars.of(&definition);
             let (next, refused) = match calendar {
-                Ok(calendar) => (calendar.next_after(from), None),
+                Ok(calendar) => (first(&calendar, since(asked), since(answered)), None),
                 Err(error) => (None, Some(error.to_string())),
             };
             let due = next.map(|next| definition.policy.jitter.due(next));
@@ -143,5 +152,31 @@ impl Schedules {
             }
         }
         Ok(computed)
+    }
+}
+
+/// The first instant of a calendar that begins at some moment from `earliest` to `latest`: nothing
+/// runs before it was asked for, and what happens once is not lost.
+fn first(calendar: &Calendar, earliest: SystemTime, latest: SystemTime) -> Option<SystemTime> {
+    calendar.next_after(latest).or_else(|| calendar.next_after(earliest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_never_begins_before_its_definition_and_an_instant_is_not_lost() {
+        let at = |ms: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_000 + ms);
+        let first_of = |expression: &str, earliest, latest| {
+            let calendar = Calendar::parse(expression, "UTC", &Options::default()).unwrap();
+            first(&calendar, at(earliest), at(latest))
+        };
+        // The full second lies in the doubt.
+        assert_eq!(first_of("every 1s", 999, 1_001), Some(at(2_000)));
+        assert_eq!(first_of("every 1s", 1_001, 1_003), Some(at(2_000)));
+        let once = "at 2027-01-15T08:00:01Z";
+        assert_eq!(first_of(once, 999, 1_001), Some(at(1_000)));
+        assert_eq!(first_of(once, 1_001, 1_003), None);
     }
 }

@@ -159,6 +159,11 @@ async fn a_worker_that_goes_away_while_it_waits_takes_nothing_along() {
     let wish = Bed::wish("probe", Duration::from_secs(25));
     let gone = tokio::time::timeout(Duration::from_millis(300), bed.worker.claim(&wish)).await;
     assert!(gone.is_err());
+    // What is handed to one whose going is not noticed yet is lost until its lease lapses.
+    eventually("the host has noticed", seconds(20), async || {
+        bed.nexus.metrics().await.value("nexus_jobs_claims_waiting", &[]) == Some(0.0)
+    })
+    .await;
     bed.submit("probe", json!({}), json!({})).await;
     let reply = bed.worker.claim(&wish).await.unwrap();
     assert_eq!(reply.jobs[0].attempt, 1);

@@ -3,9 +3,11 @@
 //! handling goes, so that a test can ask for a refusal, a failure, a trap or a delay.
 
 mod errands;
+mod orders;
 
 use nexus_sdk::Delivery;
 use nexus_sdk::prelude::*;
+use orders::on_given;
 
 nexus_sdk::id! { EntryId }
 
@@ -23,13 +25,18 @@ nexus_sdk::permissions! { Write_ = "probe-journal:write" }
 
 nexus_sdk::service! {
     http: router,
-    events: { "probe.entry.written.v1" => on_written, "probe.**" => on_anything },
+    events: {
+        "probe.entry.written.v1" => on_written,
+        "probe.order.given.v1" => on_given,
+        "probe.**" => on_anything,
+    },
     cron: [count, fail],
 }
 
 fn router() -> Router {
     Router::new()
         .route("/entries", post(write).get(list))
+        .route("/orders", post(orders::give))
         .route("/jobs", post(errands::submit))
         .route("/jobs/{id}", get(errands::show).delete(errands::cancel))
         .route("/jobs/{id}/progress", get(errands::watch))
