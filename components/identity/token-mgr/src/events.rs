@@ -4,23 +4,15 @@ use crate::limits::KEPT_DAYS;
 use crate::{api_keys, families, keys, kms, store};
 use identity_contract::session_mgr::SessionRevoked;
 use identity_contract::users::{UserErased, UserSuspended};
-use nexus_sdk::Delivery;
 use nexus_sdk::prelude::*;
+use platform_contract::kms::KeyRotated;
 
 /// Deletions of one statement.
 const PRUNED_MAX: i64 = 5000;
 
-/// What this service reads of `platform.key.rotated.v1`.
-#[derive(Deserialize)]
-struct KeyRotated {
-    #[serde(default)]
-    name: Option<String>,
-}
-
-pub async fn on_key_rotated(ctx: Ctx, delivery: Delivery) -> Result<NoContent> {
-    let rotated: KeyRotated =
-        serde_json::from_slice(&delivery.payload).context("read a rotation of kms")?;
-    if rotated.name.is_none_or(|name| name == kms::KEY) {
+/// The key is ours alone, whoever rotated it.
+pub async fn on_key_rotated(ctx: Ctx, rotated: KeyRotated) -> Result<NoContent> {
+    if rotated.owner == kms::OWNER && rotated.name == kms::KEY {
         keys::on_rotated(&ctx).await?;
     }
     ctx.commit(Vec::new()).await

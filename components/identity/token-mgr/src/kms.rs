@@ -7,6 +7,7 @@ use serde_json::Value;
 
 /// Named within this service: no other can sign with it.
 pub const KEY: &str = "tokens";
+pub const OWNER: &str = "service/token-mgr";
 const PATH: &str = "/api/kms/v1/internal/keys/tokens";
 
 /// A version of the key that may sign.
