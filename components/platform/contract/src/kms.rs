@@ -42,4 +42,13 @@ nexus_sdk::event! {
         /// `<operation> <actor>` and the number of uses (see the README of kms: exact to 256).
         uses: BTreeMap<String, i64>,
     }
+    /// A secret has a new version.
+    "platform.secret.written.v1" => SecretWritten { id: SecretId, name: String, version: i32 }
+    /// Somebody has read a secret.
+    "platform.secret.revealed.v1" => SecretRevealed {
+        id: SecretId,
+        name: String,
+        version: i32,
+        subject: String,
+    }
 }

@@ -16,16 +16,16 @@ use zeroize::Zeroizing;
 nexus_sdk::refusals! {
     KeyExists = 409, "there is a key of this name";
     KeyIsOfAnotherType = 409, "there is a key of this name and of another type";
-    TooManyKeys = 409, "an owner has at most 10000 keys";
+    TooManyKeys = 409, "a tenant or a component has at most 10000 keys, a person 20";
     RotationPeriod = 422, "keys rotate every hour to every ten years; 0 is never";
     OnlyDerivesToEncrypt = 422, "only keys that encrypt are derived";
     VersionOrder = 422, "versions count from 1 to the latest, and what is available may decrypt";
     NotDeletable = 409, "this key may not be deleted: allow it in its configuration first";
-    WaitingPeriod = 422, "a key is destroyed after 1 to 90 days of waiting";
-    NotExportableAgain = 422, "a key that was made never to leave stays so, and an exportable one too"
+    WaitingPeriod = 422, "a key is destroyed after 1 to 90 days of waiting"
 }
 
 const KEYS_MAX: i64 = 10_000;
+const PERSONS_KEYS_MAX: i64 = 20;
 const ROTATION_SECONDS: std::ops::RangeInclusive<i64> = 3_600..=315_360_000;
 const WAITING_DAYS: std::ops::RangeInclusive<i32> = 1..=90;
 
@@ -151,10 +151,25 @@ pub fn check_rotation(seconds: Option<i64>) -> Result<(), Refusal> {
     }
 }
 
+/// A secret and its public half, before they are wrapped.
+pub type Material = (Zeroizing<Vec<u8>>, Option<Jwk>);
+
 /// Makes a key with its first version.
 pub async fn create(by: &Ctx, place: &Place, spec: Spec) -> Result<Described> {
     place.check()?;
     spec.check()?;
+    let material = generate(spec.kind).await?;
+    create_of(by, place, spec, material).await
+}
+
+/// Makes a key of material that exists already.
+pub async fn create_of(
+    by: &Ctx,
+    place: &Place,
+    spec: Spec,
+    material: Material,
+) -> Result<Described> {
+    place.check()?;
     let period = spec.auto_rotate_seconds.filter(|seconds| *seconds > 0);
     let key = Key {
         tenant_id: place.tenant,
@@ -179,8 +194,9 @@ pub async fn create(by: &Ctx, place: &Place, spec: Spec) -> Result<Described> {
         created_by: by.principal().subject.clone(),
         updated_at: by.now(),
     };
-    let (version, wrapped) = new_version(by, &key, 1, None).await?;
-    let insert = store::keys::insert(&key, KEYS_MAX).or_refuse(TooManyKeys);
+    let (version, wrapped) = wrapped(by, &key, 1, None, material).await?;
+    let keys_max = if place.is_persons() { PERSONS_KEYS_MAX } else { KEYS_MAX };
+    let insert = store::keys::insert(&key, keys_max).or_refuse(TooManyKeys);
     let insert = insert.on_conflict_refuse("key_name", KeyExists);
     by.commit([insert, store::keys::insert_version(&key, &version, &wrapped)]).await?;
     Ok(Described { key, versions: vec![version] })
@@ -226,7 +242,8 @@ pub async fn rotate(by: &Ctx, mut key: Key, activates_at: Option<Time>) -> Resul
         return activate(by, key, version).await;
     }
     let number = key.latest_version + 1;
-    let (version, wrapped) = new_version(by, &key, number, activates_at).await?;
+    let material = generate(key.r#type).await?;
+    let (version, wrapped) = wrapped(by, &key, number, activates_at, material).await?;
     let seen = key.revision;
     let before = key.latest_version;
     if activates_at.is_none() {
@@ -439,29 +456,17 @@ fn next_rotation(from: Time, period: Option<i64>) -> Option<Time> {
     period.map(|seconds| from + nexus_sdk::chrono::TimeDelta::seconds(seconds))
 }
 
-/// A version and its material, wrapped; the material itself does not leave this function.
-async fn new_version(
+/// A version and its material, wrapped: the material itself goes no further.
+async fn wrapped(
     by: &Ctx,
     key: &Key,
     number: i32,
     activates_at: Option<Time>,
-) -> Result<(KeyVersion, Vec<u8>)> {
-    let (material, jwk) = generate(key.r#type).await?;
-    version_of(by, key, number, activates_at, &material, jwk).await
-}
-
-/// A version with material that exists already.
-pub async fn version_of(
-    by: &Ctx,
-    key: &Key,
-    number: i32,
-    activates_at: Option<Time>,
-    material: &[u8],
-    jwk: Option<Jwk>,
+    (material, jwk): Material,
 ) -> Result<(KeyVersion, Vec<u8>)> {
     let tenant_key = TenantKey::ensure(by, key.tenant_id).await?;
     let about = About { id: key.id.into(), kind: Some(key.r#type), version: number };
-    let wrapped = tenant_key.wrap(&about, material);
+    let wrapped = tenant_key.wrap(&about, &material);
     let state = match activates_at {
         Some(_) => VersionState::PreActive,
         None => VersionState::Active,
@@ -472,7 +477,7 @@ pub async fn version_of(
     Ok((version, wrapped))
 }
 
-async fn generate(kind: KeyType) -> Result<(Zeroizing<Vec<u8>>, Option<Jwk>)> {
+async fn generate(kind: KeyType) -> Result<Material> {
     if let Some(bits) = kind.rsa_bits() {
         let (secret, jwk) = rsa::generate(bits).await?;
         return Ok((secret, Some(jwk)));

@@ -40,6 +40,10 @@ impl Place {
         self.owner.strip_prefix("service/")
     }
 
+    pub fn is_persons(&self) -> bool {
+        self.owner.starts_with("user/")
+    }
+
     /// Refuses a name that a new key may not have.
     pub fn check(&self) -> Result<(), Refusal> {
         match is_name(&self.name) {

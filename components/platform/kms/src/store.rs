@@ -4,5 +4,6 @@
 //! the place's tenant and say that they do not bind the caller's.
 
 pub mod keys;
+pub mod secrets;
 pub mod tenant_keys;
 pub mod usage;

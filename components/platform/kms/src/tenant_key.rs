@@ -42,14 +42,19 @@ impl TenantKey {
         if let Some(row) = store::tenant_keys::find(by.db(), tenant).await? {
             return TenantKey::unwrap(&root, tenant, &row.root, &row.wrapped);
         }
-        let key = Key::new(random::array());
-        let wrapped = root.wrap(random::array(), tenant.as_bytes(), &key);
+        let new = TenantKey { tenant, key: Key::new(random::array()) };
+        let wrapped = new.wrapped_by(&root, random::array());
         let insert = store::tenant_keys::insert(tenant, &wrapped, &root.print(), by.now());
         by.aside().commit(insert).await?;
         // Somebody else may have been faster.
         let row = store::tenant_keys::find(by.db(), tenant).await?;
         let row = row.ok_or_else(|| Failure::msg("make the tenant's key: it is not there"))?;
         TenantKey::unwrap(&root, tenant, &row.root, &row.wrapped)
+    }
+
+    /// The key itself, wrapped by the current root key.
+    pub fn wrapped_by(&self, root: &Root, nonce: [u8; NONCE_BYTES]) -> Vec<u8> {
+        root.wrap(nonce, self.tenant.as_bytes(), &self.key)
     }
 
     pub fn wrap(&self, about: &About, material: &[u8]) -> Vec<u8> {
