@@ -333,6 +333,8 @@ begin
   delete from users.binding b where b.tenant_id = tenant and b.user_id = account;
   delete from users.group_member g where g.tenant_id = tenant and g.user_id = account;
   delete from users.invite i where i.tenant_id = tenant and i.email = address;
+  delete from users.relation r
+  where r.tenant_id = tenant and r.subject_kind = 'user' and r.subject_id = account::text;
   update users.account a
   set status = 'erased', status_reason = null, email = null, email_verified = false,
       user_name = null, user_key = null, external_id = null, display_name = null, locale = null,

@@ -13,6 +13,7 @@ mod me;
 mod organisations;
 mod permission;
 mod refused;
+mod relations;
 mod roles;
 mod scim;
 mod standing;
@@ -38,7 +39,9 @@ nexus_sdk::permissions! {
     /// Asking what somebody else may do.
     Check = "users:check";
     /// What a directory does: provisioning accounts and groups.
-    Directory = "users:scim"
+    Directory = "users:scim";
+    /// Saying how things are related, and what that means.
+    Relate = "users:relate"
 }
 
 nexus_sdk::service! {
@@ -63,6 +66,7 @@ fn router() -> Router {
         .merge(bindings::router())
         .merge(tenants::router())
         .merge(groups::router())
+        .merge(relations::router())
         .merge(internal::router())
 }
 

@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod groups;
 pub mod organisations;
+pub mod relations;
 pub mod roles;
 pub mod scim;
 pub mod tenants;

@@ -277,13 +277,20 @@ impl<'a> Reader<'a> {
     /// A JSON scalar.
     fn value(&mut self) -> Read<Value> {
         self.skip();
-        let mut values = serde_json::Deserializer::from_str(self.rest).into_iter::<Value>();
-        let value = match values.next() {
-            Some(Ok(value)) if !value.is_array() && !value.is_object() => value,
-            _ => return Err(format!("a value expected at: {}", self.near())),
-        };
-        self.rest = &self.rest[values.byte_offset()..];
-        Ok(value)
+        let near = self.near();
+        let expected = move || format!("a value expected at: {near}");
+        if self.rest.starts_with('"') {
+            let mut texts = serde_json::Deserializer::from_str(self.rest).into_iter::<String>();
+            let text = texts.next().and_then(Result::ok).ok_or_else(expected)?;
+            self.rest = &self.rest[texts.byte_offset()..];
+            return Ok(text.into());
+        }
+        let end = self.rest.find([' ', '\t', ')', ']']).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        let value = serde_json::from_str(word).ok();
+        let value = value.filter(|value: &Value| !value.is_array() && !value.is_object());
+        self.rest = rest;
+        value.ok_or_else(expected)
     }
 }
 
