@@ -13,16 +13,18 @@ pub enum Menu {
     Profile,
     Security,
     Devices,
+    Programs,
     Keys,
     Organisations,
 }
 
 impl Menu {
-    const ALL: [Menu; 6] = [
+    const ALL: [Menu; 7] = [
         Menu::Overview,
         Menu::Profile,
         Menu::Security,
         Menu::Devices,
+        Menu::Programs,
         Menu::Keys,
         Menu::Organisations,
     ];
@@ -33,6 +35,7 @@ impl Menu {
             Menu::Profile => "/account/profile",
             Menu::Security => "/account/security",
             Menu::Devices => "/account/sessions",
+            Menu::Programs => "/account/programs",
             Menu::Keys => "/account/keys",
             Menu::Organisations => "/account/organisations",
         }
@@ -44,6 +47,7 @@ impl Menu {
             Menu::Profile => "Profile",
             Menu::Security => "Security",
             Menu::Devices => "Devices",
+            Menu::Programs => "Connected apps",
             Menu::Keys => "API keys",
             Menu::Organisations => "Organisations",
         }
@@ -55,6 +59,7 @@ impl Menu {
             Menu::Profile => icon::person(),
             Menu::Security => icon::shield(),
             Menu::Devices => icon::devices(),
+            Menu::Programs => icon::layers(),
             Menu::Keys => icon::key(),
             Menu::Organisations => icon::people(),
         }

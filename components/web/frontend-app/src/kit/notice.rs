@@ -24,6 +24,8 @@ macro_rules! notices {
 
 notices! {
     CONFIRMED = "confirmed", "Thank you. You can go on now: please send the form again.";
+    DEVICE_CONNECTED = "device-connected", "Your device is connected. It goes on by itself.";
+    DEVICE_DENIED = "device-denied", "The device was turned away.";
     DEVICE_REMOVED = "device-removed", "That device is signed out.";
     DEVICES_REMOVED = "devices-removed", "All your other devices are signed out.";
     EMAIL_VERIFIED = "email-verified", "Your e-mail address is confirmed. Welcome.";
@@ -38,7 +40,7 @@ notices! {
     PASSKEY_RENAMED = "passkey-renamed", "The passkey has its new name.";
     PASSWORD_CHANGED = "password-changed", "Your password is changed.";
     PROFILE_SAVED = "profile-saved", "Your profile is saved.";
-    RECOVERED = "recovered", "Your password is changed. Sign in with the new one.";
+    PROGRAM_REVOKED = "program-revoked", "That program may no longer act for you.";
     SIGNED_IN = "signed-in", "You are signed in.";
     SIGNED_OUT = "signed-out", "You are signed out.";
     TOTP_OFF = "totp-off", "The authenticator app is no longer asked for.";

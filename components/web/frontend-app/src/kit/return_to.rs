@@ -2,13 +2,13 @@
 //! lead to another site (open redirects), and the pages that would lead in a circle.
 
 /// Longer paths are not ours.
-const PATH_BYTES_MAX: usize = 512;
+const PATH_BYTES_MAX: usize = 1024;
 
 /// Where one arrives without a wish.
 pub const HOME: &str = "/account";
 
 /// Pages that end in being somewhere else.
-const CIRCLES: [&str; 7] = [
+const CIRCLES: [&str; 8] = [
     "/account/sign-in",
     "/account/sign-out",
     "/account/second-factor",
@@ -16,6 +16,7 @@ const CIRCLES: [&str; 7] = [
     "/account/recover",
     "/account/verify",
     "/account/magic-link",
+    "/account/step-up",
 ];
 
 /// The path, if it is one of our own that one may be sent to.
@@ -79,7 +80,7 @@ mod tests {
             assert_eq!(own(hostile), None, "{hostile:?}");
             assert_eq!(or_home(hostile), "/account");
         }
-        assert_eq!(own(&format!("/{}", "a".repeat(512))), None);
+        assert_eq!(own(&format!("/{}", "a".repeat(1024))), None);
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         match self {
             Trouble::SignIn(back) => go(&return_to::with_wish("/account/sign-in", &back)),
-            Trouble::Confirm(back) => go(&return_to::with_wish("/account/confirm", &back)),
+            Trouble::Confirm(back) => go(&return_to::with_wish("/account/step-up", &back)),
             Trouble::CrossSite => told(
                 StatusCode::FORBIDDEN,
                 "This form came from somewhere else",

@@ -22,6 +22,8 @@ pub enum Entered {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Unfinished {
     pub flow: String,
+    /// Belongs to the browser in which it began.
+    pub flow_secret: String,
     /// `totp`, `recovery-code`, `passkey`.
     pub methods: Vec<String>,
 }
@@ -31,7 +33,11 @@ pub fn go_on(done: Done<Entered>, wish: &str, notice: Option<Notice>) -> Respons
     let response = match done.value {
         Entered::SignedIn => {
             let path = return_to::or_home(wish);
-            go(&notice.map_or_else(|| path.to_owned(), |notice| notice.on(path)))
+            match path.starts_with("/oauth2/") {
+                // Another program's sign-in: from here it may go to another site.
+                true => onward(path),
+                false => go(&notice.map_or_else(|| path.to_owned(), |notice| notice.on(path))),
+            }
         }
         Entered::SecondFactor(unfinished) => {
             let step = second_factor::Step::of(unfinished, wish);
@@ -72,16 +78,20 @@ fn over() -> Markup {
     narrow("Let us start again", None, &body)
 }
 
-/// Where the steps of a flow are.
-pub fn flow_path(flow: &str) -> String {
-    let id = flow.split('.').next().unwrap_or_default();
-    format!("/api/user-auth/v1/flows/{}", segment(id))
+/// On to an address that is not ours, or may lead to one. Not as the answer to a form: what a form
+/// ends in is held to our own origin by the content policy, and rightly.
+pub fn onward(address: &str) -> Response {
+    let body = html! {
+        meta http-equiv="refresh" content={ "0;url=" (address) };
+        p.lead role="status" { "One moment, you are taken onward." }
+        a.button.second.wide href=(address) { "Go on" }
+    };
+    page(StatusCode::OK, narrow("Going on", None, &body))
 }
 
-/// What a step brings: the flow's secret and the proof.
-pub fn proof(flow: &str, name: &str, value: serde_json::Value) -> serde_json::Value {
-    let secret = flow.split_once('.').map_or("", |(_, secret)| secret);
-    json!({ "secret": secret, name: value })
+/// Where the steps of a flow are.
+pub fn flow_path(flow: &str) -> String {
+    format!("/api/user-auth/v1/flows/{}", segment(flow))
 }
 
 /// Text as one part of a path; what came with a form must not become a path of its own.
@@ -100,7 +110,7 @@ mod tests {
     #[test]
     fn what_came_with_a_form_cannot_leave_its_place_in_a_path() {
         assert_eq!(segment("../../users/1?x#y"), "%2E%2E%2F%2E%2E%2Fusers%2F1%3Fx%23y");
-        assert_eq!(flow_path("a/b.secret"), "/api/user-auth/v1/flows/a%2Fb");
+        assert_eq!(flow_path("a/b"), "/api/user-auth/v1/flows/a%2Fb");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use nexus_sdk::prelude::*;
 pub fn router() -> Router {
     Router::new()
         .route("/account/magic-link", get(show).post(send))
-        .route("/account/magic-link/finish", get(show_finish).post(finish))
+        .route("/account/magic-link/finish", post(finish))
 }
 
 fn form(email: &str, return_to: &str, complaints: &Complaints) -> Markup {
@@ -38,7 +38,12 @@ fn sent(email: &str) -> Markup {
     narrow("Look into your mail", None, &body)
 }
 
+/// With the token of a letter, the page that uses it.
 async fn show(visitor: Visitor) -> Answer {
+    let token = visitor.query("token");
+    if !token.is_empty() {
+        return Ok(page(StatusCode::OK, finish_form(token, &Complaints::none())));
+    }
     let wish = or_home(visitor.query("return_to"));
     Ok(page(StatusCode::OK, form("", wish, &Complaints::none())))
 }
@@ -71,12 +76,6 @@ fn over() -> Markup {
         a.button.primary.wide href="/account/magic-link" { "Send me a new one" }
     };
     narrow("That link is over", None, &body)
-}
-
-async fn show_finish(visitor: Visitor) -> Answer {
-    let token = visitor.query("token");
-    let shown = if token.is_empty() { over() } else { finish_form(token, &Complaints::none()) };
-    Ok(page(StatusCode::OK, shown))
 }
 
 async fn finish(visitor: Visitor, posted: Posted) -> Answer {

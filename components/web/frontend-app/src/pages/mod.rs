@@ -1,7 +1,8 @@
 //! The pages, one file for each thing that a visitor comes for. A page's functions are its `GET`,
 //! which shows, and its `POST`s, which ask a service to do something and go on to a `GET`.
 
-mod confirm;
+mod consent;
+mod device;
 mod entry;
 mod invite;
 mod keys;
@@ -13,6 +14,7 @@ mod overview;
 mod passkey_sign_in;
 mod passkeys;
 mod profile;
+mod programs;
 mod recover;
 mod register;
 mod second_factor;
@@ -20,6 +22,7 @@ mod security;
 mod sessions;
 mod setup;
 mod sign_in;
+mod step_up;
 mod totp;
 mod verify;
 
@@ -37,7 +40,10 @@ pub fn router() -> Router {
         .merge(recover::router())
         .merge(magic_link::router())
         .merge(setup::router())
-        .merge(confirm::router())
+        .merge(step_up::router())
+        .merge(consent::router())
+        .merge(device::router())
+        .merge(programs::router())
         .merge(profile::router())
         .merge(security::router())
         .merge(totp::router())

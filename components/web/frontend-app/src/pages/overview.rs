@@ -1,7 +1,6 @@
 //! The account at a glance: who it is, what would make it safer, what happened lately.
 
 use super::invite;
-use super::passkeys;
 use super::profile::{self, Person};
 use super::security::{self, Factors};
 use super::sessions::{self, Listed};
@@ -34,8 +33,8 @@ struct Check {
     path: &'static str,
 }
 
-fn checks(person: &Person, factors: &Factors, passkeys: usize, devices: Option<usize>) -> Markup {
-    let strong = passkeys > 0 || factors.totp;
+fn checks(person: &Person, factors: &Factors, devices: Option<usize>) -> Markup {
+    let guarded = factors.passkeys > 0 || factors.totp;
     let all = [
         Check {
             done: person.email_verified,
@@ -44,20 +43,17 @@ fn checks(person: &Person, factors: &Factors, passkeys: usize, devices: Option<u
             path: "/account/profile",
         },
         Check {
-            done: strong,
-            done_words: match passkeys {
+            done: guarded,
+            done_words: match factors.passkeys {
                 0 => "An authenticator app guards your account".into(),
-                n => format!(
-                    "You have {}",
-                    spoken::count(n.try_into().unwrap_or(i64::MAX), "passkey")
-                ),
+                n => format!("You have {}", spoken::count(n, "passkey")),
             },
             open_words: "Only your password guards your account",
             path: "/account/security",
         },
         Check {
-            done: !factors.totp || factors.recovery_codes_left > 2,
-            done_words: match factors.totp {
+            done: !guarded || factors.recovery_codes_left > 2,
+            done_words: match guarded {
                 true => "You have recovery codes in store".into(),
                 false => "No recovery codes are needed".into(),
             },
@@ -122,16 +118,20 @@ fn activity(attempts: &[Attempt], now: Time) -> Markup {
 }
 
 fn is_success(attempt: &Attempt) -> bool {
-    matches!(attempt.outcome.as_str(), "succeeded" | "signed-in" | "success" | "second-factor")
+    matches!(attempt.outcome.as_str(), "signed-in" | "stepped-up")
 }
 
 fn in_words(attempt: &Attempt) -> &'static str {
     match (is_success(attempt), attempt.method.as_str()) {
         (true, "passkey") => "Signed in with a passkey",
-        (true, "magic-link" | "magic") => "Signed in by e-mail",
+        (true, _) if attempt.outcome == "stepped-up" => "Proved again who you are",
+        (true, "link") => "Signed in by e-mail",
         (true, "password") => "Signed in with the password",
+        (true, "totp") => "Signed in with password and code",
+        (true, "recovery-code") => "Signed in with a recovery code",
         (true, _) => "Signed in",
-        (false, "password") => "Wrong password",
+        (false, "password") => "A wrong password was tried",
+        (false, "totp" | "recovery-code") => "A wrong code was tried",
         (false, _) => "Somebody could not sign in",
     }
 }
@@ -140,7 +140,6 @@ async fn show(visitor: Visitor) -> Answer {
     visitor.signed_in()?;
     let person = profile::person(&visitor).await?;
     let factors = security::factors(&visitor).await?;
-    let passkeys = passkeys::list(&visitor).await?.len();
     let devices = sessions::count(&visitor).await?;
     let path = format!("/api/user-auth/v1/activity?limit={ATTEMPTS_SHOWN}");
     let attempts: Option<Listed<Attempt>> = visitor.want(call("user-auth").get(path)).await?;
@@ -162,7 +161,7 @@ async fn show(visitor: Visitor) -> Answer {
             }
             section.card {
                 h2 { "How safe is it?" }
-                (checks(&person, &factors, passkeys, devices))
+                (checks(&person, &factors, devices))
             }
             (activity(&attempts.map(|listed| listed.items).unwrap_or_default(), visitor.now()))
         }
@@ -178,10 +177,11 @@ mod tests {
     #[test]
     fn an_account_with_a_password_alone_is_told_to_mend_it() {
         let person = Person { email_verified: true, ..Person::default() };
-        let shown = checks(&person, &Factors::default(), 0, Some(2)).into_string();
+        let shown = checks(&person, &Factors::default(), Some(2)).into_string();
         assert!(shown.contains("Only your password"), "{shown}");
         assert!(shown.contains("2 devices"), "{shown}");
-        let strong = checks(&person, &Factors::default(), 1, None).into_string();
+        let with_passkey = Factors { passkeys: 1, recovery_codes_left: 10, ..Factors::default() };
+        let strong = checks(&person, &with_passkey, None).into_string();
         assert!(!strong.contains("Mend it"), "{strong}");
     }
 }

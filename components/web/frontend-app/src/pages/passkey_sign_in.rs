@@ -18,7 +18,7 @@ pub fn router() -> Router {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purpose {
     SignIn,
-    SecondFactor { flow: String },
+    SecondFactor { flow: String, secret: String },
     Confirm,
 }
 
@@ -27,14 +27,16 @@ pub enum Purpose {
 pub struct Ceremony {
     pub ceremony: String,
     /// `PublicKeyCredentialRequestOptionsJSON` (WebAuthn Level 3).
-    pub options: serde_json::Value,
+    pub public_key: serde_json::Value,
 }
 
 impl Purpose {
-    fn flow(&self) -> &str {
-        match self {
-            Purpose::SecondFactor { flow } => flow,
-            _ => "",
+    fn hidden(&self) -> Markup {
+        html! {
+            (hidden("purpose", self.word()))
+            @if let Purpose::SecondFactor { flow, secret } = self {
+                (hidden("flow", flow)) (hidden("flow_secret", secret))
+            }
         }
     }
 
@@ -48,7 +50,10 @@ impl Purpose {
 
     fn of_form(form: &Posted) -> Purpose {
         match form.raw("purpose") {
-            "second-factor" => Purpose::SecondFactor { flow: form.raw("flow").to_owned() },
+            "second-factor" => Purpose::SecondFactor {
+                flow: form.raw("flow").to_owned(),
+                secret: form.raw("flow_secret").to_owned(),
+            },
             "confirm" => Purpose::Confirm,
             _ => Purpose::SignIn,
         }
@@ -57,7 +62,7 @@ impl Purpose {
     /// Where one starts again.
     fn start(&self) -> &'static str {
         match self {
-            Purpose::Confirm => "/account/confirm",
+            Purpose::Confirm => "/account/step-up",
             _ => "/account/sign-in",
         }
     }
@@ -74,16 +79,12 @@ async fn start(visitor: Visitor, form: Posted) -> Answer {
 /// The page with a fresh question.
 pub async fn begin(visitor: &Visitor, purpose: Purpose, wish: &str) -> Answer {
     let asked = match &purpose {
-        Purpose::SignIn => {
-            call("user-auth").post("/api/user-auth/v1/passkeys/login/begin").json(&json!({}))
+        Purpose::SignIn => call("user-auth").post("/api/user-auth/v1/passkeys/login/begin"),
+        Purpose::SecondFactor { flow, secret } => {
+            let path = format!("{}/passkey", entry::flow_path(flow));
+            call("user-auth").post(path).json(&json!({ "flow_secret": secret }))
         }
-        Purpose::SecondFactor { flow } => {
-            let path = format!("{}/passkey/begin", entry::flow_path(flow));
-            call("user-auth").post(path).json(&entry::proof(flow, "", serde_json::Value::Null))
-        }
-        Purpose::Confirm => {
-            call("user-auth").post("/api/user-auth/v1/step-up/passkey/begin").json(&json!({}))
-        }
+        Purpose::Confirm => call("user-auth").post("/api/user-auth/v1/step-up/passkey"),
     };
     match visitor.ask::<Ceremony>(asked).await? {
         Ok(done) => Ok(page(StatusCode::OK, question(&purpose, &done.value, wish))),
@@ -92,15 +93,14 @@ pub async fn begin(visitor: &Visitor, purpose: Purpose, wish: &str) -> Answer {
 }
 
 fn question(purpose: &Purpose, ceremony: &Ceremony, wish: &str) -> Markup {
-    let options = ceremony.options.to_string();
+    let options = ceremony.public_key.to_string();
     let body = html! {
         p.lead data-passkey-words="" role="status" {
             "This page needs script to speak with your passkeys."
         }
         form.stack method="post" action="/account/sign-in/passkey/finish" data-passkey="get"
             data-options=(options) {
-            (hidden("purpose", purpose.word()))
-            (hidden("flow", purpose.flow()))
+            (purpose.hidden())
             (hidden("return_to", or_home(wish)))
             (hidden("ceremony", &ceremony.ceremony))
             (hidden("credential", ""))
@@ -129,14 +129,15 @@ async fn finish(visitor: Visitor, form: Posted) -> Answer {
         Purpose::SignIn => call("user-auth")
             .post("/api/user-auth/v1/passkeys/login/finish")
             .json(&json!({ "ceremony": ceremony, "credential": credential })),
-        Purpose::SecondFactor { flow } => {
-            let mut proof = entry::proof(flow, "credential", credential);
-            proof["ceremony"] = ceremony.into();
-            call("user-auth").post(format!("{}/passkey", entry::flow_path(flow))).json(&proof)
+        Purpose::SecondFactor { flow, secret } => {
+            let path = format!("{}/passkey", entry::flow_path(flow));
+            call("user-auth").post(path).json(&json!({
+                "flow_secret": secret, "ceremony": ceremony, "credential": credential,
+            }))
         }
         Purpose::Confirm => call("user-auth")
             .post("/api/user-auth/v1/step-up")
-            .json(&json!({ "passkey": { "ceremony": ceremony, "credential": credential } })),
+            .json(&json!({ "ceremony": ceremony, "credential": credential })),
     };
     let wish = or_home(form.raw("return_to"));
     let notice = (purpose == Purpose::Confirm).then_some(Notice::CONFIRMED);
@@ -152,8 +153,8 @@ mod tests {
 
     #[test]
     fn the_question_of_the_server_cannot_leave_its_attribute() {
-        let options = json!({ "challenge": "abc\"><script>alert(1)</script>" });
-        let ceremony = Ceremony { ceremony: "c".into(), options };
+        let public_key = json!({ "challenge": "abc\"><script>alert(1)</script>" });
+        let ceremony = Ceremony { ceremony: "c".into(), public_key };
         let shown = question(&Purpose::SignIn, &ceremony, "//evil.example").into_string();
         assert!(!shown.contains("<script>alert"), "{shown}");
         assert!(!shown.contains("evil.example"), "{shown}");

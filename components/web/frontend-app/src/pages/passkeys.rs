@@ -2,6 +2,7 @@
 
 use super::entry::segment;
 use super::sessions::Listed;
+use super::totp;
 use crate::kit::prelude::*;
 use nexus_sdk::prelude::*;
 
@@ -24,6 +25,9 @@ pub struct Passkey {
     /// Kept by a provider on several devices.
     #[serde(default)]
     backed_up: bool,
+    /// Since when its counter says that there may be a copy.
+    #[serde(default)]
+    suspect_at: Option<Time>,
 }
 
 /// A question for the browser's passkeys.
@@ -31,7 +35,14 @@ pub struct Passkey {
 struct Ceremony {
     ceremony: String,
     /// `PublicKeyCredentialCreationOptionsJSON` (WebAuthn Level 3).
-    options: serde_json::Value,
+    public_key: serde_json::Value,
+}
+
+/// A passkey that was made; with the first second factor come recovery codes.
+#[derive(Debug, Deserialize)]
+struct Registered {
+    #[serde(default)]
+    recovery_codes: Vec<String>,
 }
 
 pub async fn list(visitor: &Visitor) -> Result<Vec<Passkey>, Trouble> {
@@ -72,6 +83,9 @@ fn row(passkey: &Passkey, now: Time) -> Markup {
                     p.item-name {
                         (passkey.name)
                         @if passkey.backed_up { span.badge { "On several devices" } }
+                        @if passkey.suspect_at.is_some() {
+                            span.badge.bad { "There may be a copy: replace it" }
+                        }
                     }
                     p.item-more {
                         @match passkey.used_at {
@@ -95,10 +109,9 @@ async fn back(_visitor: Visitor) -> Answer {
 
 async fn begin(visitor: Visitor, _posted: Posted) -> Answer {
     visitor.signed_in()?;
-    let asked =
-        call("user-auth").post("/api/user-auth/v1/passkeys/register/begin").json(&json!({}));
+    let asked = call("user-auth").post("/api/user-auth/v1/passkeys/register/begin");
     let ceremony: Ceremony = visitor.need(asked).await?;
-    let options = ceremony.options.to_string();
+    let options = ceremony.public_key.to_string();
     let body = html! {
         p.lead data-passkey-words="" role="status" {
             "This page needs script to speak with your passkeys."
@@ -126,7 +139,10 @@ async fn finish(visitor: Visitor, posted: Posted) -> Answer {
         "ceremony": posted.raw("ceremony"), "credential": credential, "name": name,
     });
     let asked = call("user-auth").post("/api/user-auth/v1/passkeys/register/finish").json(&answer);
-    match visitor.ask::<serde_json::Value>(asked).await? {
+    match visitor.ask::<Registered>(asked).await? {
+        Ok(done) if !done.value.recovery_codes.is_empty() => {
+            Ok(page(StatusCode::OK, totp::codes_page(&done.value.recovery_codes)))
+        }
         Ok(_) => Ok(go(&Notice::PASSKEY_ADDED.on("/account/security"))),
         Err(refused) => Err(Trouble::Refused(refused)),
     }

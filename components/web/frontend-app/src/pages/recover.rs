@@ -1,7 +1,7 @@
 //! A forgotten password: a letter, and a new password. What is said is the same whether the
 //! address is known or not.
 
-use super::entry::status_of;
+use super::entry::{self, Entered, status_of};
 use crate::kit::prelude::*;
 use nexus_sdk::prelude::*;
 
@@ -82,11 +82,8 @@ async fn finish(visitor: Visitor, posted: Posted) -> Answer {
     let asked = call("user-auth")
         .post("/api/user-auth/v1/recover/finish")
         .json(&json!({ "token": token, "password": posted.raw("password") }));
-    match visitor.ask::<serde_json::Value>(asked).await? {
-        Ok(done) => {
-            let response = go(&Notice::RECOVERED.on("/account/sign-in"));
-            Ok(with_cookies(response, &done.cookies))
-        }
+    match visitor.ask::<Entered>(asked).await? {
+        Ok(done) => Ok(entry::go_on(done, "/account", Some(Notice::PASSWORD_CHANGED))),
         Err(refused) if refused.status == 422 || refused.is_too_often() => {
             Ok(page(status_of(&refused), finish_form(token, &Complaints::of(&refused))))
         }

@@ -35,8 +35,11 @@ impl Step {
     fn of_form(form: &Posted) -> Step {
         let offered = form.raw("methods").split(' ');
         let methods = offered.filter(|method| METHODS.contains(method)).map(str::to_owned);
-        let unfinished =
-            Unfinished { flow: form.raw("flow").to_owned(), methods: methods.collect() };
+        let unfinished = Unfinished {
+            flow: form.raw("flow").to_owned(),
+            flow_secret: form.raw("flow_secret").to_owned(),
+            methods: methods.collect(),
+        };
         let asked = METHODS.iter().find(|method| **method == form.raw("method"));
         let method = (*asked.unwrap_or(&"totp")).to_owned();
         Step { unfinished, return_to: or_home(form.raw("return_to")).to_owned(), method }
@@ -49,6 +52,7 @@ impl Step {
     fn hidden(&self) -> Markup {
         html! {
             (hidden("flow", &self.unfinished.flow))
+            (hidden("flow_secret", &self.unfinished.flow_secret))
             (hidden("methods", &self.unfinished.methods.join(" ")))
             (hidden("return_to", &self.return_to))
         }
@@ -121,7 +125,7 @@ async fn send(visitor: Visitor, form: Posted) -> Answer {
         return Ok(page(StatusCode::OK, step.show(&Complaints::none())));
     }
     let path = format!("{}/{}", entry::flow_path(&step.unfinished.flow), step.method);
-    let proof = entry::proof(&step.unfinished.flow, "code", form.text("code").into());
+    let proof = json!({ "flow_secret": step.unfinished.flow_secret, "code": form.text("code") });
     let asked = call("user-auth").post(path).json(&proof);
     match visitor.ask::<Entered>(asked).await? {
         Ok(done) => Ok(entry::go_on(done, &step.return_to, None)),
@@ -131,7 +135,8 @@ async fn send(visitor: Visitor, form: Posted) -> Answer {
 
 async fn ask_passkey(visitor: Visitor, form: Posted) -> Answer {
     let step = Step::of_form(&form);
-    let purpose = Purpose::SecondFactor { flow: step.unfinished.flow.clone() };
+    let (flow, secret) = (step.unfinished.flow, step.unfinished.flow_secret);
+    let purpose = Purpose::SecondFactor { flow, secret };
     passkey_sign_in::begin(&visitor, purpose, &step.return_to).await
 }
 
@@ -141,14 +146,15 @@ mod tests {
 
     fn step(methods: &[&str]) -> Step {
         let methods = methods.iter().map(|method| (*method).to_owned()).collect();
-        Step::of(Unfinished { flow: "f\"><b>".into(), methods }, "//evil.example")
+        let (flow, flow_secret) = ("f\"><b>".into(), "nxf_secret".into());
+        Step::of(Unfinished { flow, flow_secret, methods }, "//evil.example")
     }
 
     #[test]
     fn the_secret_of_a_flow_stands_in_the_form_and_never_in_an_address() {
         let shown = step(&["totp", "passkey"]).show(&Complaints::none()).into_string();
         assert!(shown.contains("name=\"flow\" value=\"f&quot;&gt;&lt;b&gt;\""), "{shown}");
-        assert!(!shown.contains("?flow="), "{shown}");
+        assert!(!shown.contains("?flow") && !shown.contains("&amp;flow"), "{shown}");
         assert!(!shown.contains("evil.example"), "{shown}");
     }
 

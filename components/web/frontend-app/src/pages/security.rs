@@ -15,12 +15,11 @@ pub fn router() -> Router {
 /// What an account has to prove who it is, as `user-auth` tells its owner.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Factors {
-    #[serde(default)]
-    pub totp: bool,
-    #[serde(default)]
-    pub recovery_codes_left: i64,
-    #[serde(default)]
     pub password: bool,
+    pub totp: bool,
+    /// Of those shown last.
+    pub recovery_codes_left: i64,
+    pub passkeys: i64,
 }
 
 pub async fn factors(visitor: &Visitor) -> Result<Factors, Trouble> {

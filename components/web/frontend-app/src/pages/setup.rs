@@ -9,6 +9,12 @@ pub fn router() -> Router {
     Router::new().route("/account/setup", get(show).post(send))
 }
 
+/// Whether a link would be taken.
+#[derive(Debug, Deserialize)]
+struct Standing {
+    valid: bool,
+}
+
 fn form(token: &str, email: &str, name: &str, complaints: &Complaints) -> Markup {
     let body = html! {
         p.lead { "This installation is new. Its first account may do everything: make it yours." }
@@ -41,10 +47,11 @@ async fn show(visitor: Visitor) -> Answer {
     let token = visitor.query("token");
     let path = with_query("/api/user-auth/v1/setup", &[("token", token)]);
     let asked = call("user-auth").get(path);
-    match visitor.ask::<serde_json::Value>(asked).await? {
-        Ok(_) => Ok(page(StatusCode::OK, form(token, "", "", &Complaints::none()))),
-        Err(_) => Ok(page(StatusCode::GONE, over())),
-    }
+    let standing: Standing = visitor.need(asked).await?;
+    Ok(match standing.valid {
+        true => page(StatusCode::OK, form(token, "", "", &Complaints::none())),
+        false => page(StatusCode::GONE, over()),
+    })
 }
 
 async fn send(visitor: Visitor, posted: Posted) -> Answer {

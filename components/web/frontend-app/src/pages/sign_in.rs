@@ -8,7 +8,7 @@ use nexus_sdk::prelude::*;
 pub fn router() -> Router {
     Router::new()
         .route("/account/sign-in", get(show).post(send))
-        .route("/account/sign-out", post(sign_out))
+        .route("/account/sign-out", get(ask_sign_out).post(sign_out))
 }
 
 /// What stands in the form.
@@ -62,7 +62,8 @@ async fn show(visitor: Visitor) -> Answer {
     if visitor.is_signed_in() {
         return Ok(go(or_home(wish)));
     }
-    let form = Form { return_to: or_home(wish), ..Form::default() };
+    let email = visitor.query("login_hint");
+    let form = Form { email, return_to: or_home(wish), ..Form::default() };
     Ok(page(StatusCode::OK, form.show(visitor.notice(), &Complaints::none())))
 }
 
@@ -78,11 +79,47 @@ async fn send(visitor: Visitor, form: Posted) -> Answer {
     let asked = call("user-auth").post("/api/user-auth/v1/login").json(&credentials);
     match visitor.ask::<Entered>(asked).await? {
         Ok(done) => Ok(entry::go_on(done, shown.return_to, None)),
+        // The password was right, so it is said.
+        Err(refused) if refused.is("address-not-verified") => {
+            Ok(page(StatusCode::UNPROCESSABLE_ENTITY, unproven(shown.email)))
+        }
         Err(refused) => {
             let complaints = Complaints::of(&refused);
             Ok(page(entry::status_of(&refused), shown.show(None, &complaints)))
         }
     }
+}
+
+fn unproven(email: &str) -> Markup {
+    let body = html! {
+        p.lead {
+            "We have written to " strong { (email) } ". Open the link in that letter first, then \
+             you are in."
+        }
+        form.stack method="post" action="/account/verify/resend" {
+            (hidden("email", email))
+            button.primary.wide type="submit" { (icon::mail()) "Send it again" }
+        }
+        p.beneath { a href="/account/sign-in" { "Sign in as somebody else" } }
+    };
+    narrow("Confirm your address first", None, &body)
+}
+
+/// Where other programs send somebody who wants to leave.
+async fn ask_sign_out(visitor: Visitor) -> Answer {
+    if !visitor.is_signed_in() {
+        return Ok(go("/account/sign-in"));
+    }
+    let body = html! {
+        p.lead { "You are signed in on this device." }
+        div.stack {
+            form method="post" action="/account/sign-out" {
+                button.primary.wide type="submit" { "Sign out" }
+            }
+            a.button.second.wide href="/account" { "Stay" }
+        }
+    };
+    Ok(page(StatusCode::OK, narrow("Sign out?", None, &body)))
 }
 
 async fn sign_out(visitor: Visitor, _form: Posted) -> Answer {

@@ -20,8 +20,8 @@ pub fn router() -> Router {
 struct Offer {
     /// For those who type.
     secret: String,
-    /// The same for those whose app is on this device.
-    otpauth_url: String,
+    /// The same for those whose app is on this device: `otpauth://…`.
+    uri: String,
     qr_svg: String,
 }
 
@@ -94,12 +94,12 @@ fn offer_page(offer: &Offer, complaints: &Complaints) -> Markup {
                     div.stack {
                         p { "Cannot scan? Type this into the app:" }
                         code.secret tabindex="0" { (offer.secret) }
-                        p { a href=(offer.otpauth_url) { "Open an app on this device" } }
+                        p { a href=(offer.uri) { "Open an app on this device" } }
                     }
                 }
                 form.stack method="post" action="/account/security/totp/confirm" {
                     (hidden("secret", &offer.secret))
-                    (hidden("otpauth_url", &offer.otpauth_url))
+                    (hidden("uri", &offer.uri))
                     (hidden("qr_svg", &offer.qr_svg))
                     (Field::code("code", "Then type the code that it shows").show(complaints))
                     div.actions {
@@ -113,7 +113,7 @@ fn offer_page(offer: &Offer, complaints: &Complaints) -> Markup {
     account(Menu::Security, "Set up your authenticator app", None, &body)
 }
 
-fn codes_page(codes: &[String]) -> Markup {
+pub fn codes_page(codes: &[String]) -> Markup {
     let body = html! {
         section.card {
             h2 { "Keep these recovery codes" }
@@ -140,7 +140,7 @@ async fn back(_visitor: Visitor) -> Answer {
 
 async fn begin(visitor: Visitor, _posted: Posted) -> Answer {
     visitor.signed_in()?;
-    let asked = call("user-auth").post("/api/user-auth/v1/mfa/totp").json(&json!({}));
+    let asked = call("user-auth").post("/api/user-auth/v1/mfa/totp");
     match visitor.ask::<Offer>(asked).await? {
         Ok(done) => Ok(page(StatusCode::OK, offer_page(&done.value, &Complaints::none()))),
         Err(refused) => again(&visitor, &refused).await,
@@ -162,7 +162,7 @@ async fn confirm(visitor: Visitor, posted: Posted) -> Answer {
             // The same offer once more: it came back with the form.
             let offer = Offer {
                 secret: posted.raw("secret").to_owned(),
-                otpauth_url: posted.raw("otpauth_url").to_owned(),
+                uri: posted.raw("uri").to_owned(),
                 qr_svg: posted.raw("qr_svg").to_owned(),
             };
             let shown = offer_page(&offer.checked(), &Complaints::of(&refused));
@@ -174,9 +174,9 @@ async fn confirm(visitor: Visitor, posted: Posted) -> Answer {
 impl Offer {
     /// A link that came back with a form is one for authenticator apps, or none.
     fn checked(self) -> Offer {
-        match self.otpauth_url.starts_with("otpauth://") {
+        match self.uri.starts_with("otpauth://") {
             true => self,
-            false => Offer { otpauth_url: "/account/security".into(), ..self },
+            false => Offer { uri: "/account/security".into(), ..self },
         }
     }
 }
@@ -192,7 +192,7 @@ async fn remove(visitor: Visitor, _posted: Posted) -> Answer {
 
 async fn renew(visitor: Visitor, _posted: Posted) -> Answer {
     visitor.signed_in()?;
-    let asked = call("user-auth").post("/api/user-auth/v1/mfa/recovery-codes").json(&json!({}));
+    let asked = call("user-auth").post("/api/user-auth/v1/mfa/recovery-codes");
     match visitor.ask::<Codes>(asked).await? {
         Ok(done) => Ok(page(StatusCode::OK, codes_page(&done.value.recovery_codes))),
         Err(refused) => again(&visitor, &refused).await,
@@ -212,7 +212,7 @@ mod tests {
     fn a_qr_code_is_an_image_and_never_part_of_the_page() {
         let offer = Offer {
             secret: "JBSWY3DPEHPK3PXP".into(),
-            otpauth_url: "javascript:alert(1)".into(),
+            uri: "javascript:alert(1)".into(),
             qr_svg: "<svg><script>alert(1)</script></svg>".into(),
         };
         let shown = offer_page(&offer.checked(), &Complaints::none()).into_string();

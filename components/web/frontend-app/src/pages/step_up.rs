@@ -8,8 +8,8 @@ use nexus_sdk::prelude::*;
 
 pub fn router() -> Router {
     Router::new()
-        .route("/account/confirm", get(show).post(send))
-        .route("/account/confirm/passkey", post(ask_passkey))
+        .route("/account/step-up", get(show).post(send))
+        .route("/account/step-up/passkey", post(ask_passkey))
 }
 
 /// The ways to prove it, as the form offers them.
@@ -24,22 +24,22 @@ fn form(way: Way, return_to: &str, complaints: &Complaints) -> Markup {
         Way::Password => ("code", "Use your authenticator app"),
         Way::Code => ("password", "Use your password"),
     };
-    let other_way = with_query("/account/confirm", &[("way", other.0), ("return_to", return_to)]);
+    let other_way = with_query("/account/step-up", &[("way", other.0), ("return_to", return_to)]);
     let body = html! {
         p.lead { "You are about to change something important. Please show that it is you." }
         (complaints.summary())
-        form.stack method="post" action="/account/confirm" {
+        form.stack method="post" action="/account/step-up" {
             (hidden("return_to", return_to))
             @if way == Way::Password {
                 (Field::password("password", "Password").show(complaints))
             } @else {
-                (Field::code("totp", "Code of your authenticator app").show(complaints))
+                (Field::code("code", "Code of your authenticator app").show(complaints))
             }
             button.primary.wide type="submit" { "Confirm" }
         }
         p.or { "or" }
         div.stack {
-            form method="post" action="/account/confirm/passkey" {
+            form method="post" action="/account/step-up/passkey" {
                 (hidden("return_to", return_to))
                 button.second.wide type="submit" { (icon::passkey()) "Use a passkey" }
             }
@@ -57,14 +57,17 @@ async fn show(visitor: Visitor) -> Answer {
     if !visitor.is_signed_in() {
         return Err(Trouble::SignIn(wish.to_owned()));
     }
-    let way = if visitor.query("way") == "code" { Way::Code } else { Way::Password };
+    // A program that lets people sign in may want two factors (`acr`).
+    let wants_code = visitor.query("way") == "code"
+        || visitor.query("way").is_empty() && visitor.query("acr").ends_with(":2fa");
+    let way = if wants_code { Way::Code } else { Way::Password };
     Ok(page(StatusCode::OK, form(way, wish, &Complaints::none())))
 }
 
 async fn send(visitor: Visitor, posted: Posted) -> Answer {
     let wish = or_home(posted.raw("return_to"));
-    let (way, proof) = match posted.optional("totp") {
-        Some(code) => (Way::Code, json!({ "totp": code })),
+    let (way, proof) = match posted.optional("code") {
+        Some(code) => (Way::Code, json!({ "code": code })),
         None => (Way::Password, json!({ "password": posted.raw("password") })),
     };
     let asked = call("user-auth").post("/api/user-auth/v1/step-up").json(&proof);
