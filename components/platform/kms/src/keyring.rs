@@ -7,9 +7,9 @@ use crate::crypto::seal;
 use crate::keys::{KeyState, VersionState};
 use crate::place::Place;
 use crate::policy::{self, Grant, Operation};
+use crate::store;
 use crate::tenant_key::{self, About, TenantKey};
 use crate::usage::{MESSAGES_MAX, hour_of};
-use crate::store;
 use nexus_sdk::prelude::*;
 use platform_contract::kms::KeyId;
 use zeroize::Zeroizing;
@@ -86,8 +86,7 @@ impl Keyring {
             None => by.principal().subject.clone(),
         };
         let hour = hour_of(by.now());
-        let rows =
-            store::keys::open(by.db(), &place, versions, hour, operation, &actor).await?;
+        let rows = store::keys::open(by.db(), &place, versions, hour, operation, &actor).await?;
         let first = rows.first().ok_or(standard::NotFound)?;
         policy::allow(&first.policy, by.principal(), operation)?;
         if first.state != KeyState::Active {
@@ -118,8 +117,8 @@ impl Keyring {
     pub fn fresh(&self, asked: Option<i32>) -> Result<&Held, Refusal> {
         let version = asked.filter(|version| *version != 0).unwrap_or(self.latest);
         let held = self.held(version)?;
-        let allowed = version == self.latest
-            || (self.min_encryption > 0 && version >= self.min_encryption);
+        let allowed =
+            version == self.latest || (self.min_encryption > 0 && version >= self.min_encryption);
         let usable = matches!(held.state, VersionState::Active | VersionState::Retiring);
         // A component says itself which of its keys is known to those who verify.
         let own = self.place.service().is_some() && version >= self.min_decryption;

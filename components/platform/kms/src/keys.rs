@@ -472,8 +472,7 @@ async fn wrapped(
         None => VersionState::Active,
     };
     let created_at = by.now();
-    let version =
-        KeyVersion { version: number, state, jwk, messages: 0, created_at, activates_at };
+    let version = KeyVersion { version: number, state, jwk, messages: 0, created_at, activates_at };
     Ok((version, wrapped))
 }
 

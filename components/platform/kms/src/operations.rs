@@ -7,8 +7,8 @@ use crate::crypto::seal;
 use crate::crypto::signing::{self, Marshaling};
 use crate::crypto::{aead, text};
 use crate::keyring::{Held, KeyCannot, Keyring};
-use crate::rsa::{self, Scheme};
 use crate::random;
+use crate::rsa::{self, Scheme};
 use nexus_sdk::prelude::*;
 use zeroize::Zeroizing;
 

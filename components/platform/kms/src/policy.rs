@@ -97,7 +97,11 @@ mod tests {
         for (grant, operation, allowed) in [
             (json!({ "to": { "subject": "ada" } }), Operation::Sign, true),
             (json!({ "to": { "subject": "bob" } }), Operation::Sign, false),
-            (json!({ "to": { "subject": "ada" }, "operations": ["verify"] }), Operation::Sign, false),
+            (
+                json!({ "to": { "subject": "ada" }, "operations": ["verify"] }),
+                Operation::Sign,
+                false,
+            ),
             (json!({ "to": { "subject": "ada" }, "operations": ["sign"] }), Operation::Sign, true),
             (json!({ "to": { "organisation": "studio" } }), Operation::Decrypt, true),
             (json!({ "to": { "organisation": "other" } }), Operation::Decrypt, false),

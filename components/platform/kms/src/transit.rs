@@ -182,11 +182,7 @@ async fn spare(by: Allowed<Manage>, Path(name): Path<String>) -> Result<Json<Key
     keys::cancel_destruction(&by, find(&by, &name).await?).await.map(Json)
 }
 
-async fn usage(
-    by: Allowed<View>,
-    Path(name): Path<String>,
-    cursor: Cursor,
-) -> Result<Page<Used>> {
+async fn usage(by: Allowed<View>, Path(name): Path<String>, cursor: Cursor) -> Result<Page<Used>> {
     let key = find(&by, &name).await?;
     store::usage::of_key(by.db(), key.id, &cursor).await
 }

@@ -35,9 +35,7 @@ impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         match self {
             Self::Data(data) => Secret(Json(enveloped(data))).into_response(),
-            Self::Partly(status, data) => {
-                (status, Secret(Json(enveloped(data)))).into_response()
-            }
+            Self::Partly(status, data) => (status, Secret(Json(enveloped(data)))).into_response(),
             Self::Nothing => StatusCode::NO_CONTENT.into_response(),
             Self::Refused(status, why) => {
                 (status, Json(json!({ "errors": [why] }))).into_response()
@@ -99,7 +97,8 @@ impl<'de> Deserialize<'de> for Period {
 }
 
 fn period(text: &str) -> Option<i64> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let (number, unit) =
+        text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let unit = match unit {
         "" | "s" => 1,
         "m" => 60,

@@ -38,8 +38,7 @@ pub async fn sign(by: &Ctx, place: Place, asked: ToSign) -> Result<Json<Signed>>
     let versions: Vec<i32> = asked.version.into_iter().collect();
     let ring = Keyring::open(by, place, Operation::Sign, &versions).await?;
     let manner = manner(asked.prehashed);
-    let (version, signature) =
-        operations::sign(&ring, asked.version, manner, &asked.input).await?;
+    let (version, signature) = operations::sign(&ring, asked.version, manner, &asked.input).await?;
     usage::count(by, &ring, Operation::Sign, 1).await?;
     Ok(Json(Signed { signature: signature.into(), version }))
 }

@@ -23,7 +23,8 @@ pub fn unwrap_padded(wrapping: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8
     key.map(Zeroizing::new)
 }
 
-/// Wraps a key whose length is a multiple of 8 (RFC 3394).
+/// Wraps a key whose length is a multiple of 8 (RFC 3394): what padding is built on.
+#[cfg(test)]
 pub fn wrap(wrapping: &[u8], key: &[u8]) -> Option<Vec<u8>> {
     match wrapping.len() {
         16 => KekAes128::try_from(wrapping).ok()?.wrap_vec(key).ok(),

@@ -41,7 +41,8 @@ pub fn split(versioned: &str) -> Option<(i32, &str)> {
 #[test]
 fn a_version_stands_before_what_it_made() {
     assert_eq!(split(&versioned(3, "AAEC")), Some((3, "AAEC")));
-    for odd in ["", "vault:v:AA", "vault:v0:AA", "vault:v-1:AA", "vault:v+1:AA", "v1:AA", "vault:v1"]
+    for odd in
+        ["", "vault:v:AA", "vault:v0:AA", "vault:v-1:AA", "vault:v+1:AA", "v1:AA", "vault:v1"]
     {
         assert_eq!(split(odd), None, "{odd}");
     }

@@ -192,4 +192,3 @@ pub async fn of_owner(db: &Db, owner: &str, limit: i64) -> Result<Vec<Key>> {
     );
     db.all(all).await
 }
-

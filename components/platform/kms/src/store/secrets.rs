@@ -5,9 +5,8 @@ use nexus_sdk::prelude::*;
 use platform_contract::kms::SecretId;
 
 pub async fn list(db: &Db, prefix: &str, cursor: &Cursor) -> Result<Page<SecretDocument>> {
-    let all = sql!(
-        "select * from kms.secret where tenant_id = {tenant} and starts_with(name, {prefix})"
-    );
+    let all =
+        sql!("select * from kms.secret where tenant_id = {tenant} and starts_with(name, {prefix})");
     db.page(all, cursor, ascending(["name"])).await
 }
 
