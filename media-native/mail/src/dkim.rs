@@ -29,6 +29,8 @@ const SIGNED: [&str; 12] = [
     "auto-submitted",
 ];
 const SEALED: usize = 6;
+/// Lines stay within 78 characters (RFC 5322 §2.1.1).
+const NAMES_PER_LINE: usize = 4;
 
 /// A key and the name it is published under.
 pub struct Dkim {
@@ -104,10 +106,11 @@ impl Dkim {
         };
         let hash = STANDARD.encode(Sha256::digest(relaxed_body(body)));
         let (domain, selector) = (&self.domain, &self.selector);
+        let lines: Vec<_> = names.chunks(NAMES_PER_LINE).map(|names| names.join(":")).collect();
         let signature = format!(
-            "DKIM-Signature: v=1; a={algorithm}; c=relaxed/relaxed; d={domain}; s={selector};\r\n \
+            "DKIM-Signature: v=1; a={algorithm}; c=relaxed/relaxed;\r\n d={domain}; s={selector};\r\n \
              t={at}; h={};\r\n bh={hash};\r\n b=",
-            names.join(":\r\n "),
+            lines.join(":\r\n "),
         );
         let mut covered = covered(&fields, &names);
         covered.push_str(relaxed_field(&signature).trim_end_matches("\r\n"));

@@ -31,7 +31,7 @@ fn a_signature_covers_the_message_and_is_found_by_its_public_key() {
     let (head, body) = split(&signed).unwrap();
     let all = fields(head);
     let signature = &all[0];
-    assert!(signature.starts_with("DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed;"));
+    assert!(signature.starts_with("DKIM-Signature: v=1; a=ed25519-sha256;"), "{signature}");
     assert!(signature.lines().all(|line| line.len() <= 78), "{signature}");
     let flat = relaxed_field(signature);
     let tag = |name: &str| {

@@ -22,6 +22,7 @@ const MODEL_BYTES_MAX: usize = 16 * 1024;
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// Names are as long as this; more is somebody's attempt to say something else.
 const NAME_CHARS_MAX: usize = 80;
+const ADDRESS_CHARS_MAX: usize = 254;
 const LINK_BYTES_MAX: usize = 2048;
 /// Of a header line's length (RFC 5322 §2.1.1), with room for its encoding.
 const SUBJECT_CHARS_MAX: usize = 200;
@@ -31,7 +32,7 @@ const FUEL: u64 = 50_000;
 const DEPTH_MAX: usize = 16;
 
 /// What people have told us about themselves, and others may read.
-const NAMES: [&str; 5] = ["name", "organisation", "inviter", "device", "address"];
+const NAMES: [&str; 4] = ["name", "organisation", "inviter", "device"];
 
 const FILES: [(&str, &str); 4] = [
     ("layout.html", include_str!("../templates/layout.html")),
@@ -88,6 +89,7 @@ impl Model {
                     return Err(ModelLink.at(format!("model/{key}")));
                 }
                 Json::String(text) if NAMES.contains(&key.as_str()) => Json::String(name(&text)),
+                Json::String(text) if key == "address" => Json::String(address(&text)),
                 value => value,
             };
             model.insert(key, value);
@@ -129,6 +131,12 @@ fn name(text: &str) -> String {
         }
     }
     plain.trim().to_owned()
+}
+
+/// An e-mail address or one of a network: never more than a word, and none that leads anywhere.
+fn address(text: &str) -> String {
+    let fits = |c: &char| c.is_ascii_graphic() && !"/<>\"'`\\".contains(*c);
+    text.chars().filter(fits).take(ADDRESS_CHARS_MAX).collect()
 }
 
 /// Without control characters and runs of spaces.

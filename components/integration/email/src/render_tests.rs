@@ -70,6 +70,8 @@ fn a_name_cannot_bring_lines_or_addresses_of_its_own() {
         assert_eq!(name(given), kept);
     }
     assert_eq!(name(&"a".repeat(500)).len(), NAME_CHARS_MAX);
+    assert_eq!(address("2001:db8::7"), "2001:db8::7");
+    assert_eq!(address("https://evil.example/x y"), "https:evil.examplexy");
 }
 
 #[test]
