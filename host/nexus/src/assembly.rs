@@ -5,7 +5,7 @@ use crate::background::Background;
 use crate::dev_tokens::DevKey;
 use crate::front::Mount;
 use crate::secret;
-use crate::settings::{Objects, Settings};
+use crate::settings::{Database as Choice, Objects, Settings};
 use crate::sources::Work;
 use anyhow::{Context as _, Result};
 use capability_blob::{
@@ -20,6 +20,7 @@ use capability_redis::Redis;
 use capability_rsa::Rsa;
 use capability_variables::Variables;
 use http::Uri;
+use nexus_redis_link::{Address, Link, Reach};
 use nexus_runtime::{
     ClockOffset, ComponentId, DEFAULT_TENANT, EngineSettings, Pools, Runtime, RuntimeBuilder,
     Trigger as _,
@@ -33,7 +34,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 use tokio::runtime::Handle;
 use trigger_cron::{CronConfig, CronLimits, CronTrigger};
-use trigger_http::{CorsConfig, HttpConfig, HttpTrigger, LocalKeys, PeerConfig, TlsConfig};
+use trigger_http::{
+    CorsConfig, HttpConfig, HttpTrigger, Identities, LocalKeys, PeerConfig, TlsConfig,
+};
 use trigger_queue::{QueueConfig, QueueLimits, QueueTrigger};
 
 /// What the capabilities are made from.
@@ -88,6 +91,7 @@ pub(crate) fn http(
     public_url: &Uri,
     share_ports: bool,
     key: Option<&DevKey>,
+    identities: Option<Identities>,
 ) -> Result<HttpTrigger> {
     let issuer = origin(public_url);
     let verifier = key.map(|key| LocalKeys::from_jwks(&key.jwks(), &issuer, DEFAULT_TENANT));
@@ -107,9 +111,37 @@ pub(crate) fn http(
             trusted_proxies: settings.trusted_proxies.clone(),
         },
         verifier: verifier.map(|keys| Arc::new(keys) as _),
+        identities,
+        redis: settings.redis_url.as_deref().map(rate_counts).transpose()?,
         share_ports,
         ..HttpConfig::default()
     })
+}
+
+/// What the HTTP trigger knows of the platform's identity: nothing yet, and ever nothing without a
+/// database. Sessions and tokens are made by components, so their times are by the components' clock.
+pub(crate) fn identities(
+    settings: &Settings,
+    public_url: &Uri,
+    clock: &Arc<OnceLock<Arc<ClockOffset>>>,
+) -> Option<Identities> {
+    if matches!(settings.database, Choice::None) {
+        return None;
+    }
+    let clock = clock.clone();
+    let now = move || {
+        let now = clock.get().map_or_else(SystemTime::now, |clock| clock.now());
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    };
+    Some(Identities::new(&origin(public_url), DEFAULT_TENANT, Arc::new(now)))
+}
+
+/// A connection of the data plane's own: what guests send must not be in the way of its few
+/// milliseconds.
+fn rate_counts(url: &str) -> Result<Link> {
+    let address = Address::parse(url).context("use REDIS_URL")?;
+    Ok(Link::new(address, Reach::Anywhere, Handle::current()))
 }
 
 /// The triggers besides HTTP; each works on the database, so without one there are none. What they

@@ -32,13 +32,14 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 type Total = (&'static str, &'static str, fn(&HttpSnapshot) -> u64);
 
-const TOTALS: [Total; 7] = [
+const TOTALS: [Total; 8] = [
     ("nexus_http_connections_total", "Connections accepted.", |s| s.connections),
     ("nexus_http_connections_refused_total", "Connections closed at once.", |s| {
         s.connections_refused
     }),
     ("nexus_http_tls_errors_total", "TLS handshakes that failed.", |s| s.tls_errors),
     ("nexus_http_rate_limited_total", "Requests above a rate limit.", |s| s.rate_limited),
+    ("nexus_http_rate_alone_total", "Requests counted without the other hosts.", |s| s.rate_alone),
     ("nexus_http_unauthenticated_total", "Requests with a credential that is none.", |s| {
         s.unauthenticated
     }),

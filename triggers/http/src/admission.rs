@@ -252,13 +252,13 @@ impl<B: Backend> Shard<B> {
     /// An error once this client has shown too much that was nothing.
     fn may_guess(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
         let rate = &self.plane.rate;
-        let guesses = rate.look(rate.refused(), &Client::Address(asked.ip), Instant::now());
+        let guesses = rate.look(rate.refused(), Client::Address(asked.ip), Instant::now());
         if guesses.allowed { Ok(()) } else { Err(self.limited(&guesses)) }
     }
 
     fn refused(&self, asked: &Asked<'_>) {
         let rate = &self.plane.rate;
-        rate.take(rate.refused(), &Client::Address(asked.ip), Instant::now());
+        rate.take(rate.refused(), Client::Address(asked.ip), Instant::now());
     }
 
     fn proofs(&self) -> MutexGuard<'_, Proofs> {

@@ -29,6 +29,9 @@ route = "/users/:id/..."
 component = "echo"
 route = "/api/echo/..."
 [[trigger.http]]
+component = "echo"
+route = "/v1/..."
+[[trigger.http]]
 component = "small"
 route = "/small/..."
 [[trigger.http]]
@@ -133,6 +136,7 @@ impl Echo {
             ["status", status] => Ok(odd(status)),
             ["trap"] => Err(CallError::Trapped("unreachable".into())),
             ["cut"] => Ok(cut()),
+            ["sets-session"] => Ok(sets_session()),
             ["told", length] => Ok(told(length)),
             [.., "openapi.json"] => Ok(http::Response::new(full(
                 json!({ "paths": { "/api/echo/v1/words": { "get": {} } } }).to_string(),
@@ -180,6 +184,12 @@ fn odd(status: &str) -> Response {
     let builder = http::Response::builder().status(status);
     let builder = fields.into_iter().fold(builder, |b, (name, value)| b.header(name, value));
     builder.body(full("a body")).unwrap()
+}
+
+/// What a component answers that signs somebody in.
+fn sets_session() -> Response {
+    let cookie = "nexus-session=nxs_new; Path=/; HttpOnly; SameSite=Lax";
+    http::Response::builder().header("set-cookie", cookie).body(full("")).unwrap()
 }
 
 /// A body that fails after its first chunk.
