@@ -90,7 +90,7 @@ create function kms.count_use(
   hour timestamptz, operation text, actor text, uses bigint
 ) returns void language plpgsql as $$
 begin
-  perform set_config('synchronous_commit', 'off', true);
+  set local synchronous_commit = off;
   if messages > 0 then
     update kms.key_version v set messages = v.messages + count_use.messages
     where v.tenant_id = tenant and v.key_id = key and v.version = count_use.version;
