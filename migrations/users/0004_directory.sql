@@ -14,7 +14,10 @@ language sql stable as $$
     'userName', a.user_name,
     'displayName', a.display_name,
     'locale', coalesce(a.locale, a.attributes ->> 'locale'),
-    'active', a.status in ('active', 'invited'),
+    -- A directory may have taken the word back.
+    'active', case when a.status in ('active', 'invited')
+      then case when not a.attributes ? 'active' then true end
+      else false end,
     -- The address is kept beside what a directory knows; both change by themselves.
     'emails', case
       when a.email is null or exists (
@@ -44,12 +47,8 @@ language sql stable as $$
     'externalId', g.external_id,
     'displayName', g.display_name,
     'members', (
-      select jsonb_agg(
-        jsonb_build_object('value', a.id, 'display', coalesce(a.display_name, a.user_name),
-          'type', 'User')
-        order by a.id)
+      select jsonb_agg(jsonb_build_object('value', m.user_id, 'type', 'User') order by m.user_id)
       from users.group_member m
-      join users.account a on a.tenant_id = m.tenant_id and a.id = m.user_id
       where m.tenant_id = g.tenant_id and m.group_id = g.id
     ),
     'meta', jsonb_build_object(

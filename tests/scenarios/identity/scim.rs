@@ -179,8 +179,9 @@ async fn a_bulk_names_what_it_made_and_stops_when_told_to() {
         done["Operations"].as_array().unwrap().iter().map(|o| o["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["201", "201", "200", "409"], "{done}");
     let groups: Value = directory.get(SCIM_GROUPS).await.ok().json();
-    assert_eq!(groups["Resources"][0]["members"][0]["display"], "ada");
-    assert_eq!(find(&directory, r#"title eq "lady""#).await, ["ada"]);
+    let member = groups["Resources"][0]["members"][0]["value"].as_str().unwrap();
+    let ada: Value = directory.get(&format!("{SCIM_USERS}/{member}")).await.ok().json();
+    assert_eq!((&ada["userName"], &ada["title"]), (&json!("ada"), &json!("Lady")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

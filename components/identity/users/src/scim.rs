@@ -26,6 +26,7 @@ pub fn router() -> Router {
         .nest("/scim/v2", resources().merge(discovery::router()))
         .route("/scim/v2/.search", post(search_all))
         .route("/scim/v2/Bulk", post(bulk))
+        .route("/scim/v2/{*rest}", get(nothing))
 }
 
 fn resources() -> Router {
@@ -120,6 +121,11 @@ async fn patch_group(
 
 async fn remove_group(by: By, Path(id): Path<String>, version: Option<IfMatch>) -> Result<Scim> {
     told(groups::remove(&by, &id, version).await)
+}
+
+/// Any other path, told in the protocol's form.
+async fn nothing(_by: By) -> Result<Scim> {
+    told(Err(standard::NotFound.into()))
 }
 
 /// Over all kinds of resources.

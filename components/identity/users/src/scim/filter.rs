@@ -351,6 +351,20 @@ impl Filter {
         }
     }
 
+    /// The one user name, in lower case, that whatever matches must have: such searches, the most
+    /// frequent of all, need not look at every account.
+    pub fn user_name(&self) -> Option<String> {
+        match self {
+            Filter::And(left, right) => left.user_name().or_else(|| right.user_name()),
+            Filter::Compare(place, Comparison::Equal, Value::String(text))
+                if place.keys == ["userName"] && text.is_ascii() =>
+            {
+                Some(text.to_ascii_lowercase())
+            }
+            _ => None,
+        }
+    }
+
     /// The filter as a predicate over a document.
     pub fn jsonpath(&self) -> String {
         self.predicate("$")
@@ -543,6 +557,19 @@ mod tests {
             told(r#"emails[type eq "work"]"#),
             r#"exists($."emails"[*] ? (@."type" like_regex "^work$" flag "i"))"#
         );
+    }
+
+    #[test]
+    fn a_search_for_one_user_name_is_known_as_such() {
+        let name = |text: &str| filter(Kind::User, text).unwrap().user_name();
+        assert_eq!(name(r#"userName eq "Ada""#).as_deref(), Some("ada"));
+        assert_eq!(name(r#"active eq true and userName eq "Ada""#).as_deref(), Some("ada"));
+        for other in [
+            r#"userName eq "Ada" or active eq true"#, r#"not (userName eq "Ada")"#,
+            r#"userName ne "Ada""#, r#"title eq "Ada""#,
+        ] {
+            assert_eq!(name(other), None, "{other}");
+        }
     }
 
     #[test]

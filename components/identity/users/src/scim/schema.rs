@@ -27,6 +27,8 @@ pub struct Attribute {
     pub read_only: bool,
     pub exact: bool,
     pub unique: bool,
+    /// Values that are understood best.
+    pub usual: &'static [&'static str],
 }
 
 const fn of(name: &'static str, form: Form) -> Attribute {
@@ -38,6 +40,7 @@ const fn of(name: &'static str, form: Form) -> Attribute {
         read_only: false,
         exact: false,
         unique: false,
+        usual: &[],
     }
 }
 
@@ -57,6 +60,10 @@ const fn exact(attribute: Attribute) -> Attribute {
     Attribute { exact: true, ..attribute }
 }
 
+const fn kind_of(usual: &'static [&'static str]) -> Attribute {
+    Attribute { usual, ..text("type") }
+}
+
 const NAME: &[Attribute] = &[
     text("formatted"),
     text("familyName"),
@@ -68,10 +75,22 @@ const NAME: &[Attribute] = &[
 
 const PRIMARY: Attribute = of("primary", Form::Boolean);
 
-const CONTACT: &[Attribute] = &[text("value"), text("display"), text("type"), PRIMARY];
+const EMAIL: &[Attribute] =
+    &[text("value"), text("display"), kind_of(&["work", "home", "other"]), PRIMARY];
 
-const PHOTO: &[Attribute] =
-    &[exact(of("value", Form::Reference("external"))), text("display"), text("type"), PRIMARY];
+const PHONE: &[Attribute] = &[
+    text("value"),
+    text("display"),
+    kind_of(&["work", "home", "mobile", "fax", "pager", "other"]),
+    PRIMARY,
+];
+
+const PHOTO: &[Attribute] = &[
+    exact(of("value", Form::Reference("external"))),
+    text("display"),
+    kind_of(&["photo", "thumbnail"]),
+    PRIMARY,
+];
 
 const ADDRESS: &[Attribute] = &[
     text("formatted"),
@@ -80,7 +99,7 @@ const ADDRESS: &[Attribute] = &[
     text("region"),
     text("postalCode"),
     text("country"),
-    text("type"),
+    kind_of(&["work", "home", "other"]),
 ];
 
 const MEMBERSHIP: &[Attribute] = &[
@@ -93,8 +112,7 @@ const MEMBERSHIP: &[Attribute] = &[
 const MEMBER: &[Attribute] = &[
     Attribute { required: true, ..exact(text("value")) },
     exact(of("$ref", Form::Reference("User"))),
-    read_only(text("display")),
-    text("type"),
+    kind_of(&["User"]),
 ];
 
 const MANAGER: &[Attribute] = &[
@@ -131,8 +149,8 @@ pub const USER_ATTRIBUTES: &[Attribute] = &[
     text("locale"),
     text("timezone"),
     of("active", Form::Boolean),
-    many("emails", CONTACT),
-    many("phoneNumbers", CONTACT),
+    many("emails", EMAIL),
+    many("phoneNumbers", PHONE),
     many("photos", PHOTO),
     many("addresses", ADDRESS),
     read_only(many("groups", MEMBERSHIP)),
@@ -238,6 +256,9 @@ impl Attribute {
             more.insert("caseExact".into(), self.exact.into());
             let unique = if self.unique { "server" } else { "none" };
             more.insert("uniqueness".into(), unique.into());
+        }
+        if !self.usual.is_empty() {
+            more.insert("canonicalValues".into(), json!(self.usual));
         }
         if let Some(to) = references {
             more.insert("referenceTypes".into(), json!([to]));

@@ -95,6 +95,7 @@ impl Search {
         };
         let sort = self.sort_by.as_deref().map(|name| sorted(kind, name)).transpose()?;
         Ok(Found {
+            user_name: filter.as_ref().and_then(Filter::user_name),
             jsonpath: filter.as_ref().map(Filter::jsonpath),
             sort,
             descending: self.descending,
@@ -187,6 +188,8 @@ fn sorted(kind: Kind, name: &str) -> Result<Vec<String>, Refusal> {
 
 /// A search as PostgreSQL is asked.
 pub struct Found {
+    /// What accounts must be called, where the filter says so.
+    pub user_name: Option<String>,
     pub jsonpath: Option<String>,
     pub sort: Option<Vec<String>>,
     pub descending: bool,

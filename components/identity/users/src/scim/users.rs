@@ -74,7 +74,12 @@ pub async fn modify(
         return Err(standard::Conflict.into());
     }
     let wanted = patched(Kind::User, &now.document, operations)?;
-    put(by, account, described(&wanted)?).await
+    let mut read = described(&wanted)?;
+    if wanted.get("active").is_none() {
+        // A directory that takes the word back says nothing; the account goes on.
+        read.attributes["active"] = Value::Null;
+    }
+    put(by, account, read).await
 }
 
 pub async fn remove(by: &Ctx, id: &str, version: Option<IfMatch>) -> Result<Scim> {

@@ -6,11 +6,12 @@ use nexus_sdk::prelude::*;
 use serde_json::Value;
 
 pub async fn count(db: &Db, kind: Kind, found: &Found) -> Result<i64> {
-    let path = &found.jsonpath;
+    let (path, user_name) = (&found.jsonpath, &found.user_name);
     let count = match kind {
         Kind::User => sql!(
             "select count(*) from users.account a
              where a.tenant_id = {tenant} and a.status <> 'erased'
+               and ({user_name}::text is null or a.user_key = {user_name})
                and ({path}::text is null
                  or users.scim_user(a) @@ ({path}::text)::jsonpath)"
         ),
@@ -25,12 +26,13 @@ pub async fn count(db: &Db, kind: Kind, found: &Found) -> Result<i64> {
 }
 
 pub async fn list(db: &Db, kind: Kind, found: &Found) -> Result<Vec<Document>> {
-    let Found { jsonpath: path, sort, descending, offset, count } = found;
+    let Found { user_name, jsonpath: path, sort, descending, offset, count } = found;
     let list = match kind {
         Kind::User => sql!(
             "select d.document, d.version from (
                select users.scim_user(a) as document, a.version, a.id from users.account a
                where a.tenant_id = {tenant} and a.status <> 'erased'
+                 and ({user_name}::text is null or a.user_key = {user_name})
              ) d
              where {path}::text is null or d.document @@ ({path}::text)::jsonpath
              order by
