@@ -260,3 +260,90 @@ async fn ones_own_account_is_seen_and_edited_without_any_permission() {
     let verdict = stage.ask(None, &checker, "POST", path, Some(about)).await.status(200);
     assert_eq!(verdict["allowed"], false, "the account itself has no such role");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_role_reaches_everybody_who_has_it() {
+    let stage = Stage::start().await;
+    let admin = stage.administrator().await;
+    let role = json!({ "name": "viewer", "permissions": ["catalog:view"] });
+    let role = admin.post(ROLES, role).await.created();
+    let tenant = DEFAULT_TENANT;
+    let (many, role_id) = (1_200, role.json["id"].as_str().unwrap());
+    // More holders than one commit tells of, as if they had come one by one.
+    let session = stage.nexus.host().database().unwrap().host().await.unwrap();
+    let people = format!(
+        "insert into users.account (tenant_id, id, status, email, user_name, user_key, projected,
+           projected_status, created_at, updated_at)
+         select '{tenant}', gen_random_uuid(), 'active', n || '@x.org', n, n, '{{catalog:view}}',
+           'active', now(), now() from generate_series(1, {many}) n;
+         insert into users.binding (tenant_id, id, user_id, role_id, created_at, created_by)
+         select tenant_id, gen_random_uuid(), id, '{role_id}', now(), '' from users.account;"
+    );
+    session.batch(&people).await.unwrap();
+    let wider = json!({ "name": "viewer", "permissions": ["catalog:edit"] });
+    let put = admin.request(http::Method::PUT, &role.url).json(wider);
+    put.header("if-match", "\"1\"").send().await.ok();
+    let known = "select count(*) from platform.subject where permissions = '{catalog:edit}'";
+    let told = async || stage.rows(known).await[0].get::<_, i64>(0);
+    assert!(told().await >= 500, "the first are told in the same commit");
+    eventually("all are told", seconds(60), async || told().await == many).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn relations_hold_directly_by_others_and_by_way_of_things() {
+    let stage = Stage::start().await;
+    let keeper = stage.nexus.member_with(["users:relate", "users:check"]).await;
+    let path = "/api/users/v1/relations";
+    let models = [
+        ("folder", json!({ "viewer": ["this"] })),
+        ("group", json!({ "member": ["this"] })),
+        ("doc", json!({
+            "parent": ["this"], "owner": ["this"],
+            "editor": ["this", { "computed": "owner" }],
+            "viewer": ["this", { "computed": "editor" },
+                { "from": { "of": "parent", "relation": "viewer" } }],
+        })),
+    ];
+    for (kind, relations) in models {
+        let url = format!("/api/users/v1/relation-models/{kind}");
+        keeper.put(&url, json!({ "relations": relations })).await.no_content();
+    }
+    let said = |object: &str, relation: &str, subject: &str| {
+        json!({ "object": object, "relation": relation, "subject": subject })
+    };
+    let write = json!({ "write": [
+        said("doc:1", "owner", "user:ada"),
+        said("doc:1", "parent", "folder:f"),
+        said("folder:f", "viewer", "group:eng#member"),
+        said("group:eng", "member", "user:bob"),
+        said("group:eng", "member", "group:all#member"),
+        said("group:all", "member", "group:eng#member"),
+        said("doc:2", "viewer", "user:bob"),
+    ] });
+    keeper.post(path, write).await.no_content();
+    let check = async |object: &str, relation: &str, subject: &str| {
+        let asked = said(object, relation, subject);
+        let verdict: Value = keeper.post(&format!("{path}/check"), asked).await.ok().json();
+        verdict["allowed"].as_bool().unwrap()
+    };
+    assert!(check("doc:1", "viewer", "user:ada").await, "an owner edits, an editor views");
+    assert!(check("doc:1", "viewer", "user:bob").await, "by the folder and the group");
+    assert!(!check("doc:1", "editor", "user:bob").await);
+    assert!(!check("doc:1", "viewer", "user:eve").await, "a circle of groups ends");
+    assert!(check("folder:f", "viewer", "group:eng#member").await);
+    let wanted = json!({ "kind": "doc", "relation": "viewer", "subject": "user:bob" });
+    let found: Value = keeper.post(&format!("{path}/objects"), wanted).await.ok().json();
+    assert_eq!(found["objects"], json!(["doc:1", "doc:2"]));
+    let back = json!({ "delete": [said("group:eng", "member", "user:bob")] });
+    keeper.post(path, back).await.no_content();
+    assert!(!check("doc:1", "viewer", "user:bob").await);
+    let wrong = json!({ "write": [said("doc:1", "reader", "user:bob")] });
+    keeper.post(path, wrong).await.problem(422, "unknown-relation");
+    let page: Value = keeper.get(&format!("{path}?object=doc:1&limit=1")).await.ok().json();
+    assert_eq!(page["items"].as_array().unwrap().len(), 1);
+    assert!(page["next"].is_string());
+    let stranger = somebody(Uuid::now_v7(), "x", &["*"]);
+    let asked = said("doc:1", "owner", "user:ada");
+    let verdict = stage.ask(None, &stranger, "POST", &format!("{path}/check"), Some(asked)).await;
+    assert_eq!(verdict.status(200)["allowed"], false, "another tenant says nothing of ours");
+}

@@ -56,13 +56,24 @@ pub fn somebody(tenant: Uuid, subject: &str, permissions: &[&str]) -> Principal 
 
 impl Stage {
     pub async fn start() -> Self {
-        let users = repository().join("components/identity/users/component.toml");
+        Self::of(&["identity/users"]).await
+    }
+
+    /// With the service that writes letters.
+    pub async fn with_mail() -> Self {
+        Self::of(&["identity/users", "integration/email"]).await
+    }
+
+    async fn of(services: &[&str]) -> Self {
         let head = "spin_manifest_version = 2\n[application]\nname = \"users\"\n\
                     version = \"0.0.0\"\n[variables]\npg_url = { required = true }\n\
                     public_url = { required = true }\n";
-        let fragment = std::fs::read_to_string(users).unwrap();
-        let nexus = Nexus::setup().manifest(format!("{head}{fragment}")).start().await;
-        Self { nexus }
+        let mut manifest = String::from(head);
+        for service in services {
+            let fragment = repository().join(format!("components/{service}/component.toml"));
+            manifest += &std::fs::read_to_string(fragment).unwrap();
+        }
+        Self { nexus: Nexus::setup().manifest(manifest).start().await }
     }
 
     /// Whoever runs the tenant.

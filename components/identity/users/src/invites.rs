@@ -53,6 +53,8 @@ pub struct Invite {
     pub organisation: Option<String>,
     pub email: String,
     pub role_id: Option<RoleId>,
+    /// The language of the letter.
+    pub locale: Option<String>,
     pub state: State,
     pub created_at: Time,
     pub created_by: String,
@@ -150,13 +152,14 @@ async fn invite(
         organisation: None,
         email,
         role_id: draft.role_id,
+        locale,
         state: State::Pending,
         created_at: by.now(),
         created_by: by.principal().subject.clone(),
         expires_at: by.now() + days(VALID_DAYS),
         settled_at: None,
     };
-    let insert = store::organisations::insert_invite(&invite, locale.as_deref());
+    let insert = store::organisations::insert_invite(&invite);
     by.commit([named(insert), emit(InviteDue { id })]).await?;
     store::organisations::invite(by.db(), id).await.map(Created)
 }
@@ -279,6 +282,7 @@ pub async fn on_due(ctx: Ctx, due: InviteDue) -> Result<NoContent> {
         "to": invite.email,
         "template": "invite",
         "category": "account",
+        "locale": invite.locale,
         "dedup_key": format!("invite-{}-{}", invite.id, &hex(&sealed.digest)[..16]),
         "model": {
             "link": format!("{origin}/account/invites?token={secret}"),

@@ -108,12 +108,12 @@ pub fn leave(id: OrganisationId, user: UserId, at: Time) -> Write {
     sql!("select users.leave_organisation({tenant}, {id}, {user}, {at})")
 }
 
-pub fn insert_invite(invite: &Invite, locale: Option<&str>) -> Write {
+pub fn insert_invite(invite: &Invite) -> Write {
     let i = invite;
     sql!(
         "insert into users.invite (tenant_id, id, organisation_id, email, role_id, locale,
            created_at, created_by, expires_at)
-         values ({tenant}, {i.id}, {i.organisation_id}, {i.email}, {i.role_id}, {locale},
+         values ({tenant}, {i.id}, {i.organisation_id}, {i.email}, {i.role_id}, {i.locale},
            {i.created_at}, {i.created_by}, {i.expires_at})"
     )
 }
