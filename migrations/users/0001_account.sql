@@ -482,23 +482,18 @@ begin
 end
 $$;
 
--- Changes the state of an account; `seen` is the version that was decided about, null any. Violates
--- `account_changed`, `last_administrator`, `last_owner`.
+-- Changes the state of an account; `seen` is the version that was decided about, null any. An
+-- organisation may lose its owner by it: who has to be kept out, is. Violates `account_changed`,
+-- `last_administrator`.
 create function users.set_status(
   tenant uuid, account uuid, seen bigint, status text, reason text, at timestamptz
 ) returns void
 language plpgsql as $$
 declare
   administered boolean;
-  owned uuid[];
 begin
   perform users.hold(tenant);
   administered := users.has_administrator(tenant);
-  owned := array(
-    select m.organisation_id from users.membership m
-    where m.tenant_id = tenant and m.user_id = account
-      and users.has_owner(tenant, m.organisation_id)
-  );
   update users.account a
   set status = set_status.status, status_reason = reason, updated_at = at,
       version = a.version + 1
@@ -509,7 +504,6 @@ begin
   end if;
   perform users.project(tenant, account, at);
   perform users.keep_administered(tenant, administered);
-  perform users.keep_owned(tenant, o, true) from unnest(owned) o;
 end
 $$;
 

@@ -306,27 +306,15 @@ end
 $$;
 
 -- Forgets a person: the id stays, so that what others keep still has a name that says nothing.
--- Violates `account_changed`, `last_administrator`, `last_owner`.
+-- Violates `account_changed`, `last_administrator`.
 create function users.erase(tenant uuid, account uuid, seen bigint, at timestamptz) returns void
 language plpgsql as $$
 declare
   administered boolean;
-  owned uuid[];
   address text;
 begin
   perform users.hold(tenant);
   administered := users.has_administrator(tenant);
-  owned := array(
-    select m.organisation_id from users.membership m
-    where m.tenant_id = tenant and m.user_id = account
-      and users.has_owner(tenant, m.organisation_id)
-      -- Who was alone takes the organisation along.
-      and exists (
-        select from users.membership o
-        where o.tenant_id = tenant and o.organisation_id = m.organisation_id
-          and o.user_id <> account
-      )
-  );
   select a.email into address from users.account a
     where a.tenant_id = tenant and a.id = account;
   delete from users.membership m where m.tenant_id = tenant and m.user_id = account;
@@ -346,6 +334,5 @@ begin
   end if;
   perform users.project(tenant, account, at);
   perform users.keep_administered(tenant, administered);
-  perform users.keep_owned(tenant, o, true) from unnest(owned) o;
 end
 $$;
