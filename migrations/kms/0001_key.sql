@@ -89,6 +89,7 @@ create function kms.count_use(
   tenant uuid, key uuid, version int, messages bigint,
   hour timestamptz, operation text, actor text, uses bigint
 ) returns void language plpgsql as $$
+#variable_conflict use_column
 begin
   set local synchronous_commit = off;
   if messages > 0 then

@@ -45,6 +45,16 @@ async fn a_key_leaves_only_wrapped_and_its_owner_has_just_signed_in() {
     let exported: Value = ada.post(&export, &asked).await.ok().json();
     let wrapped = STANDARD.decode(exported["wrapped"].as_str().unwrap()).unwrap();
     assert_eq!(wrapped.len() % 8, 0);
+    let import = "/api/kms/v1/pv/imports";
+    let mut again = json!({
+        "name": "again", "wrapped": exported["wrapped"],
+        "wrapping_key": STANDARD.encode([2; 32]),
+    });
+    ada.post(import, &again).await.problem(422, "wrapped-key");
+    again["wrapping_key"] = asked["wrapping_key"].clone();
+    let imported: Value = ada.post(import, &again).await.status(201).json();
+    let shown: Value = ada.get(&format!("{KEYS}/artist")).await.ok().json();
+    assert_eq!(imported["versions"][0]["jwk"], shown["versions"][0]["jwk"]);
     nexus.advance(minutes(11)).await;
     ada.post(&export, &asked).await.problem(403, "step-up-required");
     ada.delete(&format!("{KEYS}/artist")).await.problem(403, "step-up-required");

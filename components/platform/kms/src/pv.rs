@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 nexus_sdk::refusals! {
     PersonsKeyType = 422, "people's keys are ed25519 or ecdsa-p256";
     WrappingKey = 422, "a wrapping key has 16 or 32 bytes";
+    WrappedKey = 422, "this does not unwrap to an ed25519 or ecdsa-p256 key in PKCS#8";
     ShareCount = 422, "2 to 16 shares are made, and 2 of them or more, up to all, are needed"
 }
 
@@ -35,6 +36,7 @@ pub fn router() -> Router {
         .route("/pv/keys/{name}/sign", post(sign))
         .route("/pv/keys/{name}/export", post(export))
         .route("/pv/keys/{name}/shares", post(share))
+        .route("/pv/imports", post(import))
         .route("/pv/recoveries", post(recover))
 }
 
@@ -132,6 +134,26 @@ pub fn pkcs8(kind: KeyType, material: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         }
         _ => Err(KeyCannot.into()),
     }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Import {
+    name: String,
+    wrapping_key: Base64,
+    /// As an export gives it.
+    wrapped: Base64,
+}
+
+/// A key that its owner has from elsewhere, or has taken along before.
+async fn import(by: SignedIn, Json(asked): Json<Import>) -> Result<Created<NewKey>> {
+    let pkcs8 = key_wrap::unwrap_padded(&asked.wrapping_key, &asked.wrapped);
+    let key = pkcs8.and_then(|pkcs8| signing::secret_of_pkcs8(&pkcs8));
+    let (kind, material) = key.ok_or(WrappedKey.at("wrapped"))?;
+    let jwk = keys::public_of(kind, &material);
+    let place = Place::of_person(&by, &asked.name);
+    let made = keys::create_of(&by, &place, Spec::of(kind), (material, jwk)).await?;
+    Ok(Created(made.into()))
 }
 
 #[derive(Deserialize, JsonSchema)]

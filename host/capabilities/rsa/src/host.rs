@@ -14,8 +14,8 @@ mod bindings {
     });
 }
 
-pub(crate) use bindings::nexus::rsa::keys::add_to_linker;
 use bindings::nexus::rsa::keys;
+pub(crate) use bindings::nexus::rsa::keys::add_to_linker;
 
 impl keys::Host for View<'_, Rsa> {}
 

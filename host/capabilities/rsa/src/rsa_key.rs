@@ -61,13 +61,14 @@ pub struct Pair {
 /// [`RsaError::Unsupported`] for another size than 2,048, 3,072 or 4,096 bits.
 pub fn generate(bits: u32) -> Result<Pair, RsaError> {
     if !BITS.contains(&bits) {
-        return Err(RsaError::Unsupported(format!("a key has 2048, 3072 or 4096 bits, not {bits}")));
+        return Err(RsaError::Unsupported(format!(
+            "a key has 2048, 3072 or 4096 bits, not {bits}"
+        )));
     }
     let made = |why: &dyn std::fmt::Display| RsaError::Malformed(why.to_string());
     let key = rsa::RsaPrivateKey::new(&mut OsRng, bits as usize).map_err(|why| made(&why))?;
     let secret = key.to_pkcs8_der().map_err(|why| made(&why))?.to_bytes();
-    let public =
-        PublicKey { modulus: key.n().to_bytes_be(), exponent: key.e().to_bytes_be() };
+    let public = PublicKey { modulus: key.n().to_bytes_be(), exponent: key.e().to_bytes_be() };
     // Whatever ring will not sign with must not leave this function.
     RsaKeyPair::from_pkcs8(&secret).map_err(|why| made(&why))?;
     Ok(Pair { secret, public })

@@ -15,6 +15,10 @@ pub fn wrap_padded(wrapping: &[u8], key: &[u8]) -> Option<Vec<u8>> {
 
 /// What `wrap_padded` took.
 pub fn unwrap_padded(wrapping: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    // The crate takes these lengths for granted and panics at others.
+    if wrapped.len() < 16 || !wrapped.len().is_multiple_of(8) {
+        return None;
+    }
     let key = match wrapping.len() {
         16 => KekAes128::try_from(wrapping).ok()?.unwrap_with_padding_vec(wrapped).ok(),
         32 => KekAes256::try_from(wrapping).ok()?.unwrap_with_padding_vec(wrapped).ok(),

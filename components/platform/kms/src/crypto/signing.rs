@@ -3,9 +3,10 @@
 
 use crate::crypto::digest::Hash;
 use crate::crypto::jwk::Jwk;
+use crate::crypto::key_type::KeyType;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use p256::ecdsa::signature::hazmat::{PrehashSigner as _, PrehashVerifier as _};
-use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
+use p256::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding};
 use zeroize::Zeroizing;
 
 /// How the two numbers of an ECDSA signature are written.
@@ -86,13 +87,23 @@ pub fn p256_pem(secret: &[u8]) -> Option<Zeroizing<String>> {
     p256::SecretKey::from_slice(secret).ok()?.to_pkcs8_pem(LineEnding::LF).ok()
 }
 
-/// PKCS#8, DER, of an Ed25519 secret (RFC 8410 section 7, the shape without the public half).
+/// What stands before an Ed25519 secret in PKCS#8 (RFC 8410 section 7, without the public half).
+const ED25519_BEFORE: &[u8] = &[
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
+
+/// PKCS#8, DER, of an Ed25519 secret.
 pub fn ed25519_pkcs8(secret: &[u8]) -> Zeroizing<Vec<u8>> {
-    const BEFORE: &[u8] = &[
-        0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04,
-        0x20,
-    ];
-    Zeroizing::new([BEFORE, secret].concat())
+    Zeroizing::new([ED25519_BEFORE, secret].concat())
+}
+
+/// The secret in PKCS#8, DER: of P-256, or of Ed25519 in the shape that is written here.
+pub fn secret_of_pkcs8(der: &[u8]) -> Option<(KeyType, Zeroizing<Vec<u8>>)> {
+    if let Some(secret) = der.strip_prefix(ED25519_BEFORE).filter(|rest| rest.len() == 32) {
+        return Some((KeyType::Ed25519, Zeroizing::new(secret.to_vec())));
+    }
+    let key = p256::SecretKey::from_pkcs8_der(der).ok()?;
+    Some((KeyType::EcdsaP256, Zeroizing::new(key.to_bytes().to_vec())))
 }
 
 /// The digest that is signed: the message's, or the input itself where it is one already.
@@ -140,6 +151,16 @@ mod tests {
         assert!(p256_verify(&jwk, &digest, Marshaling::Asn1, &der));
         assert!(!p256_verify(&jwk, &digest, Marshaling::Jws, &der));
         assert!(!p256_verify(&jwk, &Hash::Sha256.of(b"other"), Marshaling::Asn1, &der));
+    }
+
+    #[test]
+    fn a_secret_survives_the_way_into_pkcs8_and_back() {
+        let back = |der: &[u8]| secret_of_pkcs8(der).map(|(kind, secret)| (kind, secret.to_vec()));
+        let (ed25519, p256) = (ed25519_pkcs8(&[7; 32]), p256_pkcs8(&[7; 32]).unwrap());
+        assert_eq!(back(&ed25519), Some((KeyType::Ed25519, vec![7; 32])));
+        assert_eq!(back(&p256), Some((KeyType::EcdsaP256, vec![7; 32])));
+        assert_eq!(back(&ed25519[..40]), None);
+        assert_eq!(back(b"no key"), None);
     }
 
     #[test]
