@@ -239,3 +239,7 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "smtp_tests.rs"]
+mod conversations;

@@ -1,15 +1,16 @@
-//! Mail reaches whom it is for, says what it should, and nobody is written to who does not want it.
+//! Mail reaches whom it is for and says what it should; what becomes of it is told.
 
+use super::mail_server::MailServer;
 use nexus_harness::prelude::*;
 
-const MESSAGES: &str = "/api/email/v1/messages";
+pub const MESSAGES: &str = "/api/email/v1/messages";
 
 /// A host with the one service, and the worker that delivers.
-async fn post_office() -> Nexus {
+pub async fn post_office() -> Nexus {
     Nexus::setup().manifest(manifest()).start().await
 }
 
-fn manifest() -> String {
+pub fn manifest() -> String {
     let fragment = include_str!("../../../components/integration/email/component.toml");
     format!(
         "spin_manifest_version = 2\n[application]\nname = \"test\"\nversion = \"0.0.0\"\n\
@@ -18,7 +19,7 @@ fn manifest() -> String {
     )
 }
 
-fn verify(to: &str) -> Value {
+pub fn verify(to: &str) -> Value {
     json!({
         "to": to, "template": "verify-email", "category": "security", "locale": "de-AT",
         "model": {
@@ -28,11 +29,11 @@ fn verify(to: &str) -> Value {
     })
 }
 
-async fn sent(client: &Client, order: Value) -> Value {
+pub async fn sent(client: &Client, order: Value) -> Value {
     client.post(MESSAGES, order).await.status(202).json()
 }
 
-async fn becomes(client: &Client, receipt: &Value, state: &str) -> Value {
+pub async fn becomes(client: &Client, receipt: &Value, state: &str) -> Value {
     let url = format!("{MESSAGES}/{}", receipt["id"].as_str().unwrap());
     let is = async || client.get(&url).await.ok().json::<Value>()["state"] == state;
     eventually(&format!("the message is {state}"), seconds(60), is).await;
@@ -68,4 +69,88 @@ async fn a_message_arrives_and_what_it_says_is_nowhere_else() {
     assert_eq!(session.query(keys, &[]).await.unwrap()[0].get::<_, i64>(0), 0);
     let told = "select count(*) from platform.event where topic = 'notify.email.delivered.v1'";
     assert_eq!(session.query(told, &[]).await.unwrap()[0].get::<_, i64>(0), 1);
+}
+
+async fn count(nexus: &Nexus, sql: &str) -> i64 {
+    let session = nexus.host().database().unwrap().host().await.unwrap();
+    session.query(sql, &[]).await.unwrap()[0].get(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_server_takes_messages_and_those_it_refuses_for_good_come_back() {
+    let server = MailServer::start().await;
+    let url = server.url();
+    let nexus = Nexus::setup().manifest(manifest()).settings(move |settings| {
+        settings.environment.push(("NEXUS_SMTP_URL".into(), url));
+    });
+    let nexus = nexus.start().await;
+    let sender = nexus.member_with(["email:send", "email:view"]).await;
+    let taken = sent(&sender, verify("ada@example.org")).await;
+    let refused = sent(&sender, verify("nobody@example.org")).await;
+    let taken = becomes(&sender, &taken, "sent").await;
+    assert_eq!((&taken["smtp_code"], &taken["attempts"]), (&json!(250), &json!(1)));
+    let refused = becomes(&sender, &refused, "bounced").await;
+    assert_eq!(refused["smtp_code"], 550);
+    assert_eq!(refused["reason"], "no_mailbox");
+    let handed = server.handed();
+    assert_eq!(handed.len(), 1);
+    assert_eq!(handed[0].to, "ada@example.org");
+    assert!(handed[0].message.contains("Subject: "), "{}", handed[0].message);
+    // Whoever has no mailbox is not written to again, whatever it is about.
+    let again = sent(&sender, verify("Nobody@example.org")).await;
+    assert_eq!(again["state"], "suppressed");
+    assert_eq!(server.handed().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_busy_is_asked_again_and_a_message_that_is_too_old_is_given_up() {
+    let server = MailServer::start().await;
+    let url = server.url();
+    let nexus = Nexus::setup().manifest(manifest()).settings(move |settings| {
+        settings.environment.push(("NEXUS_SMTP_URL".into(), url));
+    });
+    let nexus = nexus.start().await;
+    let sender = nexus.member_with(["email:send", "email:view", "email:manage"]).await;
+    let receipt = sent(&sender, verify("later@example.org")).await;
+    let deferred = "select count(*) from platform.queue_deferred";
+    eventually("it waits for a minute", seconds(60), async || count(&nexus, deferred).await == 1)
+        .await;
+    nexus.advance(days(2)).await;
+    let old = becomes(&sender, &receipt, "failed").await;
+    assert_eq!(old["reason"], "expired");
+    let retry = format!("{MESSAGES}/{}/retry", receipt["id"].as_str().unwrap());
+    sender.post(&retry, json!({})).await.problem(409, "message-erased");
+    assert!(server.handed().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_with_one_key_are_one_message() {
+    let nexus = post_office().await;
+    let sender = nexus.member_with(["email:send", "email:view"]).await;
+    let mut order = verify("ada@example.org");
+    order["dedup_key"] = json!("verify-7");
+    let first = sent(&sender, order.clone()).await;
+    let second = sent(&sender, order.clone()).await;
+    assert_eq!(first["id"], second["id"]);
+    assert_eq!((&first["deduplicated"], &second["deduplicated"]), (&json!(false), &json!(true)));
+    becomes(&sender, &first, "delivered").await;
+    let (one, other) = {
+        order["dedup_key"] = json!("verify-8");
+        tokio::join!(sent(&sender, order.clone()), sent(&sender, order.clone()))
+    };
+    assert_eq!(one["id"], other["id"]);
+    becomes(&sender, &one, "delivered").await;
+    assert_eq!(nexus.mailbox().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_not_gone_out_can_be_cancelled() {
+    let nexus = Nexus::setup().manifest(manifest());
+    let nexus = nexus.settings(|settings| settings.workers.count = 0).start().await;
+    let sender = nexus.member_with(["email:send", "email:view", "email:manage"]).await;
+    let receipt = sent(&sender, verify("ada@example.org")).await;
+    let url = format!("{MESSAGES}/{}/cancel", receipt["id"].as_str().unwrap());
+    sender.post(&url, json!({})).await.no_content();
+    becomes(&sender, &receipt, "cancelled").await;
+    sender.post(&url, json!({})).await.problem(409, "message-not-queued");
 }

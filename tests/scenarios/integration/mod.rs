@@ -1,3 +1,5 @@
 //! Stories of the integration context.
 
 mod email;
+mod email_rules;
+mod mail_server;
