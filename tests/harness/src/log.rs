@@ -8,8 +8,8 @@
 use nexus_observability::{Format, Guard, Settings, Witness};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// What every host under test says: its tokens are signed with a development key.
-const ALWAYS: &str = "no component issues tokens";
+/// How the lines begin that every host under test writes: its keys are those of development.
+const ALWAYS: &str = "development: ";
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
