@@ -141,6 +141,11 @@ fn look(ws: &Workspace) -> Vec<Check> {
             Purpose::All,
         ),
         program("ffmpeg", at_least("ffmpeg", "-version", "5.1"), &["ffmpeg"], Purpose::All),
+        // Clients of others, and a browser, judge what we serve.
+        program("Node.js", node(), &["nodejs"], Purpose::All),
+        program("npm", at_least("npm", "--version", "8"), &["npm"], Purpose::All),
+        program("Python", virtual_environments(), &["python3-venv"], Purpose::All),
+        program("Chromium", first_of(&["chromium", "google-chrome"]), &["chromium"], Purpose::All),
         Check {
             line: "free some space, or set CARGO_TARGET_DIR to a roomier disk",
             optional: true,
@@ -202,6 +207,23 @@ fn at_least(program: &str, ask: &str, least: &str) -> Result<String, String> {
         Some(version) => Err(format!("{version}; {least} or newer is needed")),
         None => Err(format!("{program} is not installed")),
     }
+}
+
+/// Its own version is not written as others write theirs: `v18.20.4`.
+fn node() -> Result<String, String> {
+    match shell::first_line("node", &["--print", "process.versions.node"]) {
+        Some(version) if toolchain::at_least(&version, "18") => Ok(version),
+        Some(version) => Err(format!("{version}; 18 or newer is needed")),
+        None => Err("node is not installed".into()),
+    }
+}
+
+/// Python that can make virtual environments; Debian keeps that in a package of its own.
+fn virtual_environments() -> Result<String, String> {
+    at_least("python3", "--version", "3.9")?;
+    let ask = ["-c", "import ensurepip, platform, venv; print(platform.python_version())"];
+    let version = shell::first_line("python3", &ask);
+    version.ok_or_else(|| "it cannot make virtual environments".into())
 }
 
 fn first_of(programs: &[&str]) -> Result<String, String> {
