@@ -1,7 +1,9 @@
 //! A program has a key: it may do a part of what its owner may, from where its owner said, until it
 //! is exchanged or taken back.
 
-use super::sessions_ground::{TOKENS, ask, browser, may, number, person, sign_in, suite, tell};
+use super::sessions_ground::{
+    TOKENS, ask, browser, may, number, person, sign_in, sign_in_proven, suite, tell,
+};
 use http::Method;
 use nexus_harness::Client;
 use nexus_harness::prelude::*;
@@ -116,6 +118,15 @@ async fn a_key_works_from_its_own_networks_only() {
         let made = owner.post(&keys(), draft).await.created().json;
         with(&nexus, &made).get(FLAGS).await.status(status);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_was_left_open_makes_no_keys() {
+    let nexus = nexus().await;
+    let ada = person(&nexus, &[]).await;
+    let old = browser(&nexus, &sign_in_proven(&nexus, &ada, minutes(61)).await);
+    old.post(&keys(), json!({ "name": "Deploy" })).await.problem(403, "step-up-required");
+    old.get(&keys()).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]

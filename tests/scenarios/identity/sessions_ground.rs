@@ -9,7 +9,7 @@ use nexus_runtime::{
     Call, ComponentId, DEFAULT_TENANT, Delivery, Message, Outcome, Principal, full,
 };
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 pub const SESSIONS: &str = "/api/session-mgr/v1";
@@ -130,11 +130,16 @@ async fn put(nexus: &Nexus, person: &Person, status: &str, permissions: &[&str])
 
 /// A fresh session of the person, as `user-auth` begins one.
 pub async fn sign_in(nexus: &Nexus, person: &Person) -> Value {
+    sign_in_proven(nexus, person, Duration::ZERO).await
+}
+
+/// As [`sign_in`], of somebody who has proven who they are so long ago.
+pub async fn sign_in_proven(nexus: &Nexus, person: &Person, ago: Duration) -> Value {
     let path = format!("{SESSIONS}/internal/sessions");
-    let now = nexus.runtime().clock().now();
-    let now = now.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let proven = nexus.runtime().clock().now() - ago;
+    let proven = proven.duration_since(UNIX_EPOCH).unwrap().as_secs();
     let draft = json!({
-        "subject": person.id, "amr": ["pwd"], "acr": "urn:nexus:acr:1fa", "auth_time": now,
+        "subject": person.id, "amr": ["pwd"], "acr": "urn:nexus:acr:1fa", "auth_time": proven,
         "address": "203.0.113.7",
         "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0",
         "persistent": false,

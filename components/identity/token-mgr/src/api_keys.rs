@@ -1,7 +1,7 @@
 //! API keys: made by people for their programs, shown once, limited, exchanged without a gap, and
 //! ended. `GET` shows everything about a key but the key.
 
-use crate::limits::{API_KEY_DAYS, API_KEY_DAYS_MAX, API_KEYS_MAX};
+use crate::limits::{API_KEY_DAYS, API_KEY_DAYS_MAX, API_KEYS_MAX, PROVEN_MINUTES};
 use crate::{Manage, networks, opaque, scope, store, subject};
 use identity_contract::token_mgr::{ApiKeyCreated, ApiKeyRevoked};
 use identity_contract::{ApiKeyId, OrganisationId};
@@ -141,6 +141,7 @@ async fn list(by: SignedIn, cursor: Cursor) -> Result<Page<ApiKey>> {
 
 async fn create(by: SignedIn, Json(draft): Json<Draft>) -> Result<Secret<Created<NewKey>>> {
     subject::session_of(&by).await?;
+    by.recently(minutes(PROVEN_MINUTES))?;
     let owner = by.principal().subject.clone();
     let held = subject::held(&by, &owner, draft.organisation.as_deref()).await?;
     limit(&draft.permissions, &held)?;
@@ -248,6 +249,7 @@ async fn rotate(
     Json(exchange): Json<Exchange>,
 ) -> Result<Secret<Created<NewKey>>> {
     subject::session_of(&by).await?;
+    by.recently(minutes(PROVEN_MINUTES))?;
     if !OVERLAP_HOURS.contains(&exchange.overlap_hours) {
         return Err(ApiKeyOverlap.at("overlap_hours").into());
     }

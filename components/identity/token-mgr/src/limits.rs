@@ -16,6 +16,8 @@ pub const API_KEYS_MAX: i32 = 50;
 /// A key that is forgotten is worth nothing after a year, and after a season if nobody says more.
 pub const API_KEY_DAYS_MAX: i32 = 366;
 pub const API_KEY_DAYS: i32 = 90;
+/// A key outlives the session that made it: whoever makes one has shown who they are not long ago.
+pub const PROVEN_MINUTES: i32 = 60;
 /// What has ended is shown for a month.
 pub const KEPT_DAYS: i32 = 30;
 /// Others who change the same family or the same subject's keys at the same moment: each try is a
