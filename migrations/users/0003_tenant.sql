@@ -82,3 +82,20 @@ begin
   end if;
 end
 $$;
+
+-- Makes the first administrator of another tenant, who proves the address there, and tells of it
+-- there: whoever makes a tenant is nobody in it.
+create function users.appoint(
+  tenant uuid, account uuid, email text, display_name text, binding uuid, event uuid,
+  at timestamptz, giver text
+) returns void
+language plpgsql as $$
+begin
+  perform users.add_account(tenant, account, 'invited', appoint.email, false, appoint.email,
+    appoint.email, null, appoint.display_name, null, '{}', at);
+  perform users.grant_role(tenant, binding, account, '01890000-0000-7000-8000-00000000a001', null,
+    null, null, at, giver);
+  perform platform.publish('identity.user.invited.v1', event, account::text, tenant,
+    jsonb_build_object('id', account), null);
+end
+$$;

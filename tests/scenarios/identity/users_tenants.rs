@@ -63,6 +63,19 @@ async fn tenants_are_made_from_the_first_one_and_hosts_are_told() {
     // The host is free again.
     let red = json!({ "slug": "red", "name": "Red", "hosts": ["tv.blue.example"] });
     operator.post(path, red.clone()).await.created();
+    // Its first administrator is an account there.
+    let first = json!({ "email": "first@blue.example", "display_name": "First" });
+    let appointed = format!("{}/administrators", blue.url);
+    let first = operator.post(&appointed, first).await.status(201).json::<Value>();
+    let id = first["id"].as_str().unwrap();
+    assert_eq!(stage.projected(id).await, ("suspended".into(), vec!["*".into()]));
+    let there: Uuid = blue.json["id"].as_str().unwrap().parse().unwrap();
+    let path_there = format!("/api/users/v1/internal/users/{id}");
+    let proven = Some(json!({ "email_verified": true }));
+    let nobody = Principal::anonymous(there);
+    stage.ask(Some("user-auth"), &nobody, "PATCH", &path_there, proven).await.status(200);
+    assert_eq!(stage.projected(id).await.0, "active");
+    operator.get(&format!("{USERS}/{id}")).await.problem(404, "not-found");
     let elsewhere = somebody(Uuid::now_v7(), "x", &["*"]);
     let asked = stage.ask(None, &elsewhere, "POST", path, Some(red)).await;
     asked.problem(403, "tenants-elsewhere");

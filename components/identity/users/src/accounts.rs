@@ -4,12 +4,13 @@ use crate::permission::within;
 use crate::refused::named;
 use crate::roles::Role;
 use crate::standing::{Order, Standing, follow};
-use crate::{Manage, View, bindings, fields, store};
+use crate::{Manage, Organisation, View, bindings, fields, store};
 use identity_contract::UserId;
 use identity_contract::users::{
     UserCreated, UserDeactivated, UserErased, UserInvited, UserReinstated, UserSuspended,
     UserUpdated,
 };
+use nexus_sdk::Permission;
 use nexus_sdk::prelude::*;
 use serde_json::Value;
 
@@ -40,6 +41,8 @@ pub struct Account {
     pub locale: Option<String>,
     pub last_login_at: Option<Time>,
     pub projected: Option<Vec<String>>,
+    /// What its organisations lend it.
+    pub lent: Vec<String>,
     pub version: i64,
     pub created_at: Time,
     pub updated_at: Time,
@@ -94,9 +97,11 @@ impl Account {
     }
 
     /// Proves that whoever asks may change this account: only somebody who holds all that it
-    /// holds. Who could change the address of an administrator would soon be one.
+    /// holds, for itself and for organisations. Who could change the address of an administrator
+    /// would soon be one. Deciding about an organisation is below deciding about accounts.
     pub fn within(&self, by: &Ctx) -> Result<(), Refusal> {
-        within(by.principal(), self.projected.iter().flatten())
+        let lent = self.lent.iter().filter(|word| *word != Organisation::NAME);
+        within(by.principal(), self.projected.iter().flatten().chain(lent))
     }
 }
 

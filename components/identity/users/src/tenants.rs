@@ -4,7 +4,7 @@
 use crate::permission::within;
 use crate::refused::named;
 use crate::{Manage, Tenants, View, fields, store};
-use identity_contract::RoleId;
+use identity_contract::{BindingId, RoleId, UserId};
 use nexus_sdk::prelude::*;
 
 nexus_sdk::refusals! {
@@ -29,6 +29,7 @@ pub fn router() -> Router {
     Router::new()
         .route("/tenants", get(list).post(create))
         .route("/tenants/{id}", get(show).put(edit))
+        .route("/tenants/{id}/administrators", post(appoint))
         .route("/tenants/{id}/quotas", get(quotas))
         .route("/tenants/{id}/quotas/{name}", put(set_quota).delete(lift_quota))
         .route("/policy", get(show_policy).put(set_policy))
@@ -159,6 +160,40 @@ async fn edit(
     by.commit(putting(id, Some(old.version), &draft, by.now())).await?;
     let tenant = store::tenants::find(by.db(), id).await?;
     Ok(Tagged(Etag::of_version(tenant.version), Json(tenant)))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Appointment {
+    email: String,
+    display_name: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Appointed {
+    id: UserId,
+    email: String,
+}
+
+/// The account is of that tenant, and the person proves the address there.
+async fn appoint(
+    by: Allowed<Tenants>,
+    Path(id): Path<TenantId>,
+    Json(draft): Json<Appointment>,
+) -> Result<Created<Appointed>> {
+    from_the_first(&by)?;
+    // Nobody appoints to more than they are.
+    within(by.principal(), [&"*".to_owned()])?;
+    store::tenants::find(by.db(), id).await?;
+    let email = fields::email(&draft.email)?;
+    let name = draft.display_name.as_deref().map(fields::display_name).transpose()?;
+    let account: UserId = by.new_id();
+    let ids = (by.new_id::<BindingId>(), by.new_id::<TenantId>().into());
+    let giver = &by.principal().subject;
+    let write =
+        store::tenants::appoint(id, account, &email, name.as_deref(), ids, by.now(), giver);
+    by.commit(named(write)).await?;
+    Ok(Created(Appointed { id: account, email }))
 }
 
 /// What is bounded.

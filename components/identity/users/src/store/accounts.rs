@@ -7,16 +7,28 @@ use nexus_sdk::prelude::*;
 
 /// One account, erased or not.
 pub async fn find(db: &Db, id: UserId) -> Result<Account> {
-    db.one(sql!("select * from users.account where tenant_id = {tenant} and id = {id}")).await
+    find_if_any(db, id).await?.ok_or_else(|| standard::NotFound.into())
 }
 
 pub async fn find_if_any(db: &Db, id: UserId) -> Result<Option<Account>> {
-    let one = sql!("select * from users.account where tenant_id = {tenant} and id = {id}");
+    let one = sql!(
+        "select a.*, array(
+             select distinct p from users.membership m cross join unnest(m.projected) p
+             where m.tenant_id = a.tenant_id and m.user_id = a.id
+           ) as lent
+         from users.account a where a.tenant_id = {tenant} and a.id = {id}"
+    );
     db.optional(one).await
 }
 
 pub async fn by_email(db: &Db, email: &str) -> Result<Account> {
-    let one = sql!("select * from users.account where tenant_id = {tenant} and email = {email}");
+    let one = sql!(
+        "select a.*, array(
+             select distinct p from users.membership m cross join unnest(m.projected) p
+             where m.tenant_id = a.tenant_id and m.user_id = a.id
+           ) as lent
+         from users.account a where a.tenant_id = {tenant} and a.email = {email}"
+    );
     db.one(one).await
 }
 
@@ -46,7 +58,11 @@ pub async fn list(
     cursor: &Cursor,
 ) -> Result<Page<Account>> {
     let all = sql!(
-        "select * from users.account
+        "select a.*, array(
+             select distinct p from users.membership m cross join unnest(m.projected) p
+             where m.tenant_id = a.tenant_id and m.user_id = a.id
+           ) as lent
+         from users.account a
          where tenant_id = {tenant}
            and (status = {standing} or {standing}::text is null and status <> 'erased')
            and ({text}::text is null

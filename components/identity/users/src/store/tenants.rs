@@ -2,6 +2,7 @@
 //! about them name the one that is meant, and not the one that asks.
 
 use crate::tenants::{Draft, Measure, Policy, PolicyDraft, Quota, Tenant};
+use identity_contract::{BindingId, UserId};
 use nexus_sdk::prelude::*;
 
 pub async fn list(db: &Db, cursor: &Cursor) -> Result<Page<Tenant>> {
@@ -17,6 +18,23 @@ pub fn put(id: TenantId, seen: Option<i64>, draft: &Draft, at: Time) -> Write {
     let d = draft;
     sql!("select users.put_tenant({id}, {seen}, {d.slug}, {d.name}, {d.hosts}, {d.status}, {at})")
         .across_tenants()
+}
+
+/// Also tells of it in that tenant, for which an event of its own id is needed.
+pub fn appoint(
+    id: TenantId,
+    account: UserId,
+    email: &str,
+    display_name: Option<&str>,
+    (binding, event): (BindingId, Uuid),
+    at: Time,
+    by: &str,
+) -> Write {
+    sql!(
+        "select users.appoint(
+           {id}, {account}, {email}, {display_name}, {binding}, {event}, {at}, {by})"
+    )
+    .across_tenants()
 }
 
 /// What the tenant allows; one that has never said anything allows what is usual.
