@@ -2,7 +2,7 @@
 //! its own (the journal) or with none, which leaves the cost of the host's part.
 
 use crate::publishers::{AHEAD_MAX, Publishers, old_transaction};
-use crate::tell;
+use crate::{profile, tell};
 use anyhow::{Context as _, Result};
 use crash::books::Books;
 use crash::dice::Dice;
@@ -59,12 +59,14 @@ async fn throughput(ground: &Ground, mood: &'static str, length: Duration) -> Re
         give_places(ground, &publishers).await?;
         tokio::time::sleep(LOOK).await;
     }
+    profile::reset(ground).await?;
     let (began, before) = (Instant::now(), done(ground).await?);
     while began.elapsed() < length {
         give_places(ground, &publishers).await?;
         tokio::time::sleep(LOOK).await;
     }
     let (took, worked_off) = (began.elapsed(), done(ground).await? - before);
+    profile::tell(ground, mood, worked_off.unsigned_abs()).await?;
     publishers.stop().await?;
     eventually("all is worked off", DRAIN_MAX, async || {
         Books(ground.database()).waiting().await.is_ok_and(|waiting| waiting == 0)

@@ -6,6 +6,7 @@
 
 mod guests;
 mod plain;
+mod profile;
 mod publishers;
 
 use anyhow::{Context as _, Result, bail};
@@ -20,9 +21,11 @@ struct Options {
     length: Duration,
     /// The host's program; without one only the queue itself is measured.
     program: Option<PathBuf>,
+    /// Tell on stderr what each statement costs, which costs something itself.
+    is_profiled: bool,
 }
 
-const USAGE: &str = "queue-load [--seconds <number>] [--program <host>]";
+const USAGE: &str = "queue-load [--seconds <number>] [--program <host>] [--profile]";
 
 fn main() -> Result<()> {
     let options = options()?;
@@ -35,24 +38,36 @@ fn main() -> Result<()> {
 }
 
 async fn measure(options: &Options) -> Result<()> {
-    let ground = Ground::prepare().await?;
-    crash::journal::furnish(&ground).await?;
+    let ground = prepare(options).await?;
     plain::measure(&ground, options.length).await?;
     ground.end().await;
     if let Some(program) = &options.program {
         // A fresh one: what the first part has left must not slow the second.
-        let ground = Ground::prepare().await?;
-        crash::journal::furnish(&ground).await?;
+        let ground = prepare(options).await?;
         guests::measure(&ground, program, options.length).await?;
         ground.end().await;
     }
     Ok(())
 }
 
+async fn prepare(options: &Options) -> Result<Ground> {
+    let ground = Ground::prepare().await?;
+    crash::journal::furnish(&ground).await?;
+    if options.is_profiled {
+        profile::begin(&ground).await?;
+    }
+    Ok(ground)
+}
+
 fn options() -> Result<Options> {
-    let mut options = Options { length: Duration::from_secs(10), program: None };
+    let length = Duration::from_secs(10);
+    let mut options = Options { length, program: None, is_profiled: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
+        if word == "--profile" {
+            options.is_profiled = true;
+            continue;
+        }
         let value = words.next().context(USAGE)?;
         match word.as_str() {
             "--seconds" => {

@@ -2,7 +2,7 @@
 //! and without a guest.
 
 use crate::publishers::{Publishers, Sent, old_transaction};
-use crate::{percentile, tell};
+use crate::{percentile, profile, tell};
 use anyhow::{Context as _, Result, ensure};
 use crash::ground::Ground;
 use crash::journal::{SERVICE, TOPIC};
@@ -153,6 +153,7 @@ async fn throughput(
     let nothing: Arc<dyn Fn(uuid::Uuid) + Send + Sync> = Arc::new(|_| {});
     let running = Running::start(queue, registered, &publishers.ahead, &nothing);
     tokio::time::sleep(WARM_UP).await;
+    profile::reset(ground).await?;
     let (began, before) = (Instant::now(), running.worked_off());
     let mut course = vec![before];
     while began.elapsed() < length {
@@ -160,6 +161,7 @@ async fn throughput(
         course.push(running.worked_off());
     }
     let (took, worked_off) = (began.elapsed(), running.worked_off() - before);
+    profile::tell(ground, "the queue alone", worked_off).await?;
     let published = publishers.stop().await?;
     crash::ground::eventually("all is worked off", Duration::from_secs(60), async || {
         running.worked_off() >= published

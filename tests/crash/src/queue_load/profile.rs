@@ -1,0 +1,74 @@
+//! What a load costs the server, statement by statement: `pg_stat_statements`, inside of functions,
+//! too. Counts and buffers hold on a busy machine, where times of the clock do not.
+
+use anyhow::{Context as _, Result};
+use crash::ground::{Ground, eventually};
+use rustix::process::{Pid, Signal, kill_process};
+use std::time::Duration;
+
+/// Statements that are told, the most expensive first.
+const TOLD: usize = 16;
+
+/// Characters of a statement that are told.
+const WORDS: usize = 90;
+
+const BACK_MAX: Duration = Duration::from_secs(60);
+
+/// Makes the server count. It is started again for that, and everything is a little slower after.
+pub(crate) async fn begin(ground: &Ground) -> Result<()> {
+    let session = ground.database().host().await.context("connect")?;
+    for setting in [
+        "alter system set shared_preload_libraries = 'pg_stat_statements'",
+        "alter system set pg_stat_statements.track = 'all'",
+    ] {
+        session.batch(setting).await.context("change the settings")?;
+    }
+    drop(session);
+    let postmaster = ground.postmaster();
+    let pid = Pid::from_raw(postmaster).context("the server's process")?;
+    kill_process(pid, Signal::INT).context("stop the server")?;
+    eventually("the server is started again", BACK_MAX, async || {
+        ground.postmaster() != postmaster && ground.value::<i32>("select 1").await.is_ok()
+    })
+    .await;
+    ground.run("create extension pg_stat_statements schema public").await.context("count")?;
+    Ok(())
+}
+
+/// Counts from here on, if anything is counted.
+pub(crate) async fn reset(ground: &Ground) -> Result<()> {
+    if is_counted(ground).await? {
+        ground.run("select public.pg_stat_statements_reset()").await.context("count anew")?;
+    }
+    Ok(())
+}
+
+/// Tells what was counted, for each of `messages`.
+pub(crate) async fn tell(ground: &Ground, what: &str, messages: u64) -> Result<()> {
+    if !is_counted(ground).await? || messages == 0 {
+        return Ok(());
+    }
+    let sql = format!(
+        "select format('%s %s %s %s  %s', lpad(s.calls::text, 8),
+           lpad(round((s.total_exec_time * 1000 / {messages})::numeric, 1)::text, 8),
+           lpad(round((s.total_exec_time * 1000 / s.calls)::numeric)::text, 8),
+           lpad(round(((s.shared_blks_hit + s.shared_blks_read)::float8 / {messages})::numeric, 2)
+             ::text, 8),
+           left(regexp_replace(s.query, '\\s+', ' ', 'g'), {WORDS}))
+         from public.pg_stat_statements s where s.calls > 0
+         order by s.total_exec_time desc limit {TOLD}"
+    );
+    let session = ground.database().host().await.context("connect")?;
+    let rows = session.query(&sql, &[]).await.context("read what was counted")?;
+    eprintln!("    {what}: {messages} messages");
+    eprintln!("       calls us/msg. us/call. blocks/msg  statement");
+    for row in rows {
+        eprintln!("    {}", row.try_get::<_, String>(0).context("read a line")?);
+    }
+    Ok(())
+}
+
+async fn is_counted(ground: &Ground) -> Result<bool> {
+    let sql = "select to_regclass('public.pg_stat_statements') is not null";
+    ground.value(sql).await.context("look for the counts")
+}
