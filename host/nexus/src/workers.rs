@@ -68,7 +68,8 @@ pub(crate) struct Local {
 pub(crate) fn mail(environment: &[(String, String)], home: &Path) -> Vec<(String, String)> {
     let given = |(name, _): &&(String, String)| MAIL_VARIABLES.contains(&name.as_str());
     let mut chosen: Vec<_> = environment.iter().filter(given).cloned().collect();
-    let is_said = |name: &str| chosen.iter().any(|(known, value)| known == name && !value.is_empty());
+    let is_said =
+        |name: &str| chosen.iter().any(|(known, value)| known == name && !value.is_empty());
     if !is_said("NEXUS_MAIL") && !is_said("NEXUS_SMTP_URL") {
         chosen.push(("NEXUS_MAIL".into(), format!("maildir:{}", home.join("mail").display())));
     }

@@ -77,10 +77,10 @@ async fn a_program_says_what_it_does() {
 
 #[test]
 fn mail_goes_where_the_environment_says_and_otherwise_into_the_home() {
-    let home = Path::new("/home");
+    let home = Path::new("/state");
     let line = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let secret = line("DATABASE_URL", "postgres://u:p@h/d");
-    let folder = line("NEXUS_MAIL", "maildir:/home/mail");
+    let folder = line("NEXUS_MAIL", "maildir:/state/mail");
     assert_eq!(mail(std::slice::from_ref(&secret), home), [folder.clone()]);
     assert_eq!(mail(&[line("NEXUS_SMTP_URL", "")], home).last(), Some(&folder));
     let server = line("NEXUS_SMTP_URL", "smtps://u:p@mail.example");

@@ -105,13 +105,16 @@ impl Dkim {
             Key::Ed25519(_) => "ed25519-sha256",
         };
         let hash = STANDARD.encode(Sha256::digest(relaxed_body(body)));
-        let (domain, selector) = (&self.domain, &self.selector);
         let lines: Vec<_> = names.chunks(NAMES_PER_LINE).map(|names| names.join(":")).collect();
-        let signature = format!(
-            "DKIM-Signature: v=1; a={algorithm}; c=relaxed/relaxed;\r\n d={domain}; s={selector};\r\n \
-             t={at}; h={};\r\n bh={hash};\r\n b=",
-            lines.join(":\r\n "),
-        );
+        let names_in_lines = lines.join(":\r\n ");
+        let signature = [
+            format!("DKIM-Signature: v=1; a={algorithm}; c=relaxed/relaxed;"),
+            format!(" d={}; s={};", self.domain, self.selector),
+            format!(" t={at}; h={names_in_lines};"),
+            format!(" bh={hash};"),
+            " b=".to_owned(),
+        ];
+        let signature = signature.join("\r\n");
         let mut covered = covered(&fields, &names);
         covered.push_str(relaxed_field(&signature).trim_end_matches("\r\n"));
         let mut signed = signature;

@@ -69,3 +69,32 @@ fn a_key_that_cannot_sign_is_refused_when_it_is_read() {
     assert!(matches!(Dkim::new("a b", "s", &pem()), Err(DkimError::Name)));
     assert!(matches!(Dkim::new("a.b", "", &pem()), Err(DkimError::Name)));
 }
+
+/// RFC 8463, appendix A.3, but for the RSA signature.
+const STANDARD_MESSAGE: &str = "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed;\r\n \
+    d=football.example.com; i=@football.example.com;\r\n q=dns/txt; s=brisbane; t=1528637909; \
+    h=from : to :\r\n subject : date : message-id : from : subject : date;\r\n \
+    bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;\r\n b=\r\n\
+    From: Joe SixPack <joe@football.example.com>\r\n\
+    To: Suzie Q <suzie@shopping.example.net>\r\n\
+    Subject: Is dinner ready?\r\n\
+    Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)\r\n\
+    Message-ID: <20030712040037.46341.5F8J@football.example.com>\r\n\
+    \r\n\
+    Hi.\r\n\r\nWe lost the game.  Are you hungry yet?\r\n\r\nJoe.\r\n";
+
+#[test]
+fn the_standards_own_message_has_the_standards_own_signature() {
+    let (head, body) = split(STANDARD_MESSAGE.as_bytes()).unwrap();
+    let hash = STANDARD.encode(Sha256::digest(relaxed_body(body)));
+    assert_eq!(hash, "2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=");
+    let all = fields(head);
+    let names = ["from", "to", "subject", "date", "message-id", "from", "subject", "date"];
+    let covered = covered(&all[1..], &names) + relaxed_field(&all[0]).trim_end_matches("\r\n");
+    let key = STANDARD.decode("11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=").unwrap();
+    let signature = "/gCrinpcQOoIfuHNQIbq4pgh9kyIK3AQUdt9OdqQehSwhEIug4D11Bus\
+                     Fa3bT3FY5OsU7ZbnKELq+eXdp1Q1Dw==";
+    let signature = STANDARD.decode(signature).unwrap();
+    let public = UnparsedPublicKey::new(&ED25519, key);
+    public.verify(&Sha256::digest(covered.as_bytes()), &signature).unwrap();
+}

@@ -93,7 +93,9 @@ impl Settings {
         };
         let credentials = match (url.username(), url.password()) {
             ("", None) => None,
-            (user, Some(password)) if !user.is_empty() => Some((decoded(user)?, decoded(password)?)),
+            (user, Some(password)) if !user.is_empty() => {
+                Some((decoded(user)?, decoded(password)?))
+            }
             _ => return Err(SettingsError::Smtp),
         };
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {

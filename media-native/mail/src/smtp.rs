@@ -107,9 +107,7 @@ impl Server {
         let address = |text: &str| text.parse::<Address>().map_err(Failure::reject);
         let (from, to) = (address(from)?, address(to)?);
         match self.converse(from, to, message) {
-            Ok(code) => {
-                Ok(Output { result: Outcome::Sent, code: Some(code), permanent: false })
-            }
+            Ok(code) => Ok(Output { result: Outcome::Sent, code: Some(code), permanent: false }),
             Err(refused) => judge(refused, attempt),
         }
     }
@@ -142,8 +140,7 @@ impl Server {
             Security::StartTls | Security::Plain => None,
         };
         let place = (self.host.as_str(), self.port);
-        let mut server =
-            SmtpConnection::connect(place, Some(STEP_MAX), &self.hello, first, None)?;
+        let mut server = SmtpConnection::connect(place, Some(STEP_MAX), &self.hello, first, None)?;
         if let (Security::StartTls, Some(tls)) = (self.security, &self.tls) {
             server.starttls(tls, &self.hello)?;
         }

@@ -35,9 +35,8 @@ impl Receiver {
                 let manners = manners.clone();
                 // A client that leaves in the middle is what some tests are about.
                 std::thread::spawn(move || match (&manners.tls, is_tls_first) {
-                    (Some(tls), true) => encrypted(stream, tls.clone()).and_then(|stream| {
-                        manners.converse(stream, true).map(drop)
-                    }),
+                    (Some(tls), true) => encrypted(stream, tls.clone())
+                        .and_then(|stream| manners.converse(stream, true).map(drop)),
                     _ => manners.begin(stream),
                 });
             }

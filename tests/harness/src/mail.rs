@@ -1,5 +1,5 @@
-//! Mail as its readers find it: the folder into which the host's own worker delivers. Knows the form
-//! of a message; refuses to know what any of them should say.
+//! Mail as its readers find it: the folder into which the host's own worker delivers. Knows the
+//! form of a message; refuses to know what any of them should say.
 
 use crate::nexus::Nexus;
 use crate::staged::repository;

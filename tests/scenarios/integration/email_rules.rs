@@ -18,10 +18,7 @@ async fn one_click_ends_notices_and_nothing_else() {
     let receipt = sent(&sender, notice("ada@example.org")).await;
     becomes(&sender, &receipt, "delivered").await;
     let mail = nexus.mail("ada@example.org").await;
-    assert_eq!(
-        mail.header("list-unsubscribe-post").as_deref(),
-        Some("List-Unsubscribe=One-Click")
-    );
+    assert_eq!(mail.header("list-unsubscribe-post").as_deref(), Some("List-Unsubscribe=One-Click"));
     let listed = mail.header("list-unsubscribe").unwrap();
     let link = listed.trim_matches(['<', '>']);
     assert!(mail.links.iter().any(|other| other == link), "{mail:?}");

@@ -205,9 +205,7 @@ mod tests {
     fn a_sandbox_writes_to_those_it_names_alone() {
         let allowed = ["ada@example.org".to_owned(), "@test.example".to_owned()];
         let allowance = Allowance { recipient_hour_max: 9, sandbox_allow: Some(&allowed) };
-        let ask = |address| {
-            stopped(Category::Security, address, &Standing::default(), &allowance)
-        };
+        let ask = |address| stopped(Category::Security, address, &Standing::default(), &allowance);
         assert_eq!(ask("ada@example.org"), None);
         assert_eq!(ask("anybody@test.example"), None);
         assert_eq!(ask("eve@example.org"), Some("sandbox"));

@@ -1,9 +1,9 @@
-//! Email: what the suite says to people by mail. Knows templates, who wants no mail, and what became
-//! of each message; refuses to know SMTP, which is a native worker's (`media-native/mail`), and why
-//! somebody is written to, which is the caller's.
+//! Email: what the suite says to people by mail. Knows templates, who wants no mail, and what has
+//! become of each message; refuses to know SMTP, which is a native worker's (`media-native/mail`),
+//! and why somebody is written to, which is the caller's.
 //!
-//! A message is rendered and sealed in the request that asks for it; what it says is from then on in
-//! an object store only, as ciphertext, and nowhere in the database, the log or an event.
+//! A message is rendered and sealed in the request that asks for it; what it says is from then on
+//! in an object store only, as ciphertext, and nowhere in the database, the log or an event.
 
 mod address;
 mod compose;

@@ -234,13 +234,7 @@ pub fn random<const N: usize>() -> [u8; N] {
 
 /// What the worker is told; `media-native/mail` reads it. It names whom the message goes to and the
 /// key that opens it, which is worth nothing once the object is gone.
-fn args(
-    tenant: TenantId,
-    message: &Message,
-    seal_key: &[u8],
-    sender: &Sender,
-    to: &str,
-) -> Value {
+fn args(tenant: TenantId, message: &Message, seal_key: &[u8], sender: &Sender, to: &str) -> Value {
     json!({
         "id": message.id,
         "object": { "bucket": objects::BUCKET, "key": objects::key(tenant, message.id) },

@@ -1,7 +1,9 @@
 //! Where sealed messages lie: the bucket `mail`. Knows the object store's interface; refuses to
 //! know what is in an object.
 
-use bindings::nexus::blob::buckets::{Bucket, Checksums, Error as BlobError, ListOptions, PutOptions};
+use bindings::nexus::blob::buckets::{
+    Bucket, Checksums, Error as BlobError, ListOptions, PutOptions,
+};
 use bindings::wit_stream;
 use integration_contract::MessageId;
 use nexus_sdk::prelude::*;

@@ -141,6 +141,7 @@ fn a_template_that_is_wrong_is_told_where_and_without_the_model() {
         let told = format!("{:?}", refused);
         assert!(told.contains(words) && !told.contains("s3cret"), "{told}");
     }
-    let huge = with("{% for a in range(9000) %}0123456789012345678901234567890123456789{% endfor %}");
+    let huge =
+        with("{% for a in range(9000) %}0123456789012345678901234567890123456789{% endfor %}");
     assert_eq!(own(&huge, &secret, &frame("en")).unwrap_err().name, "MessageSize");
 }

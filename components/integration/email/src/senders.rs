@@ -133,9 +133,8 @@ impl Draft {
             let read = Address::read(text).map_err(|why| why.at(field))?;
             Ok::<_, Refusal>(read.as_str().to_owned())
         };
-        let optional = |text: Option<String>, field: &str| {
-            text.map(|text| address(&text, field)).transpose()
-        };
+        let optional =
+            |text: Option<String>, field: &str| text.map(|text| address(&text, field)).transpose();
         let from_name = one_line(&self.from_name);
         if !(1..=NAME_CHARS_MAX).contains(&from_name.chars().count()) {
             return Err(SenderName.at("from_name"));

@@ -244,7 +244,8 @@ struct BuiltIn {
 
 async fn built_in(_by: Allowed<View>) -> Result<Json<Vec<BuiltIn>>> {
     let all = words::all();
-    let all = all.map(|(name, locales)| BuiltIn { name, locales, needs_link: words::needs_link(name) });
+    let all =
+        all.map(|(name, locales)| BuiltIn { name, locales, needs_link: words::needs_link(name) });
     Ok(Json(all.collect()))
 }
 

@@ -1,5 +1,5 @@
-//! Unsubscribing: one click, without an account (RFC 8058). Knows the token in the link of a notice;
-//! refuses to tell anybody whose it is.
+//! Unsubscribing: one click, without an account (RFC 8058). Knows the token in the link of a
+//! notice; refuses to tell anybody whose it is.
 
 use crate::domain::Reason;
 use crate::messages::random;

@@ -31,9 +31,8 @@ pub async fn find(db: &Db, id: MessageId) -> Result<Message> {
 
 /// The message that came first with a key.
 pub async fn of_key(db: &Db, key: &str) -> Result<Option<Message>> {
-    let first = sql!(
-        "select * from email.message where tenant_id = {tenant} and dedup_key = {key}"
-    );
+    let first =
+        sql!("select * from email.message where tenant_id = {tenant} and dedup_key = {key}");
     db.optional(first).await
 }
 

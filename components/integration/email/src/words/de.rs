@@ -26,8 +26,10 @@ pub const GERMAN: Language = Language {
 const VERIFY_EMAIL: Words = Words {
     subject: "Bestätigen Sie Ihre E-Mail-Adresse",
     title: "Bestätigen Sie Ihre E-Mail-Adresse",
-    lines: &["Bitte bestätigen Sie, dass diese Adresse Ihnen gehört. So können wir Sie erreichen, \
-              und Sie kommen wieder hinein, falls Sie einmal Ihr Passwort vergessen."],
+    lines: &[
+        "Bitte bestätigen Sie, dass diese Adresse Ihnen gehört. So können wir Sie erreichen, \
+              und Sie kommen wieder hinein, falls Sie einmal Ihr Passwort vergessen.",
+    ],
     facts: &[("Adresse", "address")],
     action: "Adresse bestätigen",
     notes: &[
@@ -78,8 +80,10 @@ const PASSWORD_CHANGED: Words = Words {
 const NEW_SIGN_IN: Words = Words {
     subject: "Neue Anmeldung bei Ihrem Konto",
     title: "Neue Anmeldung bei Ihrem Konto",
-    lines: &["Bei Ihrem Konto bei {{ brand }} hat sich jemand von einem Gerät angemeldet, das wir \
-              noch nicht kennen. Falls Sie das waren, ist nichts zu tun."],
+    lines: &[
+        "Bei Ihrem Konto bei {{ brand }} hat sich jemand von einem Gerät angemeldet, das wir \
+              noch nicht kennen. Falls Sie das waren, ist nichts zu tun.",
+    ],
     facts: &[("Gerät", "device"), ("Netzadresse", "address")],
     action: "Meine Sitzungen ansehen",
     notes: &["Falls Sie das nicht waren, beenden Sie diese Sitzung und ändern Sie Ihr Passwort."],

@@ -26,8 +26,10 @@ pub const ENGLISH: Language = Language {
 const VERIFY_EMAIL: Words = Words {
     subject: "Confirm your e-mail address",
     title: "Confirm your e-mail address",
-    lines: &["Please confirm that this address is yours, so that we can reach you and you can get \
-              back in if you ever forget your password."],
+    lines: &[
+        "Please confirm that this address is yours, so that we can reach you and you can get \
+              back in if you ever forget your password.",
+    ],
     facts: &[("Address", "address")],
     action: "Confirm address",
     notes: &[
@@ -75,8 +77,10 @@ const PASSWORD_CHANGED: Words = Words {
 const NEW_SIGN_IN: Words = Words {
     subject: "New sign-in to your account",
     title: "New sign-in to your account",
-    lines: &["Somebody has signed in to your account at {{ brand }} from a device that we have not \
-              seen before. If that was you, there is nothing to do."],
+    lines: &[
+        "Somebody has signed in to your account at {{ brand }} from a device that we have not \
+              seen before. If that was you, there is nothing to do.",
+    ],
     facts: &[("Device", "device"), ("Network address", "address")],
     action: "Look at my sessions",
     notes: &["If it was not you, end that session and change your password."],

@@ -26,8 +26,10 @@ pub const SPANISH: Language = Language {
 const VERIFY_EMAIL: Words = Words {
     subject: "Confirme su dirección de correo",
     title: "Confirme su dirección de correo",
-    lines: &["Confirme que esta dirección es suya, para que podamos comunicarnos con usted y pueda \
-              volver a entrar si alguna vez olvida su contraseña."],
+    lines: &[
+        "Confirme que esta dirección es suya, para que podamos comunicarnos con usted y pueda \
+              volver a entrar si alguna vez olvida su contraseña.",
+    ],
     facts: &[("Dirección", "address")],
     action: "Confirmar la dirección",
     notes: &[
@@ -99,10 +101,14 @@ const INVITE: Words = Words {
 const MFA_CHANGED: Words = Words {
     subject: "Su segundo factor ha cambiado",
     title: "Su segundo factor ha cambiado",
-    lines: &["Se ha añadido, cambiado o quitado un segundo factor de su cuenta en {{ brand }}. Si \
-              ha sido usted, no tiene que hacer nada."],
+    lines: &[
+        "Se ha añadido, cambiado o quitado un segundo factor de su cuenta en {{ brand }}. Si \
+              ha sido usted, no tiene que hacer nada.",
+    ],
     facts: &[("Dispositivo", "device"), ("Dirección de red", "address")],
     action: "Ver mi cuenta",
-    notes: &["Si no ha sido usted, cambie enseguida su contraseña y configure de nuevo su segundo \
-              factor."],
+    notes: &[
+        "Si no ha sido usted, cambie enseguida su contraseña y configure de nuevo su segundo \
+              factor.",
+    ],
 };

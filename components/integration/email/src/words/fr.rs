@@ -31,7 +31,7 @@ const VERIFY_EMAIL: Words = Words {
     facts: &[("Adresse", "address")],
     action: "Confirmer l’adresse",
     notes: &[
-        "{% if expires_in %}Le lien fonctionne une seule fois, pendant {{ expires_in }}.{% endif %}",
+        "{% if expires_in %}Le lien ne sert qu’une fois, pendant {{ expires_in }}.{% endif %}",
         "Si vous ne vous êtes pas inscrit chez {{ brand }}, ignorez ce message : rien ne se \
          passera.",
     ],
@@ -45,7 +45,7 @@ const RECOVER_PASSWORD: Words = Words {
     facts: &[],
     action: "Choisir un mot de passe",
     notes: &[
-        "{% if expires_in %}Le lien fonctionne une seule fois, pendant {{ expires_in }}.{% endif %}",
+        "{% if expires_in %}Le lien ne sert qu’une fois, pendant {{ expires_in }}.{% endif %}",
         "Si ce n’était pas vous, ignorez ce message : votre mot de passe reste inchangé.",
     ],
 };
@@ -57,7 +57,7 @@ const MAGIC_LINK: Words = Words {
     facts: &[],
     action: "Se connecter",
     notes: &[
-        "{% if expires_in %}Le lien fonctionne une seule fois, pendant {{ expires_in }}.{% endif %}",
+        "{% if expires_in %}Le lien ne sert qu’une fois, pendant {{ expires_in }}.{% endif %}",
         "Ne le transmettez jamais : quiconque possède le lien peut se connecter à votre place. Si \
          vous ne l’avez pas demandé, ignorez ce message.",
     ],
@@ -66,19 +66,25 @@ const MAGIC_LINK: Words = Words {
 const PASSWORD_CHANGED: Words = Words {
     subject: "Votre mot de passe a été modifié",
     title: "Votre mot de passe a été modifié",
-    lines: &["Le mot de passe de votre compte chez {{ brand }} a été modifié. Si c’était vous, il \
-              n’y a rien à faire."],
+    lines: &[
+        "Le mot de passe de votre compte chez {{ brand }} a été modifié. Si c’était vous, il \
+              n’y a rien à faire.",
+    ],
     facts: &[("Appareil", "device"), ("Adresse réseau", "address")],
     action: "Ce n’était pas moi",
-    notes: &["Si ce n’était pas vous, choisissez aussitôt un nouveau mot de passe et vérifiez vos \
-              sessions."],
+    notes: &[
+        "Si ce n’était pas vous, choisissez aussitôt un nouveau mot de passe et vérifiez vos \
+              sessions.",
+    ],
 };
 
 const NEW_SIGN_IN: Words = Words {
     subject: "Nouvelle connexion à votre compte",
     title: "Nouvelle connexion à votre compte",
-    lines: &["Quelqu’un s’est connecté à votre compte chez {{ brand }} depuis un appareil que nous \
-              ne connaissons pas encore. Si c’était vous, il n’y a rien à faire."],
+    lines: &[
+        "Quelqu’un s’est connecté à votre compte chez {{ brand }} depuis un appareil que nous \
+              ne connaissons pas encore. Si c’était vous, il n’y a rien à faire.",
+    ],
     facts: &[("Appareil", "device"), ("Adresse réseau", "address")],
     action: "Voir mes sessions",
     notes: &["Si ce n’était pas vous, fermez cette session et changez votre mot de passe."],
@@ -105,6 +111,8 @@ const MFA_CHANGED: Words = Words {
               supprimé. Si c’était vous, il n’y a rien à faire."],
     facts: &[("Appareil", "device"), ("Adresse réseau", "address")],
     action: "Voir mon compte",
-    notes: &["Si ce n’était pas vous, changez aussitôt votre mot de passe et configurez à nouveau \
-              votre second facteur."],
+    notes: &[
+        "Si ce n’était pas vous, changez aussitôt votre mot de passe et configurez à nouveau \
+              votre second facteur.",
+    ],
 };
