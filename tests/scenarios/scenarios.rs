@@ -4,3 +4,4 @@
 mod identity;
 mod integration;
 mod platform;
+mod web;

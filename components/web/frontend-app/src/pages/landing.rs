@@ -62,8 +62,8 @@ const WORLD: [Feature; 6] = [
         icon: icon::shield,
         title: "Trust",
         state: TODAY,
-        words: "One account with passkeys and two-step sign-in, keys with limits, and an answer \
-                to who did what.",
+        words: "One account with passkeys and two-step sign-in, every device in view, and keys \
+                with limits for your programs.",
     },
 ];
 
@@ -118,8 +118,8 @@ fn content(signed_in: bool) -> Markup {
                 p.kicker { "The creative operating system" }
                 h1 { "Everything a creator runs on, in one place." }
                 p {
-                    "Nexus COS brings studio, streaming, shop, community and finance together on \
-                     one platform that you can run yourself."
+                    "Nexus COS is built to bring studio, streaming, shop, community and finance \
+                     together, on one platform that you can run yourself."
                 }
                 p.actions {
                     @if signed_in {

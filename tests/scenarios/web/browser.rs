@@ -1,0 +1,88 @@
+//! The pages in a real browser: what only Chromium can see (focus, contrast, overflow, the content
+//! policy at work) and what only script can do (passkeys). The person at it is `browser/*.mjs`.
+//!
+//! Chromium is an optional tool of a developer's machine. Without it this says so and claims
+//! nothing, unless `NEXUS_LONG=1` asks for everything. `NEXUS_PICTURES` names a folder for pictures.
+
+use super::visitor::manifest;
+use nexus_harness::prelude::*;
+use nexus_harness::repository;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Command;
+
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_with_a_browser_registers_adds_a_passkey_and_comes_in_with_it() {
+    let Some(browser) = program(&BROWSERS).filter(|_| program(&["node"]).is_some()) else {
+        assert!(std::env::var_os("NEXUS_LONG").is_none(), "chromium and node are missing");
+        eprintln!("chromium or node is missing: nothing was seen");
+        return;
+    };
+    let modules = modules().await;
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Passkeys want a name, and cookies the one that is in mails.
+    let origin = format!("http://localhost:{port}");
+    let public = origin.parse().unwrap();
+    let nexus = Nexus::setup()
+        .manifest(manifest())
+        .settings(move |settings| {
+            settings.listen = vec![format!("127.0.0.1:{port}").parse().unwrap()];
+            settings.public_url = Some(public);
+        })
+        .start()
+        .await;
+    let pictures = std::env::var("NEXUS_PICTURES").unwrap_or_default();
+    let script = repository().join("tests/scenarios/web/browser/journey.mjs");
+    let mut person = Command::new("node")
+        .arg(script)
+        .args([browser.as_path(), Path::new(&origin), &modules.join("axe-core/axe.js")])
+        .arg(pictures)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut answers = person.stdin.take().unwrap();
+    let mut lines = BufReader::new(person.stdout.take().unwrap()).lines();
+    let mut done = false;
+    while let Some(line) = lines.next_line().await.unwrap() {
+        let said: Value = serde_json::from_str(&line).unwrap();
+        done |= said["done"] == true;
+        if let Some(address) = said["mail"].as_str() {
+            let link = nexus.mail(address).await.link().to_owned();
+            answers.write_all(format!("{}\n", json!(link)).as_bytes()).await.unwrap();
+        }
+    }
+    assert!(person.wait().await.unwrap().success() && done, "see what the script has said");
+}
+
+/// The first of these programs that is on the path.
+fn program(names: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    let places = names.iter().flat_map(|name| folders.iter().map(move |it| it.join(name)));
+    places.into_iter().find(|place| place.is_file())
+}
+
+/// What `package-lock.json` names, once for each list.
+async fn modules() -> PathBuf {
+    let source = repository().join("tests/scenarios/web/browser");
+    let list = std::fs::read(source.join("package-lock.json")).unwrap();
+    let list: Value = serde_json::from_slice(&list).unwrap();
+    let version = list["packages"]["node_modules/axe-core"]["version"].as_str().unwrap();
+    let folder = repository().join(".nexus/tests").join(format!("browser-{version}"));
+    if !folder.join("node_modules/axe-core/axe.js").is_file() {
+        std::fs::create_dir_all(&folder).unwrap();
+        for file in ["package.json", "package-lock.json"] {
+            std::fs::copy(source.join(file), folder.join(file)).unwrap();
+        }
+        let mut npm = Command::new("npm");
+        let made = npm.args(["ci", "--silent", "--no-audit"]).current_dir(&folder).status();
+        assert!(made.await.unwrap().success(), "npm ci");
+    }
+    folder.join("node_modules")
+}

@@ -1,0 +1,158 @@
+// A person with a real browser: registers, adds a passkey, signs out, comes in with the passkey.
+// On the way every page is held against the rules of WCAG 2.2 AA that a program can see, in light
+// and dark, wide and narrow. The mail is read by the test that has started this: a line of JSON in
+// each direction.
+
+import { createInterface } from "node:readline";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Chromium } from "./chromium.mjs";
+
+const [program, origin, axeFile, pictures] = process.argv.slice(2);
+const axe = readFileSync(axeFile, "utf8");
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const email = "ada@example.org";
+const password = "a sentence that nobody else has written";
+
+const ask = async (question) => {
+  process.stdout.write(`${JSON.stringify(question)}\n`);
+  return JSON.parse((await answers.next()).value);
+};
+
+const claim = (holds, words) => {
+  if (!holds) throw new Error(words);
+};
+
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+const SIGHTS = [
+  { name: "wide-light", width: 1280, height: 900, scheme: "light" },
+  { name: "wide-dark", width: 1280, height: 900, scheme: "dark" },
+  { name: "narrow-light", width: 390, height: 844, scheme: "light" },
+  { name: "narrow-dark", width: 390, height: 844, scheme: "dark" },
+];
+
+const see = async (page, name) => {
+  for (const sight of SIGHTS) {
+    const { width, height } = sight;
+    const size = { width, height, deviceScaleFactor: 1, mobile: width < 600 };
+    await page.send("Emulation.setDeviceMetricsOverride", size);
+    // Still: a colour on its way from one scheme to the other has no contrast of its own.
+    const features = [
+      { name: "prefers-color-scheme", value: sight.scheme },
+      { name: "prefers-reduced-motion", value: "reduce" },
+    ];
+    await page.send("Emulation.setEmulatedMedia", { features });
+    await page.evaluate("document.fonts.ready.then(() => true)");
+    // A telephone would zoom out rather than scroll, so its window grows with the page.
+    const wide = await page.evaluate("document.documentElement.scrollWidth");
+    claim(wide <= width, `${name} (${sight.name}) is ${wide} px wide in a window of ${width}`);
+    // Evaluated, not loaded: the page's own policy stays as it is.
+    await page.evaluate(`${axe}; true`);
+    const found = await page.evaluate(`axe.run(document, {
+      runOnly: ${JSON.stringify(RULES)}, resultTypes: ["violations"],
+    }).then(({ violations }) => violations.map((it) =>
+      it.id + ": " + it.help + " at " + it.nodes.map((node) => node.target.join(" ") + " " + (node.any[0]?.message ?? "")).join("; ")))`);
+    claim(found.length === 0, `${name} (${sight.name}):\n${found.join("\n")}`);
+    if (pictures) {
+      const shot = await page.send("Page.captureScreenshot", { captureBeyondViewport: true });
+      writeFileSync(join(pictures, `${name}-${sight.name}.png`), Buffer.from(shot.data, "base64"));
+    }
+  }
+};
+
+const open = async (page, path, name) => {
+  await page.open(origin + path);
+  await see(page, name);
+};
+
+const browser = await Chromium.start(program);
+try {
+  const page = await browser.page();
+  await open(page, "/", "landing");
+  await open(page, "/account/sign-in", "sign-in");
+  await open(page, "/account/recover", "recover");
+  await open(page, "/account/magic-link", "magic-link");
+  await open(page, "/account/nothing", "missing");
+
+  // A password that nobody should have: the summary takes the focus.
+  await open(page, "/account/register", "register");
+  await page.type("#email", email);
+  await page.type("#password", "password1");
+  await page.pressAndLeave("Create account");
+  claim(
+    await page.evaluate(`document.activeElement.matches(".complaints")`),
+    "the summary of what is wrong has the focus",
+  );
+  await see(page, "register-refused");
+
+  await page.type("#display_name", "Ada Lovelace");
+  await page.type("#email", email);
+  await page.type("#password", password);
+  await page.pressAndLeave("Create account");
+  await see(page, "look-into-your-mail");
+  await page.open(await ask({ mail: email }));
+  await see(page, "verify");
+  await page.pressAndLeave("Confirm my address");
+  await page.until("at the account", `location.pathname === "/account"`);
+  await see(page, "overview");
+
+  // A passkey, made by an authenticator of the browser's own.
+  await page.send("WebAuthn.enable");
+  await page.send("WebAuthn.addVirtualAuthenticator", {
+    options: {
+      protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true,
+      isUserVerified: true, automaticPresenceSimulation: true,
+    },
+  });
+  await open(page, "/account/security", "security");
+  await page.press("Add a passkey");
+  await page.until("shown recovery codes", `document.querySelectorAll(".codes li").length === 10`);
+  await see(page, "recovery-codes");
+  await page.pressAndLeave("I have kept them");
+  await see(page, "security-with-passkey");
+  for (const [path, name] of [
+    ["/account/profile", "profile"],
+    ["/account/sessions", "devices"],
+    ["/account/programs", "programs"],
+    ["/account/keys", "keys"],
+    ["/account/organisations", "organisations"],
+    ["/account/device", "device"],
+    ["/account/step-up", "step-up"],
+  ]) {
+    await open(page, path, name);
+  }
+  await page.open(`${origin}/account/security`);
+  await page.press("Set up");
+  await page.until("offered a code", `document.querySelector(".qr img")?.naturalWidth > 0`);
+  await see(page, "totp");
+
+  // Out, and in again with the passkey alone.
+  await page.open(`${origin}/account`);
+  await page.pressAndLeave("Sign out");
+  await page.until("signed out", `location.pathname === "/account/sign-in"`);
+  await see(page, "signed-out");
+  await page.press("Sign in with a passkey");
+  await page.until("in again", `location.pathname === "/account"`);
+  claim(
+    (await page.evaluate("document.body.innerText")).includes("Signed in with a passkey"),
+    "the activity tells of the passkey",
+  );
+
+  // With the password, the account now asks for more.
+  await page.pressAndLeave("Sign out");
+  await page.type("#email", email);
+  await page.type("#password", password);
+  await page.pressAndLeave("Sign in");
+  await page.until("asked for more", `document.body.innerText.includes("One more step")`);
+  await see(page, "second-factor");
+  await page.press("Use a passkey");
+  await page.until("in by two steps", `location.pathname === "/account"`);
+
+  // Refused forms are answered 422, which a browser reports; nothing else may be amiss.
+  const amiss = page.complaints.filter((text) => !/status of (404|422)/.test(text));
+  claim(amiss.length === 0, `the browser complains:\n${amiss.join("\n")}`);
+  process.stdout.write(`${JSON.stringify({ done: true })}\n`);
+} finally {
+  await browser.stop();
+}
+process.exit(0);

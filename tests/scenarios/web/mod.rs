@@ -1,0 +1,7 @@
+//! Stories of the pages, told by a browser that follows links, fills in forms and keeps cookies.
+
+mod browser;
+mod forms;
+mod journey;
+mod pages;
+mod visitor;
