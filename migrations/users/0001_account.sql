@@ -101,7 +101,8 @@ insert into users.role (tenant_id, id, scope, name, description, permissions) va
     'Keeps the services running; sees who there is, and changes nothing about them.',
     '{core-os:*,email:view,kms:view,scheduler:*,users:view}'),
   (users.everywhere(), '01890000-0000-7000-8000-00000000a003', 'tenant', 'creator',
-    'Makes and publishes work.', '{core-os:view,scheduler:enqueue,scheduler:manage,scheduler:view}'),
+    'Makes and publishes work.',
+    '{core-os:view,scheduler:enqueue,scheduler:manage,scheduler:view}'),
   (users.everywhere(), '01890000-0000-7000-8000-00000000a004', 'tenant', 'member',
     'Has an account, and what belongs to it.', '{}'),
   (users.everywhere(), '01890000-0000-7000-8000-00000000a011', 'organisation', 'owner',
@@ -148,7 +149,8 @@ create table users.binding (
   created_by text not null,
   primary key (tenant_id, id),
   foreign key (tenant_id, user_id) references users.account,
-  foreign key (tenant_id, organisation_id, user_id) references users.membership
+  constraint binding_membership
+    foreign key (tenant_id, organisation_id, user_id) references users.membership
     on delete cascade
 );
 create unique index binding_once on users.binding (

@@ -35,7 +35,10 @@ async fn a_letters_link_is_for_one_person_and_one_time() {
     let link = token(&stage, "bob@example.org").await;
     let nobody = stage.nexus.anonymous();
     let opened: Value = nobody.post(LOOK_UP, link.clone()).await.ok().json();
-    assert_eq!((&opened["organisation"], &opened["email"]), (&json!("Engines"), &json!("bob@example.org")));
+    assert_eq!(
+        (&opened["organisation"], &opened["email"]),
+        (&json!("Engines"), &json!("bob@example.org"))
+    );
     let stolen = stage.ask(None, &eve, "POST", ACCEPT, Some(link.clone())).await;
     stolen.problem(403, "invite-for-another");
     stage.ask(None, &bob, "POST", ACCEPT, Some(link.clone())).await.status(204);

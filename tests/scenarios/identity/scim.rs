@@ -54,7 +54,10 @@ async fn an_account_is_made_read_replaced_patched_and_removed() {
         { "op": "remove", "path": "name.givenName" },
     ] });
     let patched: Value = directory.patch(&url, patch).await.ok().json();
-    assert_eq!((&patched["active"], &patched["name"]), (&json!(false), &json!({ "familyName": "Lovelace" })));
+    assert_eq!(
+        (&patched["active"], &patched["name"]),
+        (&json!(false), &json!({ "familyName": "Lovelace" }))
+    );
     assert_eq!(patched["emails"].as_array().unwrap().len(), 2);
     assert_eq!(stage.projected(id).await.0, "suspended");
     let mut whole = ada();
@@ -94,7 +97,10 @@ async fn a_search_filters_sorts_and_pages_and_no_filter_leaves_its_quotes() {
         (r#"userName co ".""#, vec!["dan.x"]),
         (r#"userName co "%" or userName co "_" or userName co "[""#, vec![]),
         (r#"nickName pr"#, vec![]),
-        (r#"meta.created gt "2020-01-01T00:00:00Z" and active eq true"#, vec!["ada", "Bob", "carol", "dan.x"]),
+        (
+            r#"meta.created gt "2020-01-01T00:00:00Z" and active eq true"#,
+            vec!["ada", "Bob", "carol", "dan.x"],
+        ),
         (r#"userName eq "x\" || true || \"""#, vec![]),
         (r#"userName eq "x') or 1=1 --""#, vec![]),
         (r#"userName eq "\\""#, vec![]),
@@ -108,7 +114,8 @@ async fn a_search_filters_sorts_and_pages_and_no_filter_leaves_its_quotes() {
         .await
         .ok()
         .json();
-    let names: Vec<&Value> = page["Resources"].as_array().unwrap().iter().map(|u| &u["userName"]).collect();
+    let names: Vec<&Value> =
+        page["Resources"].as_array().unwrap().iter().map(|u| &u["userName"]).collect();
     assert_eq!(names, ["carol", "Bob"]);
     assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(4), &json!(2)));
     let count: Value = directory.get(&format!("{SCIM_USERS}?count=0")).await.ok().json();
@@ -119,7 +126,11 @@ async fn a_search_filters_sorts_and_pages_and_no_filter_leaves_its_quotes() {
     let found: Value = directory.post("/scim/v2/.search", search).await.ok().json();
     assert_eq!(found["totalResults"], 1);
     for filter in ["userName%20zz%20%22a%22", "shoeSize%20pr", "%28userName%20pr"] {
-        refused(directory.get(&format!("{SCIM_USERS}?filter={filter}")).await, 400, "invalidFilter");
+        refused(
+            directory.get(&format!("{SCIM_USERS}?filter={filter}")).await,
+            400,
+            "invalidFilter",
+        );
     }
 }
 
@@ -146,7 +157,8 @@ async fn what_hangs_on_a_group_is_given_and_taken_with_membership() {
     ] });
     directory.patch(&url, out).await.ok();
     assert_eq!(stage.projected(&ada).await.1, Vec::<String>::new());
-    let back = json!({ "Operations": [{ "op": "add", "path": "members", "value": [{ "value": ada }] }] });
+    let back =
+        json!({ "Operations": [{ "op": "add", "path": "members", "value": [{ "value": ada }] }] });
     directory.patch(&url, back.clone()).await.ok();
     assert_eq!(stage.projected(&ada).await.1, ["catalog:view"]);
     // A directory hands on no more than it holds itself.
@@ -175,8 +187,12 @@ async fn a_bulk_names_what_it_made_and_stops_when_told_to() {
         { "method": "POST", "path": "/Users", "bulkId": "bob", "data": { "userName": "bob" } },
     ] });
     let done: Value = directory.post("/scim/v2/Bulk", bulk).await.ok().json();
-    let statuses: Vec<&str> =
-        done["Operations"].as_array().unwrap().iter().map(|o| o["status"].as_str().unwrap()).collect();
+    let statuses: Vec<&str> = done["Operations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|o| o["status"].as_str().unwrap())
+        .collect();
     assert_eq!(statuses, ["201", "201", "200", "409"], "{done}");
     let groups: Value = directory.get(SCIM_GROUPS).await.ok().json();
     let member = groups["Resources"][0]["members"][0]["value"].as_str().unwrap();

@@ -62,10 +62,8 @@ async fn a_role_with_an_end_is_taken_away_when_it_is_over() {
     let binding = admin.post(BINDINGS, draft).await.created();
     assert_eq!(stage.projected(&ada).await.1, ["catalog:view"]);
     stage.nexus.advance(minutes(11)).await;
-    eventually("the role is over", seconds(30), async || {
-        stage.projected(&ada).await.1.is_empty()
-    })
-    .await;
+    eventually("the role is over", seconds(30), async || stage.projected(&ada).await.1.is_empty())
+        .await;
     admin.get(&binding.url).await.problem(404, "not-found");
 }
 
@@ -122,10 +120,12 @@ async fn the_last_administrator_stays_whatever_two_do_at_once() {
     let ada = stage.first_administrator("ada@example.org").await;
     let admin = stage.administrator().await;
     let url = |user: &str| format!("{USERS}/{user}");
-    admin.post(&format!("{}/suspend", url(&ada)), json!({})).await.problem(409, "last-administrator");
+    admin
+        .post(&format!("{}/suspend", url(&ada)), json!({}))
+        .await
+        .problem(409, "last-administrator");
     admin.delete(&url(&ada)).await.problem(409, "last-administrator");
-    let held: Value =
-        admin.get(&format!("{BINDINGS}?role_id={ADMINISTRATOR}")).await.ok().json();
+    let held: Value = admin.get(&format!("{BINDINGS}?role_id={ADMINISTRATOR}")).await.ok().json();
     let binding = format!("{BINDINGS}/{}", held["items"][0]["id"].as_str().unwrap());
     admin.delete(&binding).await.problem(409, "last-administrator");
     for round in 0..5 {
@@ -137,8 +137,7 @@ async fn the_last_administrator_stays_whatever_two_do_at_once() {
             admin.post(&format!("{}/reinstate", url(&ada)), json!({})).await.ok();
         }
         let (one, other) = (format!("{}/suspend", url(&ada)), format!("{}/suspend", url(&bob)));
-        let (one, other) =
-            tokio::join!(admin.post(&one, json!({})), admin.post(&other, json!({})));
+        let (one, other) = tokio::join!(admin.post(&one, json!({})), admin.post(&other, json!({})));
         let mut statuses = [one.status.as_u16(), other.status.as_u16()];
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 409], "{one:?} {other:?}");
@@ -169,7 +168,10 @@ async fn who_is_suspended_is_out_at_once_and_who_is_erased_leaves_only_an_id() {
     known.status(304);
     let reason = json!({ "reason": "spam" });
     let suspended: Value = admin.post(&format!("{url}/suspend"), reason).await.ok().json();
-    assert_eq!((&suspended["status"], &suspended["status_reason"]), (&json!("suspended"), &json!("spam")));
+    assert_eq!(
+        (&suspended["status"], &suspended["status_reason"]),
+        (&json!("suspended"), &json!("spam"))
+    );
     assert_eq!(stage.projected(&ada).await.0, "suspended");
     admin.post(&format!("{url}/suspend"), json!({})).await.problem(409, "transition");
     let late = admin.request(http::Method::PATCH, &url).json(json!({ "display_name": "A" }));
@@ -214,8 +216,8 @@ async fn accounts_are_found_by_parts_of_names_and_addresses_page_by_page() {
     let stage = Stage::start().await;
     let admin = stage.administrator().await;
     for number in 0..5 {
-        let draft =
-            json!({ "email": format!("p{number}@example.org"), "display_name": format!("Pa {number}") });
+        let (email, name) = (format!("p{number}@example.org"), format!("Pa {number}"));
+        let draft = json!({ "email": email, "display_name": name });
         admin.post(USERS, draft).await.created();
     }
     let page: Value = admin.get(&format!("{USERS}?limit=2&q=P")).await.ok().json();
@@ -297,12 +299,15 @@ async fn relations_hold_directly_by_others_and_by_way_of_things() {
     let models = [
         ("folder", json!({ "viewer": ["this"] })),
         ("group", json!({ "member": ["this"] })),
-        ("doc", json!({
-            "parent": ["this"], "owner": ["this"],
-            "editor": ["this", { "computed": "owner" }],
-            "viewer": ["this", { "computed": "editor" },
-                { "from": { "of": "parent", "relation": "viewer" } }],
-        })),
+        (
+            "doc",
+            json!({
+                "parent": ["this"], "owner": ["this"],
+                "editor": ["this", { "computed": "owner" }],
+                "viewer": ["this", { "computed": "editor" },
+                    { "from": { "of": "parent", "relation": "viewer" } }],
+            }),
+        ),
     ];
     for (kind, relations) in models {
         let url = format!("/api/users/v1/relation-models/{kind}");

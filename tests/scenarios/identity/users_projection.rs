@@ -90,7 +90,8 @@ impl Cast {
         };
         for number in 0..4 {
             cast.people.push(stage.register(&format!("p{number}@example.org")).await);
-            let role = json!({ "name": format!("r{number}"), "permissions": [format!("a:p{number}")] });
+            let role =
+                json!({ "name": format!("r{number}"), "permissions": [format!("a:p{number}")] });
             cast.roles.push(made(admin.post(ROLES, role).await));
         }
         for number in 0..2 {

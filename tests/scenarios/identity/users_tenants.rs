@@ -1,7 +1,7 @@
 //! Tenants: what one has, another never sees; what each allows, and how much of it.
 
-use super::users_stage::{ADMINISTRATOR, BINDINGS, MEMBER, ORGANISATIONS, ROLES, Stage, USERS};
 use super::users_stage::somebody;
+use super::users_stage::{ADMINISTRATOR, BINDINGS, MEMBER, ORGANISATIONS, ROLES, Stage, USERS};
 use nexus_harness::prelude::*;
 use nexus_runtime::Principal;
 use uuid::Uuid;
@@ -96,8 +96,7 @@ async fn a_quota_bounds_accounts_and_services_can_read_it() {
     let make = async |email: &str| {
         stage.ask(None, &theirs, "POST", USERS, Some(json!({ "email": email }))).await
     };
-    let (one, two, three) =
-        tokio::join!(make("a@s.org"), make("b@s.org"), make("c@s.org"));
+    let (one, two, three) = tokio::join!(make("a@s.org"), make("b@s.org"), make("c@s.org"));
     let made = [one.status, two.status, three.status].iter().filter(|s| **s == 201).count();
     assert_eq!(made, 2, "{one:?} {two:?} {three:?}");
     make("d@s.org").await.problem(409, "quota-reached");

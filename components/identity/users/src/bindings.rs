@@ -231,8 +231,7 @@ async fn check(by: SignedIn, Json(asked): Json<Question>) -> Result<Json<Verdict
     if !by.principal().may(<Check as nexus_sdk::Permission>::NAME) {
         return Err(standard::Forbidden.because("this needs users:check").into());
     }
-    let held =
-        store::roles::permissions_of(by.db(), subject, asked.organisation, by.now()).await?;
+    let held = store::roles::permissions_of(by.db(), subject, asked.organisation, by.now()).await?;
     let subject = Principal { permissions: held, ..by.principal().clone() };
     Ok(Json(Verdict { allowed: subject.may(word) }))
 }

@@ -46,10 +46,8 @@ pub fn locale(text: &str) -> Result<String, Refusal> {
     let alphabetic = language.chars().all(|c| c.is_ascii_alphabetic());
     let subtag =
         |part: &str| matches!(part.len(), 1..=8) && part.chars().all(|c| c.is_ascii_alphanumeric());
-    let fits = matches!(language.len(), 2..=3)
-        && alphabetic
-        && text.len() <= 35
-        && parts.all(subtag);
+    let fits =
+        matches!(language.len(), 2..=3) && alphabetic && text.len() <= 35 && parts.all(subtag);
     if fits { Ok(text.to_owned()) } else { Err(LocaleForm.at("locale")) }
 }
 
@@ -90,9 +88,19 @@ mod tests {
         assert_eq!(email(" Ada@Example.COM ").unwrap(), "ada@example.com");
         assert_eq!(email("a.b+c@localhost").unwrap(), "a.b+c@localhost");
         for broken in [
-            "", "ada", "@example.com", "ada@", "a da@example.com", "ada@exa mple.com",
-            "ada@-example.com", "ada@example..com", ".ada@example.com", "a..b@example.com",
-            "ada@example.com\r\nbcc: eve@example.com", "<ada@example.com>", "a@b@example.com",
+            "",
+            "ada",
+            "@example.com",
+            "ada@",
+            "a da@example.com",
+            "ada@exa mple.com",
+            "ada@-example.com",
+            "ada@example..com",
+            ".ada@example.com",
+            "a..b@example.com",
+            "ada@example.com\r\nbcc: eve@example.com",
+            "<ada@example.com>",
+            "a@b@example.com",
         ] {
             assert_eq!(email(broken), Err(EmailForm.at("email")), "{broken:?}");
         }

@@ -133,10 +133,7 @@ struct Address {
     email: String,
 }
 
-async fn by_email(
-    by: Called<Identity>,
-    Query(address): Query<Address>,
-) -> Result<Json<Known>> {
+async fn by_email(by: Called<Identity>, Query(address): Query<Address>) -> Result<Json<Known>> {
     // What is no address belongs to nobody.
     let email = fields::email(&address.email).map_err(|_| standard::NotFound)?;
     let account = store::accounts::by_email(by.db(), &email).await?;

@@ -247,12 +247,7 @@ async fn take(by: &Ctx, invite: Invite, needs_proof: bool) -> Result<NoContent> 
     settle(by, &invite, "accepted", writes).await
 }
 
-async fn settle(
-    by: &Ctx,
-    invite: &Invite,
-    state: &str,
-    more: Vec<Write>,
-) -> Result<NoContent> {
+async fn settle(by: &Ctx, invite: &Invite, state: &str, more: Vec<Write>) -> Result<NoContent> {
     if invite.state != State::Pending || invite.expires_at <= by.now() {
         return Err(InviteOver.into());
     }

@@ -119,8 +119,7 @@ async fn create(by: SignedIn, Json(draft): Json<Draft>) -> Result<Created<Organi
     }
     let (name, slug) = (name(&draft.name)?, fields::slug(&draft.slug)?);
     let (id, binding) = (by.new_id(), by.new_id());
-    let found =
-        store::organisations::found(id, &slug, &name, founder, binding, by.now());
+    let found = store::organisations::found(id, &slug, &name, founder, binding, by.now());
     by.commit([
         named(found),
         emit(OrganisationCreated { id, name }),
@@ -130,10 +129,7 @@ async fn create(by: SignedIn, Json(draft): Json<Draft>) -> Result<Created<Organi
     store::organisations::find(by.db(), id).await.map(Created)
 }
 
-async fn show(
-    by: SignedIn,
-    Path(id): Path<OrganisationId>,
-) -> Result<Tagged<Json<Organisation>>> {
+async fn show(by: SignedIn, Path(id): Path<OrganisationId>) -> Result<Tagged<Json<Organisation>>> {
     let organisation = seen(&by, id).await?;
     Ok(Tagged(Etag::of_version(organisation.version), Json(organisation)))
 }
@@ -218,8 +214,15 @@ pub fn joined(
     role_version: Option<i64>,
 ) -> Vec<Write> {
     let (binding, giver) = (by.new_id(), &by.principal().subject);
-    let join =
-        store::organisations::join(organisation, user, binding, role, role_version, by.now(), giver);
+    let join = store::organisations::join(
+        organisation,
+        user,
+        binding,
+        role,
+        role_version,
+        by.now(),
+        giver,
+    );
     vec![named(join), emit(MemberAdded { organisation, user })]
 }
 

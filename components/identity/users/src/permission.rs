@@ -77,9 +77,19 @@ mod tests {
         for good in ["*", "catalog:*", "catalog:view", "key-value:a.b:c_d", "catalog:view:*"] {
             assert!(is_permission(good), "{good}");
         }
-        for bad in ["", "catalog", "catalog:", "*:view", "Catalog:view", "catalog:v*", "1a:b",
-            "catalog:view ", "catalog:VIEW", "catalog:vi ew", ":view"]
-        {
+        for bad in [
+            "",
+            "catalog",
+            "catalog:",
+            "*:view",
+            "Catalog:view",
+            "catalog:v*",
+            "1a:b",
+            "catalog:view ",
+            "catalog:VIEW",
+            "catalog:vi ew",
+            ":view",
+        ] {
             assert!(!is_permission(bad), "{bad}");
         }
     }

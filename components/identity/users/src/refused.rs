@@ -47,6 +47,7 @@ pub fn named(write: Write) -> Write {
         ("no_such_account", NoSuchAccount),
         ("no_such_binding", standard::NotFound),
         ("no_such_member", NoSuchMember),
+        ("binding_membership", NoSuchMember),
         ("organisation_gone", OrganisationGone),
         ("organisation_changed", standard::Conflict),
         ("organisations_max", OrganisationsMax),

@@ -125,11 +125,13 @@ async fn carry_out(by: &Ctx, changes: &Changes) -> Result<NoContent> {
         return Err(RelationBatch.into());
     }
     let models = store::relations::models(by.db()).await?;
-    let subject_of = |tuple: &Tuple| Ok::<_, Refusal>(Said {
-        object: object(&tuple.object)?,
-        relation: tuple.relation.clone(),
-        subject: subject(&tuple.subject)?,
-    });
+    let subject_of = |tuple: &Tuple| {
+        Ok::<_, Refusal>(Said {
+            object: object(&tuple.object)?,
+            relation: tuple.relation.clone(),
+            subject: subject(&tuple.subject)?,
+        })
+    };
     let mut writes = Vec::new();
     for tuple in &changes.delete {
         writes.push(store::relations::take_back(&subject_of(tuple)?));

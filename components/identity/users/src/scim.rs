@@ -7,6 +7,7 @@ mod bulk;
 mod directory;
 mod discovery;
 mod filter;
+mod grammar;
 mod groups;
 mod patch;
 mod schema;

@@ -190,8 +190,7 @@ async fn appoint(
     let account: UserId = by.new_id();
     let ids = (by.new_id::<BindingId>(), by.new_id::<TenantId>().into());
     let giver = &by.principal().subject;
-    let write =
-        store::tenants::appoint(id, account, &email, name.as_deref(), ids, by.now(), giver);
+    let write = store::tenants::appoint(id, account, &email, name.as_deref(), ids, by.now(), giver);
     by.commit(named(write)).await?;
     Ok(Created(Appointed { id: account, email }))
 }
@@ -391,7 +390,8 @@ mod tests {
         for good in ["localhost", "tv.example.com", "a-b.example"] {
             assert!(is_host(good), "{good}");
         }
-        for bad in ["", "example.com:80", "https://example.com", "exa mple", "-a.com", "a..b", "*"] {
+        for bad in ["", "example.com:80", "https://example.com", "exa mple", "-a.com", "a..b", "*"]
+        {
             assert!(!is_host(bad), "{bad}");
         }
     }

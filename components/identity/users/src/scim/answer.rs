@@ -110,7 +110,10 @@ fn scim_type(name: &str) -> Option<&'static str> {
         "PatchPath" => "invalidPath",
         "PatchTarget" => "noTarget",
         "PatchReadOnly" => "mutability",
-        "EmailTaken" | "UserNameTaken" | "ExternalIdTaken" | "GroupNameTaken"
+        "EmailTaken"
+        | "UserNameTaken"
+        | "ExternalIdTaken"
+        | "GroupNameTaken"
         | "GroupExternalIdTaken" => "uniqueness",
         "ScimBulkOperations" => "tooMany",
         "PatchValue" | "ScimValue" | "NoSuchAccount" | "EmailForm" | "DisplayNameForm" => {
@@ -131,8 +134,7 @@ pub fn told(result: Result<Scim>) -> Result<Scim> {
     let Error::Refused(refusal) = &error else { return Err(error) };
     // The protocol knows no 422.
     let status = if refusal.status == 422 { 400 } else { refusal.status };
-    let mut body =
-        json!({ "schemas": [ERROR], "status": status.to_string(), "detail": detail });
+    let mut body = json!({ "schemas": [ERROR], "status": status.to_string(), "detail": detail });
     if let Some(word) = scim_type(refusal.name) {
         body["scimType"] = word.into();
     }

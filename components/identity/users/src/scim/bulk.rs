@@ -115,9 +115,10 @@ async fn version_of(tag: &str) -> Result<Option<IfMatch>> {
 fn resolved(id: &str, made: &Made) -> Result<String, Refusal> {
     match id.strip_prefix("bulkId:") {
         None => Ok(id.to_owned()),
-        Some(name) => made.get(name).cloned().ok_or_else(|| {
-            ScimBulkId.because(format!("no earlier operation has made {name}"))
-        }),
+        Some(name) => made
+            .get(name)
+            .cloned()
+            .ok_or_else(|| ScimBulkId.because(format!("no earlier operation has made {name}"))),
     }
 }
 

@@ -64,9 +64,10 @@ pub fn described(resource: &Value) -> Result<Described, Refusal> {
         return Err(wrong("userName takes at most 254 characters".into()));
     }
     let email = match primary(&kept) {
-        Some(address) => Some(fields::email(&address).map_err(|_| {
-            wrong("the primary address is none; write name@domain".into())
-        })?),
+        Some(address) => Some(
+            fields::email(&address)
+                .map_err(|_| wrong("the primary address is none; write name@domain".into()))?,
+        ),
         None => fields::email(&user_name).ok(),
     };
     let display_name = taken(&mut kept, "displayName").filter(|name| !name.trim().is_empty());
@@ -125,8 +126,8 @@ pub struct Grouped {
 
 pub fn grouped(resource: &Value) -> Result<Grouped, Refusal> {
     let given = resource.as_object().cloned().unwrap_or_default();
-    let mut kept = known(Kind::Group.attributes(), &given, false)
-        .map_err(|why| ScimValue.because(why))?;
+    let mut kept =
+        known(Kind::Group.attributes(), &given, false).map_err(|why| ScimValue.because(why))?;
     let display_name = taken(&mut kept, "displayName").filter(|name| !name.trim().is_empty());
     let display_name = display_name
         .filter(|name| name.chars().count() <= 254)

@@ -33,8 +33,7 @@ pub async fn create(by: &Ctx, resource: &Value) -> Result<Scim> {
 }
 
 async fn told(by: &Ctx, id: GroupId, status: StatusCode) -> Result<Scim> {
-    let Document { document, version } =
-        store::scim::find(by.db(), Kind::Group, id.into()).await?;
+    let Document { document, version } = store::scim::find(by.db(), Kind::Group, id.into()).await?;
     let origin = by.variable("public_url").await?;
     Ok(Scim::resource(status, version, finished(Kind::Group, &origin, document)))
 }
@@ -89,8 +88,7 @@ async fn put(by: &Ctx, id: GroupId, old: Document, wanted: Grouped) -> Result<Sc
     let before = grouped(&old.document)?.members;
     let name = &wanted.display_name;
     let external_id = wanted.external_id.as_deref();
-    let put =
-        store::scim::put_group(id.into(), Some(old.version), name, external_id, by.now());
+    let put = store::scim::put_group(id.into(), Some(old.version), name, external_id, by.now());
     let mut writes = vec![named(put)];
     if before != wanted.members {
         within(by.principal(), &store::scim::group_permissions(by.db(), id.into()).await?)?;

@@ -1,6 +1,7 @@
 //! PATCH (RFC 7644 §3.5.2): what operations make of a resource. Pure.
 
-use super::filter::{Filter, Target, target};
+use super::filter::{Filter, Target};
+use super::grammar::target;
 use super::schema::{Attribute, ENTERPRISE, Kind, find, known, of_form};
 use nexus_sdk::Refusal;
 use nexus_sdk::serde_json::{Map, Value, json};
@@ -43,7 +44,11 @@ pub fn member<'v>(object: &'v Value, name: &str) -> Option<&'v Value> {
     object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-fn operate(kind: Kind, resource: &mut Map<String, Value>, operation: &Value) -> Result<(), Refusal> {
+fn operate(
+    kind: Kind,
+    resource: &mut Map<String, Value>,
+    operation: &Value,
+) -> Result<(), Refusal> {
     let verb = member(operation, "op").and_then(Value::as_str).unwrap_or_default();
     let verb = match verb.to_ascii_lowercase().as_str() {
         "add" => Verb::Add,
@@ -214,7 +219,10 @@ fn add(object: &mut Map<String, Value>, name: &str, more: Vec<Value>) {
 fn same(left: &Value, right: &Value) -> bool {
     match (left.get("value"), right.get("value")) {
         (Some(l), Some(r)) => {
-            l == r && (left["type"] == right["type"] || left["type"].is_null() || right["type"].is_null())
+            l == r
+                && (left["type"] == right["type"]
+                    || left["type"].is_null()
+                    || right["type"].is_null())
         }
         _ => left == right,
     }
@@ -344,7 +352,11 @@ mod tests {
     #[test]
     fn an_attribute_is_added_replaced_and_removed() {
         check(json!({ "op": "add", "path": "nickName", "value": "A" }), "/nickName", json!("A"));
-        check(json!({ "op": "Replace", "path": "title", "value": "Lady" }), "/title", json!("Lady"));
+        check(
+            json!({ "op": "Replace", "path": "title", "value": "Lady" }),
+            "/title",
+            json!("Lady"),
+        );
         check(json!({ "op": "remove", "path": "title" }), "/title", Value::Null);
         check(json!({ "op": "remove", "path": "nickName" }), "/nickName", Value::Null);
         check(

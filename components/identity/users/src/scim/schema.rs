@@ -165,10 +165,8 @@ pub const ENTERPRISE_ATTRIBUTES: &[Attribute] = &[
     of("manager", Form::Complex(MANAGER)),
 ];
 
-pub const GROUP_ATTRIBUTES: &[Attribute] = &[
-    Attribute { required: true, unique: true, ..text("displayName") },
-    many("members", MEMBER),
-];
+pub const GROUP_ATTRIBUTES: &[Attribute] =
+    &[Attribute { required: true, unique: true, ..text("displayName") }, many("members", MEMBER)];
 
 /// A kind of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

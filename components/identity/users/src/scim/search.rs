@@ -2,7 +2,8 @@
 
 use super::answer::Scim;
 use super::directory::finished;
-use super::filter::{self, Filter};
+use super::filter::Filter;
+use super::grammar;
 use super::patch::member;
 use super::schema::{Form, Kind};
 use crate::store;
@@ -89,7 +90,7 @@ impl Search {
         let filter = match self.filter.as_deref().map(str::trim) {
             None | Some("") => None,
             Some(text) => {
-                let filter = filter::filter(kind, text);
+                let filter = grammar::filter(kind, text);
                 Some(filter.map_err(|why| ScimFilter.because(why))?)
             }
         };
@@ -108,7 +109,7 @@ impl Search {
     pub fn seen(&self, kind: Kind, resource: Value) -> Value {
         let Value::Object(resource) = resource else { return resource };
         let places = |names: &[String]| {
-            let places = names.iter().filter_map(|name| filter::named(kind, name).ok());
+            let places = names.iter().filter_map(|name| grammar::named(kind, name).ok());
             places.map(|place| place.keys).collect::<Vec<_>>()
         };
         let always = |key: &str| key == "id" || key == "schemas";
@@ -171,7 +172,7 @@ fn cut(from: &mut Map<String, Value>, keys: &[&'static str]) {
 
 /// Where in a document stands what it is sorted by: of several values, the first.
 fn sorted(kind: Kind, name: &str) -> Result<Vec<String>, Refusal> {
-    let place = filter::named(kind, name).map_err(|why| ScimSort.because(why))?;
+    let place = grammar::named(kind, name).map_err(|why| ScimSort.because(why))?;
     let mut path: Vec<String> = place.keys.iter().map(|key| (*key).to_owned()).collect();
     let own = kind.attribute(place.keys[0]).is_some_and(|attribute| attribute.many);
     if own {

@@ -40,8 +40,7 @@ pub async fn create(by: &Ctx, resource: &Value) -> Result<Scim> {
 }
 
 async fn told(by: &Ctx, id: UserId, status: StatusCode) -> Result<Scim> {
-    let Document { document, version } =
-        store::scim::find(by.db(), Kind::User, id.into()).await?;
+    let Document { document, version } = store::scim::find(by.db(), Kind::User, id.into()).await?;
     let origin = by.variable("public_url").await?;
     Ok(Scim::resource(status, version, finished(Kind::User, &origin, document)))
 }

@@ -11,9 +11,8 @@ pub async fn find(db: &Db, id: OrganisationId) -> Result<Organisation> {
 }
 
 pub async fn list(db: &Db, cursor: &Cursor) -> Result<Page<Organisation>> {
-    let all = sql!(
-        "select * from users.organisation where tenant_id = {tenant} and status = 'active'"
-    );
+    let all =
+        sql!("select * from users.organisation where tenant_id = {tenant} and status = 'active'");
     db.page(all, cursor, ascending(["id"])).await
 }
 

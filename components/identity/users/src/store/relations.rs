@@ -99,7 +99,12 @@ pub async fn list(
                and subject_relation = {subject_relation})"
     );
     let order = ascending([
-        "object_kind", "object_id", "relation", "subject_kind", "subject_id", "subject_relation",
+        "object_kind",
+        "object_id",
+        "relation",
+        "subject_kind",
+        "subject_id",
+        "subject_relation",
     ]);
     db.page(all, cursor, order).await
 }

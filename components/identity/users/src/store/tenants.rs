@@ -62,8 +62,7 @@ pub fn put_policy(seen: i64, draft: &PolicyDraft, at: Time, by: &str) -> Write {
 }
 
 pub async fn quota(db: &Db, name: Measure) -> Result<Option<i64>> {
-    let one =
-        sql!("select amount from users.quota where tenant_id = {tenant} and name = {name}");
+    let one = sql!("select amount from users.quota where tenant_id = {tenant} and name = {name}");
     db.optional(one).await
 }
 
