@@ -1,9 +1,18 @@
 //! Who people are, how they prove it, and what programs get for it.
 
 mod api_keys;
+mod login;
+mod login_people;
+mod login_setup;
 mod oauth;
 mod organisations;
+mod organisations_invites;
+mod passkeys;
+mod recovery;
+mod registration;
 mod scim;
+mod second_factor;
+mod secrets;
 mod sessions;
 mod sessions_ground;
 mod tokens;

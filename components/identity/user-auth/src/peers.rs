@@ -27,6 +27,8 @@ nexus_sdk::refusals! {
 pub struct Person {
     pub id: UserId,
     pub status: String,
+    /// Empty where an administrator keeps an account without one: no mail, no password.
+    #[serde(deserialize_with = "empty_if_none")]
     pub email: String,
     #[serde(default)]
     pub email_verified: bool,
@@ -34,6 +36,10 @@ pub struct Person {
     pub display_name: Option<String>,
     #[serde(default)]
     pub locale: Option<String>,
+}
+
+fn empty_if_none<'de, D: nexus_sdk::serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Option::<String>::deserialize(from).map(Option::unwrap_or_default)
 }
 
 impl Person {
@@ -188,9 +194,7 @@ pub async fn seal(user: UserId, secret: &[u8]) -> Result<String> {
     let kind = json!({ "type": "aes256-gcm96" });
     let ensured = call("kms").post(TOTP_KEY).json(&kind).send().await?;
     done(&ensured, "have a key")?;
-    let body = json!({
-        "plaintext": STANDARD.encode(secret), "context": STANDARD.encode(user.to_string()),
-    });
+    let body = json!({ "plaintext": STANDARD.encode(secret), "context": user });
     let reply = call("kms").post(format!("{TOTP_KEY}/encrypt")).json(&body).send().await?;
     read::<Sealed>(&reply, "seal a secret").map(|sealed| sealed.ciphertext)
 }
@@ -200,9 +204,7 @@ pub async fn unseal(user: UserId, ciphertext: &str) -> Result<Vec<u8>> {
     struct Open {
         plaintext: String,
     }
-    let body = json!({
-        "ciphertext": ciphertext, "context": STANDARD.encode(user.to_string()),
-    });
+    let body = json!({ "ciphertext": ciphertext, "context": user });
     let reply = call("kms").post(format!("{TOTP_KEY}/decrypt")).json(&body).send().await?;
     let open: Open = read(&reply, "open a secret")?;
     Ok(STANDARD.decode(open.plaintext).context("decode an opened secret")?)

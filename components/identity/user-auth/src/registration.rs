@@ -155,11 +155,17 @@ async fn verify(by: Public, caller: Caller, Json(brought): Json<Token>) -> Resul
 async fn account_of(by: &Ctx, registration: &Registration) -> Result<UserId> {
     let (name, locale) = (registration.display_name.as_deref(), registration.locale.as_deref());
     match peers::create_person(&registration.email, name, locale).await {
-        Err(error) if error.is(&EmailTaken) => {}
-        made => return made,
+        Err(error) if error.is(&EmailTaken) => unclaimed(by, &registration.email).await,
+        made => made,
     }
-    let email = Email::read(&registration.email)?;
-    let person = peers::person_of_address(&email).await?.ok_or(EmailTaken)?;
+}
+
+/// The account of an address that nobody can come into yet.
+///
+/// # Errors
+/// 409 when somebody can.
+pub async fn unclaimed(by: &Ctx, email: &str) -> Result<UserId> {
+    let person = peers::person_of_address(&Email::read(email)?).await?.ok_or(EmailTaken)?;
     let factors = store::factors::of(by.db(), person.id).await?;
     match factors.password || factors.demand_second() {
         true => Err(EmailTaken.into()),

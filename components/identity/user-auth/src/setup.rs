@@ -3,10 +3,12 @@
 use crate::caller::Caller;
 use crate::email_address::Email;
 use crate::entrance::{self, Entrance, Proven};
-use crate::registration::{LinkInvalid, display_name};
+use crate::hashing::{self, Verdict};
+use crate::peers::{self, EmailTaken};
+use crate::registration::{LinkInvalid, display_name, unclaimed};
 use crate::store::registrations::Registration;
 use crate::throttle::{Tries, Turned};
-use crate::{hashing, password_rules, peers, secrets, store};
+use crate::{password_rules, secrets, store};
 use identity_contract::user_auth::{UserRegistered, UserVerified};
 use nexus_sdk::prelude::*;
 
@@ -46,7 +48,7 @@ struct Administrator {
 }
 
 /// The link is used up in one commit with what was typed; then the account is made. When that breaks
-/// off, whoever holds the link goes on within the hour, and nobody else.
+/// off, whoever typed it goes on within the hour by typing the same again, and nobody else does.
 async fn set_up(
     by: Public,
     caller: Caller,
@@ -57,36 +59,60 @@ async fn set_up(
     let name = display_name(asked.display_name.as_deref())?;
     Tries::to_ask(&caller).enter(&by).await?;
     let digest = secrets::digest(&asked.token);
-    let begun = store::registrations::of_setup(by.db(), &digest, by.now()).await?;
-    let phc = hashing::hash(&asked.password).await?;
-    let registration = Registration {
-        id: by.new_id(),
-        email: email.as_str().to_owned(),
-        phc,
-        display_name: name,
-        locale: None,
-        expires_at: by.now() + minutes(RESUME_MINUTES),
+    let registration = match store::registrations::of_setup(by.db(), &digest, by.now()).await? {
+        Some(begun) => resumed(begun, &email, &asked.password).await?,
+        None => begun(&by, &digest, &email, name, &asked.password).await?,
     };
-    if begun.is_none() {
-        by.commit([
-            store::registrations::redeem_setup(&digest).or_refuse(LinkInvalid),
-            store::registrations::insert(&registration, Some(&digest), by.now())
-                .on_conflict_refuse("registration_setup", LinkInvalid),
-        ])
-        .await?;
-    }
-    let name = registration.display_name.as_deref();
-    let user = peers::create_administrator(&registration.email, name).await?;
-    let mut writes = vec![
+    let (address, name) = (&registration.email, registration.display_name.as_deref());
+    let user = match peers::create_administrator(address, name).await {
+        Err(error) if error.is(&EmailTaken) => unclaimed(&by, address).await?,
+        made => made?,
+    };
+    by.commit([
         store::registrations::remove_setup(&digest).or_refuse(LinkInvalid),
+        store::registrations::remove_links(address),
         store::passwords::put(user, &registration.phc, by.now()),
         emit(UserRegistered { id: user }),
         emit(UserVerified { id: user }),
-    ];
-    writes.push(store::registrations::remove_links(&registration.email));
-    by.commit(writes).await?;
+    ])
+    .await?;
     let person = peers::person(user).await?.ok_or(LinkInvalid)?;
     let amr = vec!["pwd".into()];
     let proven = Proven { person, amr, method: "password", persistent: false };
     Ok(entrance::first(&by, &caller, proven, Vec::new(), None).await?)
+}
+
+/// Uses the link up and keeps what was typed.
+async fn begun(
+    by: &Ctx,
+    digest: &[u8],
+    email: &Email,
+    display_name: Option<String>,
+    password: &str,
+) -> Result<Registration> {
+    let registration = Registration {
+        id: by.new_id(),
+        email: email.as_str().to_owned(),
+        phc: hashing::hash(password).await?,
+        display_name,
+        locale: None,
+        expires_at: by.now() + minutes(RESUME_MINUTES),
+    };
+    by.commit([
+        store::registrations::redeem_setup(digest).or_refuse(LinkInvalid),
+        store::registrations::insert(&registration, Some(digest), by.now())
+            .on_conflict_refuse("registration_setup", LinkInvalid),
+    ])
+    .await?;
+    Ok(registration)
+}
+
+/// What was begun, for whoever began it: a second holder of the link must not become a second
+/// administrator.
+async fn resumed(begun: Registration, email: &Email, password: &str) -> Result<Registration> {
+    let verdict = hashing::verify(password, Some(begun.phc.clone())).await?;
+    match begun.email == email.as_str() && verdict != Verdict::Mismatch {
+        true => Ok(begun),
+        false => Err(LinkInvalid.into()),
+    }
 }
