@@ -8,12 +8,14 @@ kms:manage, kms:use) come from the environment; so does the CA (REQUESTS_CA_BUND
 import base64
 import hashlib
 import os
+import secrets
 
 import hvac
-import requests
 
 BASE = os.environ["NEXUS_URL"]
 TOKEN = os.environ["NEXUS_TOKEN"]
+# Names that no run before has used.
+RUN = secrets.token_hex(4)
 
 
 def check(claim, words, seen=None):
@@ -34,16 +36,9 @@ def refused(kind, ask, words):
     raise AssertionError(f"{words}: {seen!r}")
 
 
-def client():
-    session = requests.Session()
-    # A deployment that takes `X-Vault-Token` itself does not need this line.
-    session.headers["authorization"] = f"Bearer {TOKEN}"
-    return hvac.Client(url=BASE, token=TOKEN, session=session)
-
-
 def encryption(transit):
     for kind in ("aes256-gcm96", "chacha20-poly1305"):
-        name = f"seal-{kind}"
+        name = f"seal-{kind}-{RUN}"
         transit.create_key(name=name, key_type=kind)
         made = transit.encrypt_data(name=name, plaintext=b64("a lamp"))["data"]["ciphertext"]
         check(made.startswith("vault:v1:"), f"{kind} encrypts", made)
@@ -70,31 +65,31 @@ def encryption(transit):
 
 
 def derivation(transit):
-    transit.create_key(name="derived", derived=True)
+    transit.create_key(name=f"derived-{RUN}", derived=True)
     context = b64("tenant seven")
-    made = transit.encrypt_data(name="derived", plaintext=b64("x"), context=context)
+    made = transit.encrypt_data(name=f"derived-{RUN}", plaintext=b64("x"), context=context)
     made = made["data"]["ciphertext"]
-    opened = transit.decrypt_data(name="derived", ciphertext=made, context=context)
+    opened = transit.decrypt_data(name=f"derived-{RUN}", ciphertext=made, context=context)
     check(opened["data"]["plaintext"] == b64("x"), "a derived key decrypts in its context")
     refused(
         hvac.exceptions.InvalidRequest,
-        lambda: transit.decrypt_data(name="derived", ciphertext=made, context=b64("eight")),
+        lambda: transit.decrypt_data(name=f"derived-{RUN}", ciphertext=made, context=b64("eight")),
         "a derived key refuses another context",
     )
 
 
 def data_keys(transit):
-    transit.create_key(name="wrapping")
-    made = transit.generate_data_key(name="wrapping", key_type="plaintext", bits=256)["data"]
-    opened = transit.decrypt_data(name="wrapping", ciphertext=made["ciphertext"])
+    transit.create_key(name=f"wrapping-{RUN}")
+    made = transit.generate_data_key(name=f"wrapping-{RUN}", key_type="plaintext", bits=256)["data"]
+    opened = transit.decrypt_data(name=f"wrapping-{RUN}", ciphertext=made["ciphertext"])
     check(opened["data"]["plaintext"] == made["plaintext"], "a data key can be unwrapped")
-    made = transit.generate_data_key(name="wrapping", key_type="wrapped")["data"]
+    made = transit.generate_data_key(name=f"wrapping-{RUN}", key_type="wrapped")["data"]
     check("plaintext" not in made, "a wrapped data key is not shown", made)
 
 
 def signatures(transit):
     for kind in ("ed25519", "ecdsa-p256", "rsa-2048"):
-        name = f"sign-{kind}"
+        name = f"sign-{kind}-{RUN}"
         transit.create_key(name=name, key_type=kind)
         signed = transit.sign_data(name=name, hash_input=b64("a claim"))["data"]["signature"]
         seen = transit.verify_signed_data(name=name, hash_input=b64("a claim"), signature=signed)
@@ -105,20 +100,20 @@ def signatures(transit):
         check("public_key" in shown["keys"]["1"], f"{kind} shows its public key", shown)
     digest = base64.b64encode(hashlib.sha256(b"a claim").digest()).decode()
     signed = transit.sign_data(
-        name="sign-ecdsa-p256", hash_input=digest, prehashed=True, marshaling_algorithm="jws"
+        name=f"sign-ecdsa-p256-{RUN}", hash_input=digest, prehashed=True, marshaling_algorithm="jws"
     )["data"]["signature"]
     seen = transit.verify_signed_data(
-        name="sign-ecdsa-p256",
+        name=f"sign-ecdsa-p256-{RUN}",
         hash_input=b64("a claim"),
         signature=signed,
         marshaling_algorithm="jws",
     )
     check(seen["data"]["valid"], "a digest and its message have one signature", signed)
     signed = transit.sign_data(
-        name="sign-rsa-2048", hash_input=b64("a claim"), signature_algorithm="pkcs1v15"
+        name=f"sign-rsa-2048-{RUN}", hash_input=b64("a claim"), signature_algorithm="pkcs1v15"
     )["data"]["signature"]
     seen = transit.verify_signed_data(
-        name="sign-rsa-2048",
+        name=f"sign-rsa-2048-{RUN}",
         hash_input=b64("a claim"),
         signature=signed,
         signature_algorithm="pkcs1v15",
@@ -127,10 +122,10 @@ def signatures(transit):
 
 
 def questions(transit):
-    transit.create_key(name="mac", key_type="hmac")
-    made = transit.generate_hmac(name="mac", hash_input=b64("a message"), algorithm="sha2-256")
+    transit.create_key(name=f"mac-{RUN}")
+    made = transit.generate_hmac(name=f"mac-{RUN}", hash_input=b64("a message"), algorithm="sha2-256")
     made = made["data"]["hmac"]
-    seen = transit.verify_signed_data(name="mac", hash_input=b64("a message"), hmac=made)
+    seen = transit.verify_signed_data(name=f"mac-{RUN}", hash_input=b64("a message"), hmac=made)
     check(seen["data"]["valid"], "an HMAC is verified", made)
     seen = transit.hash_data(hash_input=b64("abc"), algorithm="sha2-256")["data"]["sum"]
     check(seen == hashlib.sha256(b"abc").hexdigest(), "a hash is what Python says", seen)
@@ -138,32 +133,35 @@ def questions(transit):
     check(len(base64.b64decode(seen)) == 24, "random bytes are as many as asked for", seen)
 
 
-def keys(transit):
-    transit.create_key(name="open", exportable=True)
-    seen = transit.export_key(name="open", key_type="encryption-key")["data"]["keys"]
+def keys(vault):
+    transit = vault.secrets.transit
+    transit.create_key(name=f"open-{RUN}", exportable=True)
+    seen = transit.export_key(name=f"open-{RUN}", key_type="encryption-key")["data"]["keys"]
     check(len(base64.b64decode(seen["1"])) == 32, "an exportable key leaves", seen)
-    transit.create_key(name="closed")
+    transit.create_key(name=f"closed-{RUN}")
     refused(
         hvac.exceptions.Forbidden,
-        lambda: transit.export_key(name="closed", key_type="encryption-key"),
+        lambda: transit.export_key(name=f"closed-{RUN}", key_type="encryption-key"),
         "another key does not leave",
     )
-    seen = transit.list_keys()["data"]["keys"]
-    check("open" in seen and "closed" in seen, "keys are listed", seen)
+    # `list_keys` sends the method LIST, which the front door does not let through; Vault takes a GET
+    # for it as well.
+    seen = vault.adapter.get("/v1/transit/keys", params={"list": "true"})["data"]["keys"]
+    check({f"open-{RUN}", f"closed-{RUN}"} <= set(seen), "keys are listed", seen)
     refused(
         hvac.exceptions.InvalidRequest,
-        lambda: transit.delete_key(name="open"),
+        lambda: transit.delete_key(name=f"open-{RUN}"),
         "a key is not deleted before that is allowed",
     )
-    transit.update_key_configuration(name="open", deletion_allowed=True)
-    transit.delete_key(name="open")
+    transit.update_key_configuration(name=f"open-{RUN}", deletion_allowed=True)
+    transit.delete_key(name=f"open-{RUN}")
     refused(
-        hvac.exceptions.InvalidPath, lambda: transit.read_key(name="open"), "a deleted key is gone"
+        hvac.exceptions.InvalidPath, lambda: transit.read_key(name=f"open-{RUN}"), "a deleted key is gone"
     )
 
 
 def main():
-    vault = client()
+    vault = hvac.Client(url=BASE, token=TOKEN)
     check(vault.sys.read_health_status(method="GET")["initialized"], "it is initialized")
     transit = vault.secrets.transit
     encryption(transit)
@@ -171,7 +169,7 @@ def main():
     data_keys(transit)
     signatures(transit)
     questions(transit)
-    keys(transit)
+    keys(vault)
 
 
 main()
