@@ -181,7 +181,7 @@ async fn a_bulk_names_what_it_made_and_stops_when_told_to() {
         { "method": "POST", "path": "/Users", "bulkId": "ada", "data": { "userName": "ada" } },
         { "method": "POST", "path": "/Groups", "bulkId": "g", "data": {
             "displayName": "G", "members": [{ "value": "bulkId:ada" }] } },
-        { "method": "PATCH", "path": "/Users/bulkId:ada", "data": {
+        { "method": "PATCH", "path": "Users/bulkId:ada", "data": {
             "Operations": [{ "op": "add", "path": "title", "value": "Lady" }] } },
         { "method": "POST", "path": "/Users", "bulkId": "again", "data": { "userName": "ADA" } },
         { "method": "POST", "path": "/Users", "bulkId": "bob", "data": { "userName": "bob" } },

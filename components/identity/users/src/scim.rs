@@ -31,19 +31,15 @@ pub fn router() -> Router {
 }
 
 fn resources() -> Router {
-    Router::new()
-        .route("/Users", get(list_users).post(create_user))
-        .route("/Users/.search", post(search_users))
-        .route(
-            "/Users/{id}",
-            get(show_user).put(replace_user).patch(patch_user).delete(remove_user),
-        )
-        .route("/Groups", get(list_groups).post(create_group))
-        .route("/Groups/.search", post(search_groups))
-        .route(
-            "/Groups/{id}",
-            get(show_group).put(replace_group).patch(patch_group).delete(remove_group),
-        )
+    let users = Router::new()
+        .route("/", get(list_users).post(create_user))
+        .route("/.search", post(search_users))
+        .route("/{id}", get(show_user).put(replace_user).patch(patch_user).delete(remove_user));
+    let groups = Router::new()
+        .route("/", get(list_groups).post(create_group))
+        .route("/.search", post(search_groups))
+        .route("/{id}", get(show_group).put(replace_group).patch(patch_group).delete(remove_group));
+    Router::new().nest("/Users", users).nest("/Groups", groups)
 }
 
 type By = Allowed<Directory>;

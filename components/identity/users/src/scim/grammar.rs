@@ -1,5 +1,5 @@
-//! How filters and paths are written (RFC 7644 §3.4.2.2, §3.5.2): read, and their names looked up in
-//! a schema. Pure.
+//! How filters and paths are written (RFC 7644 §3.4.2.2, §3.5.2): read, and their names looked up
+//! in a schema. Pure.
 
 use super::filter::{Comparison, Filter, Place, Target};
 use super::schema::{Attribute, Form, Kind, find};
