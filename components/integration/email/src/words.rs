@@ -73,11 +73,13 @@ pub fn all() -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
 }
 
 impl Language {
-    /// Minutes as people say them.
+    /// Minutes as people say them: never more than there are, but for one that a clock has eaten.
     pub fn span(&self, minutes: u64) -> String {
+        let (hour, day) = (60, 24 * 60);
+        let minutes = if (minutes + 1) % hour == 0 { minutes + 1 } else { minutes };
         let (count, [one, many]) = match minutes {
-            m if m % (24 * 60) == 0 => (m / (24 * 60), self.days),
-            m if m % 60 == 0 => (m / 60, self.hours),
+            m if m >= 2 * day || m >= day && m % day == 0 => (m / day, self.days),
+            m if m >= 3 * hour || m >= hour && m % hour == 0 => (m / hour, self.hours),
             m => (m, self.minutes),
         };
         format!("{count} {}", if count == 1 { one } else { many })
@@ -136,8 +138,13 @@ mod tests {
             (60, "1 hour"),
             (90, "90 minutes"),
             (120, "2 hours"),
+            (200, "3 hours"),
+            (59, "1 hour"),
+            (1439, "1 day"),
             (1440, "1 day"),
+            (10_079, "7 days"),
             (10_080, "7 days"),
+            (6 * 1440 + 900, "6 days"),
         ] {
             assert_eq!(english.span(minutes), said);
         }
