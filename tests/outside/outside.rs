@@ -8,3 +8,4 @@
 mod identity;
 mod scim;
 mod tools;
+mod vault;
