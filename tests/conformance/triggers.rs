@@ -105,17 +105,6 @@ async fn a_handler_that_fails_or_traps_harms_no_other_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_failed_once_is_delivered_again() {
-    let journal = journal(BOTH).await;
-    journal.nexus.expects_log("the entry asks for one failure");
-    let id = journal.write("fail-once").await;
-    eventually("filed at the second attempt", seconds(20), async || {
-        journal.count(&id).await == (1, 1)
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_stops_lets_its_deliveries_end() {
     let journal = journal(BOTH).await;
     let database = journal.nexus.host().database().unwrap().clone();

@@ -10,6 +10,7 @@ mod pool;
 mod queue;
 mod queue_bed;
 mod queue_events;
+mod queue_frontier;
 mod queue_model;
 mod queue_operators;
 mod queue_rings;

@@ -1,5 +1,6 @@
 //! What the lease queue promises about one message after another: fencing, counting, waiting,
-//! order.
+//! order. What it promises through every door is said in `tests/conformance/queue`; here is what
+//! only storage can show.
 
 use crate::queue_bed::{Bed, TOPIC, ids, lapse};
 use nexus_storage::queue::{
@@ -123,22 +124,6 @@ async fn a_retry_and_a_release_may_name_their_own_pause() {
 }
 
 #[tokio::test]
-async fn a_release_uses_no_attempt_up() {
-    let bed = Bed::new().await;
-    let queue = bed.queue_with(&Settings { attempts_max: 1, ..quick() }).await;
-    bed.put(queue, 1).await;
-    for _ in 0..5 {
-        let leased = bed.claim(queue, 1).await.remove(0);
-        assert_eq!(leased.attempt, 1);
-        let release = [(leased.lease, Outcome::Release { after: None })];
-        assert_eq!(bed.queue.finish(&release).await.unwrap(), [Ended::Ready]);
-    }
-    let leased = bed.claim(queue, 1).await.remove(0);
-    assert_eq!(bed.queue.finish(&[(leased.lease, retry(None))]).await.unwrap(), [Ended::Dead]);
-    bed.end().await;
-}
-
-#[tokio::test]
 async fn a_reject_is_dead_at_once_with_everything_about_it() {
     let bed = Bed::new().await;
     let queue = bed.queue_with(&quick()).await;
@@ -165,26 +150,6 @@ async fn a_reject_is_dead_at_once_with_everything_about_it() {
     assert_eq!(dead.reason, "bad\u{fffd} words");
     assert_eq!(dead.errors.as_array().unwrap().len(), 2);
     assert_eq!(dead.errors[0]["reason"], "not yet");
-    bed.end().await;
-}
-
-#[tokio::test]
-async fn higher_priority_goes_first_and_equals_in_order() {
-    let bed = Bed::new().await;
-    let queue = bed.queue_with(&quick()).await;
-    let mut put = Vec::new();
-    for priority in [0, 5, -3, 5, 0] {
-        let request = EnqueueRequest { priority, ..bed.request(queue) };
-        put.push((-priority, put.len(), request.id));
-        bed.queue.enqueue(&request).await.unwrap();
-    }
-    put.sort();
-    let expected: Vec<Uuid> = put.iter().map(|(_, _, id)| *id).collect();
-    let mut got = Vec::new();
-    while let Some(leased) = bed.claim(queue, 1).await.pop() {
-        got.push(leased.message.id);
-    }
-    assert_eq!(got, expected);
     bed.end().await;
 }
 

@@ -286,7 +286,13 @@ fn runs(grouped: bool, cases: u32) {
     let outcome = proptest::test_runner::TestRunner::new(config).run(&steps, |steps| {
         number.set(number.get() + 1);
         runtime.block_on(async {
-            let settings = Settings { grouped, attempts_max: ATTEMPTS_MAX, ..Settings::default() };
+            // What one case leaves in somebody's hands must not lapse while another one runs.
+            let settings = Settings {
+                grouped,
+                attempts_max: ATTEMPTS_MAX,
+                lease: Duration::from_secs(3600),
+                ..Settings::default()
+            };
             let queue = bed.named_queue(&format!("q{}", number.get()), &settings).await;
             let mut run = Run { bed: &bed, queue, model: Model::default(), grouped };
             for step in &steps {

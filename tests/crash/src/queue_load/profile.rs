@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, Result};
 use crash::ground::{Ground, eventually};
+use nexus_storage::tokio_postgres::{self, Client, NoTls};
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
 
@@ -14,16 +15,23 @@ const WORDS: usize = 90;
 
 const BACK_MAX: Duration = Duration::from_secs(60);
 
+/// Who may change the server's settings: whoever started it.
+async fn administrator(ground: &Ground) -> Result<Client> {
+    let url = ground.url().replace("user=nexus", "user=postgres");
+    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.context("connect")?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
 /// Makes the server count. It is started again for that, and everything is a little slower after.
 pub(crate) async fn begin(ground: &Ground) -> Result<()> {
-    let session = ground.database().host().await.context("connect")?;
+    let client = administrator(ground).await?;
     for setting in [
         "alter system set shared_preload_libraries = 'pg_stat_statements'",
         "alter system set pg_stat_statements.track = 'all'",
     ] {
-        session.batch(setting).await.context("change the settings")?;
+        client.batch_execute(setting).await.context("change the settings")?;
     }
-    drop(session);
     let postmaster = ground.postmaster();
     let pid = Pid::from_raw(postmaster).context("the server's process")?;
     kill_process(pid, Signal::INT).context("stop the server")?;
@@ -31,8 +39,11 @@ pub(crate) async fn begin(ground: &Ground) -> Result<()> {
         ground.postmaster() != postmaster && ground.value::<i32>("select 1").await.is_ok()
     })
     .await;
-    ground.run("create extension pg_stat_statements schema public").await.context("count")?;
-    Ok(())
+    let client = administrator(ground).await?;
+    let extension = "create extension pg_stat_statements schema public; \
+                     grant pg_read_all_stats to nexus; \
+                     grant execute on function public.pg_stat_statements_reset to nexus";
+    client.batch_execute(extension).await.context("begin to count")
 }
 
 /// Counts from here on, if anything is counted.
