@@ -2,7 +2,8 @@
 //! policy at work) and what only script can do (passkeys). The person at it is `browser/*.mjs`.
 //!
 //! Chromium is an optional tool of a developer's machine. Without it this says so and claims
-//! nothing, unless `NEXUS_LONG=1` asks for everything. `NEXUS_PICTURES` names a folder for pictures.
+//! nothing, unless `NEXUS_LONG=1` asks for everything. `NEXUS_PICTURES` names a folder for
+//! pictures.
 
 use super::visitor::manifest;
 use nexus_harness::prelude::*;

@@ -11,10 +11,11 @@ use nexus_sdk::prelude::*;
 /// What a page's function gives: a page, or the page that says why not.
 pub type Answer = Result<Response, Trouble>;
 
-/// Nothing is allowed that a page of ours does not use: our style sheet, typeface and one script, our
-/// pictures and those that stand in the page (QR codes), forms to ourselves.
+/// Nothing is allowed that a page of ours does not use: our style sheet, typeface and one script,
+/// our pictures and those that stand in the page (QR codes), forms to ourselves.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; font-src 'self'; \
-img-src 'self' data:; script-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+img-src 'self' data:; script-src 'self'; form-action 'self'; frame-ancestors 'none'; \
+base-uri 'none'";
 
 /// Of the powerful features only passkeys, and those only for us.
 const FEATURE_POLICY: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), \

@@ -82,7 +82,8 @@ fn form(question: &Question, request: &str) -> Markup {
             button.second.wide type="submit" name="answer" value="no" { "Decline" }
         }
         p.beneath {
-            "You go on to " strong { (question.returns_to) } ". You can take it back any time under "
+            "You go on to " strong { (question.returns_to) }
+            ". You can take it back any time under "
             a href="/account/programs" { "Connected apps" } "."
         }
     };

@@ -45,6 +45,8 @@ const LIFETIME_DAYS_USUAL: u32 = 90;
 #[derive(Default)]
 struct Draft {
     name: String,
+    /// All that its owner may, now and later.
+    everything: bool,
     permissions: Vec<String>,
     days: Option<u32>,
 }
@@ -54,6 +56,7 @@ impl Draft {
         let days = form.raw("days").parse().ok();
         Draft {
             name: form.text("name").to_owned(),
+            everything: form.is_ticked("everything"),
             permissions: form.all("permissions").map(str::to_owned).collect(),
             days: days.filter(|days| LIFETIMES.iter().any(|(known, _)| known == days)),
         }
@@ -69,10 +72,13 @@ impl Draft {
                 fieldset #permissions aria-describedby="permissions-hint" {
                     legend { "What it may do" }
                     p.hint id="permissions-hint" { "Never more than you may yourself." }
-                    @if may.permissions.is_empty() {
-                        p.nothing { "You have no permissions that a key could have." }
-                    } @else {
-                        div.boxes tabindex="0" role="group" aria-label="Permissions" {
+                    label.tick {
+                        input type="checkbox" name="everything" value="yes"
+                            checked[self.everything];
+                        span { "Everything that you may, now and later" }
+                    }
+                    @if !may.permissions.is_empty() {
+                        div.boxes tabindex="0" role="group" aria-label="Only these" {
                             @for permission in &may.permissions {
                                 label.tick {
                                     input type="checkbox" name="permissions" value=(permission)
@@ -200,14 +206,15 @@ async fn show(visitor: Visitor) -> Answer {
 async fn create(visitor: Visitor, posted: Posted) -> Answer {
     visitor.signed_in()?;
     let draft = Draft::of_form(&posted);
-    if draft.permissions.is_empty() {
+    if draft.permissions.is_empty() && !draft.everything {
         let complaints = Complaints::none().at("permissions", "Choose what the key may do.");
         let shown = shown(&visitor, &draft, &complaints).await?;
         return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, shown));
     }
     let lifetime = days(draft.days.unwrap_or(LIFETIME_DAYS_USUAL).cast_signed());
+    let permissions = (!draft.everything).then_some(&draft.permissions);
     let body = json!({
-        "name": draft.name, "permissions": draft.permissions,
+        "name": draft.name, "permissions": permissions,
         "expires_at": visitor.now() + lifetime,
     });
     let asked = call("token-mgr").post("/api/token-mgr/v1/apikeys").json(&body);
@@ -237,6 +244,7 @@ mod tests {
     fn a_form_that_comes_back_keeps_what_was_ticked() {
         let draft = Draft {
             name: "Deploy".into(),
+            everything: false,
             permissions: vec!["catalog:view".into()],
             days: Some(7),
         };

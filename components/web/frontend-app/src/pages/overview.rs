@@ -26,7 +26,7 @@ struct Attempt {
 const ATTEMPTS_SHOWN: usize = 8;
 
 /// Where recovery codes are.
-const CODES: &str = "/account/security#totp";
+const CODES: &str = "/account/security#recovery-codes";
 
 /// One line of the list of what would make the account safer.
 struct Check {

@@ -68,8 +68,7 @@ async fn send(visitor: Visitor, form: Posted) -> Answer {
 fn sent(email: &str) -> Markup {
     let body = html! {
         p.lead {
-            "We have written to " strong { (email) } ". Open the link in that letter to finish; \
-             it works for a day."
+            "We have written to " strong { (email) } ". Open the link in that letter to finish."
         }
         div.stack {
             p { "Nothing there? Look among the unwanted mail, or have it sent again." }

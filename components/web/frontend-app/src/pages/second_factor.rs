@@ -21,10 +21,10 @@ pub struct Step {
 }
 
 /// The ways that this page knows, the usual one first.
-const METHODS: [&str; 3] = ["totp", "recovery-code", "passkey"];
+const METHODS: [&str; 3] = ["totp", "passkey", "recovery-code"];
 
 impl Step {
-    /// The first question: a code, where there is an app for it.
+    /// The first question: a code, where there is an app for it; a recovery code comes last.
     pub fn of(unfinished: Unfinished, wish: &str) -> Step {
         let known = METHODS.iter().find(|known| unfinished.methods.iter().any(|m| m == *known));
         let method = (*known.unwrap_or(&"recovery-code")).to_owned();

@@ -56,6 +56,7 @@ fn content(factors: &Factors, passkeys: &[Passkey], now: Time, wrong: &Wrong) ->
         div.cards {
             (passkeys::card(passkeys, now))
             (totp::card(factors, &wrong.totp))
+            (totp::codes_card(factors))
             (password_card(factors, &wrong.password))
         }
     }

@@ -32,7 +32,7 @@ impl Form<'_> {
                 div.row {
                     label.tick {
                         input type="checkbox" name="remember" value="yes" checked[self.remember];
-                        span { "Stay signed in on this device" }
+                        span { "Keep me signed in" }
                     }
                     a href="/account/recover" { "Forgot your password?" }
                 }

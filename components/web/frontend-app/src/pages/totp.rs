@@ -47,29 +47,32 @@ pub fn card(factors: &Factors, complaints: &Complaints) -> Markup {
             p { "A code of six digits, asked for after your password." }
             (complaints.summary())
             @if factors.totp {
-                ul.list {
-                    li {
-                        div.item {
-                            (icon::lock())
-                            div {
-                                p.item-name { "Recovery codes" }
-                                p.item-more {
-                                    (spoken::count(factors.recovery_codes_left, "code"))
-                                    " left, each for once"
-                                }
-                            }
-                        }
-                        form method="post" action="/account/security/recovery-codes" {
-                            button.second.small type="submit" { "New codes" }
-                        }
-                    }
-                }
                 form.actions method="post" action="/account/security/totp/remove" {
                     button.danger.small type="submit" { "Turn off" }
                 }
             } @else {
                 form method="post" action="/account/security/totp" {
                     button.primary type="submit" { (icon::phone()) "Set up" }
+                }
+            }
+        }
+    }
+}
+
+/// The card of the codes that stand in for a lost device; nothing where there is no second factor.
+pub fn codes_card(factors: &Factors) -> Markup {
+    html! {
+        @if factors.totp || factors.passkeys > 0 {
+            section.card #recovery-codes {
+                div.card-head {
+                    h2 { "Recovery codes" }
+                    form method="post" action="/account/security/recovery-codes" {
+                        button.second.small type="submit" { "New codes" }
+                    }
+                }
+                p {
+                    (spoken::count(factors.recovery_codes_left, "code"))
+                    " left. Each opens your account once, when your device is lost."
                 }
             }
         }
