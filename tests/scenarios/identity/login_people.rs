@@ -43,19 +43,20 @@ pub struct Browser {
     pub client: Client,
     pub cookie: Option<String>,
     pub csrf: String,
+    agent: String,
 }
 
 impl Browser {
     /// Nobody, from an address of their own.
     pub fn at(nexus: &Nexus, address: &str) -> Self {
         let client = nexus.anonymous().header("x-forwarded-for", address);
-        let client = client.header("user-agent", "Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0");
-        Self { client, cookie: None, csrf: String::new() }
+        let agent = "Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0".to_owned();
+        Self { client, cookie: None, csrf: String::new(), agent }
     }
 
     /// With another name of the browser.
     pub fn called(mut self, agent: &str) -> Self {
-        self.client = self.client.header("user-agent", agent);
+        self.agent = agent.to_owned();
         self
     }
 
@@ -72,6 +73,7 @@ impl Browser {
     }
 
     async fn send(&self, draft: RequestDraft<'_>) -> Answer {
+        let draft = draft.header("user-agent", &self.agent);
         let draft = match &self.cookie {
             Some(cookie) => draft.header("cookie", cookie).header("x-csrf-token", &self.csrf),
             None => draft,
@@ -86,7 +88,7 @@ impl Browser {
         let cookie = answer.header("set-cookie").unwrap_or_else(|| panic!("no cookie: {answer:?}"));
         let cookie = cookie.split(';').next().unwrap().to_owned();
         let csrf = body["session"]["csrf_token"].as_str().unwrap().to_owned();
-        Self { client: self.client.clone(), cookie: Some(cookie), csrf }
+        Self { cookie: Some(cookie), csrf, ..self.clone() }
     }
 
     /// Whether the session lets its owner in.

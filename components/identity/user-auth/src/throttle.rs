@@ -3,7 +3,8 @@
 //! Three keys stand against three attacks. *Pair* (account and network): guessing one password.
 //! *Account* (from where its owner has never been): guessing it from many places. *Network* (over
 //! all accounts): trying one password on everybody. An account that does not exist is throttled as
-//! one that does, since keys are made from what was typed.
+//! one that does, since keys are made from what was typed. Where a request does not say where it
+//! comes from, nothing is counted by place: one attacker would keep everybody waiting.
 
 use crate::caller::Caller;
 use crate::store;
@@ -48,6 +49,9 @@ impl Tries {
     pub fn to_enter(account: &str, caller: &Caller, familiar: bool) -> Tries {
         let place = caller.network();
         let network = key("network", &place);
+        if caller.address.is_none() {
+            return Tries { keys: vec![key("account", account)], paces: vec![ACCOUNT], network };
+        }
         let mut keys = vec![key("pair", &format!("{account} {place}")), network.clone()];
         let mut paces = vec![PAIR, NETWORK];
         if !familiar {
@@ -59,14 +63,21 @@ impl Tries {
 
     /// To have something mailed.
     pub fn to_ask(caller: &Caller) -> Tries {
-        let network = key("asking", &caller.network());
-        Tries { keys: vec![network.clone()], paces: vec![ASKING], network }
+        Tries::of_place("asking", caller, ASKING)
     }
 
     /// To have a question prepared that anybody may ask for.
     pub fn to_begin(caller: &Caller) -> Tries {
-        let network = key("beginning", &caller.network());
-        Tries { keys: vec![network.clone()], paces: vec![BEGINNING], network }
+        Tries::of_place("beginning", caller, BEGINNING)
+    }
+
+    fn of_place(kind: &str, caller: &Caller, pace: Pace) -> Tries {
+        let network = key(kind, &caller.network());
+        let (keys, paces) = match caller.address {
+            Some(_) => (vec![network.clone()], vec![pace]),
+            None => (Vec::new(), Vec::new()),
+        };
+        Tries { keys, paces, network }
     }
 
     /// To get a mail that a stranger asked for.
@@ -87,9 +98,12 @@ impl Tries {
     /// # Errors
     /// [`Turned::Away`] while one of the keys has to wait; then nothing is counted.
     pub async fn enter(&self, by: &Ctx) -> Result<(), Turned> {
+        if self.keys.is_empty() {
+            return Ok(());
+        }
         let free: Vec<i32> = self.paces.iter().map(|pace| pace.free).collect();
         let longest: Vec<i32> = self.paces.iter().map(|pace| pace.longest).collect();
-        let enter = store::throttle::enter(&self.keys, &free, &longest, by.now());
+        let enter = store::throttle::enter(&self.keys, free, longest, by.now());
         match by.aside().commit(enter.or_refuse(TooManyTries)).await {
             Ok(NoContent) => Ok(()),
             Err(error) if error.is(&TooManyTries) => {
@@ -173,6 +187,15 @@ mod tests {
         let [forget, uncount] = one.forget();
         assert!(!forget.params().join(" ").contains(&one.network));
         assert!(uncount.params().join(" ").contains(&one.network));
+    }
+
+    #[test]
+    fn a_place_that_is_not_known_is_not_counted_by_and_never_familiar() {
+        let nowhere = Caller::default();
+        let tries = Tries::to_enter("ada@example.org", &nowhere, true);
+        assert_eq!(tries.keys, [key("account", "ada@example.org")]);
+        assert!(Tries::to_ask(&nowhere).keys.is_empty());
+        assert!(Tries::to_begin(&nowhere).keys.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use nexus_sdk::prelude::*;
 
 /// Counts a try under all keys, or touches no row when one of them has to wait.
-pub fn enter(keys: &[String], free: &Vec<i32>, longest: &Vec<i32>, now: Time) -> Write {
+pub fn enter(keys: &[String], free: Vec<i32>, longest: Vec<i32>, now: Time) -> Write {
     sql!(
         "select 1 where user_auth.throttle_enter(
            {tenant}, {keys}::text[], {free}::int[], {longest}::int[], {now})"
