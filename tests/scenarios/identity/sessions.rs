@@ -1,5 +1,5 @@
-//! Somebody is in, at one device and then at another, and out again: by their own hand, by another's
-//! or because time has passed.
+//! Somebody is in, at one device and then at another, and out again: by their own hand, by
+//! another's or because time has passed.
 
 use super::sessions_ground::{
     Person, SESSIONS, ask, ask_in, browser, number, person, sign_in, suite, tell,

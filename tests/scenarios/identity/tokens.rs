@@ -1,5 +1,5 @@
-//! A client has tokens: it shows the one and exchanges the other, and whoever has stolen either does
-//! not get far. Signatures are verified by a library that is not ours.
+//! A client has tokens: it shows the one and exchanges the other, and whoever has stolen either
+//! does not get far. Signatures are verified by a library that is not ours.
 
 use super::sessions_ground::{
     Person, TOKENS, ask, browser, may, number, person, sign_in, suite, suspend, tell,

@@ -79,8 +79,8 @@ mod tests {
                 "Safari on macOS",
             ),
             (
-                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, \
-              like Gecko) CriOS/142.0 Mobile/15E148 Safari/604.1",
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 \
+              (KHTML, like Gecko) CriOS/142.0 Mobile/15E148 Safari/604.1",
                 "Chrome on iPhone",
             ),
             (

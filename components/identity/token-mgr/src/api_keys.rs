@@ -241,8 +241,8 @@ impl Default for Exchange {
     }
 }
 
-/// Another key that may do the same for as long, so that programs can learn it before the one before
-/// ends.
+/// Another key that may do the same for as long, so that programs can learn it before the one
+/// before ends.
 async fn rotate(
     by: SignedIn,
     Path(id): Path<ApiKeyId>,

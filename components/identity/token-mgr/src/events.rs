@@ -18,8 +18,8 @@ pub async fn on_key_rotated(ctx: Ctx, rotated: KeyRotated) -> Result<NoContent> 
     ctx.commit(Vec::new()).await
 }
 
-/// Everything that began in the session. Its signed tokens are refused by every host already, by the
-/// session's own revocation.
+/// Everything that began in the session. Its signed tokens are refused by every host already, by
+/// the session's own revocation.
 pub async fn on_session_revoked(ctx: Ctx, event: SessionRevoked) -> Result<NoContent> {
     let session = event.id.to_string();
     end_all(&ctx, &event.subject, Some(&session), "session-ended", Vec::new()).await

@@ -1,5 +1,5 @@
-//! What `auth` asks, which speaks OAuth to the outside: families for its clients, single tokens, and
-//! what a token stands for.
+//! What `auth` asks, which speaks OAuth to the outside: families for its clients, single tokens,
+//! and what a token stands for.
 
 use crate::claims::{self, Order};
 use crate::families::{self, Door, Tokens};

@@ -123,8 +123,9 @@ async fn rotate_by_hand(by: Allowed<Operate>) -> Result<NoContent> {
     Ok(NoContent)
 }
 
-/// Somebody else may have it: nothing that it signed is believed from now on, on any host. Everybody
-/// signed in by tokens alone refreshes them and goes on with the next key, which signs at once.
+/// Somebody else may have it: nothing that it signed is believed from now on, on any host.
+/// Everybody signed in by tokens alone refreshes them and goes on with the next key, which signs at
+/// once.
 async fn withdraw(by: Allowed<Operate>, Path(kid): Path<String>) -> Result<NoContent> {
     only_the_installations(&by)?;
     let keys = store::keys::good(by.db()).await?;

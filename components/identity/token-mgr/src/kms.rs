@@ -1,5 +1,5 @@
-//! What kms does for this service: it makes the signing key, keeps its versions and signs. Knows its
-//! routes; refuses to see a private key.
+//! What kms does for this service: it makes the signing key, keeps its versions and signs. Knows
+//! its routes; refuses to see a private key.
 
 use crate::jose;
 use nexus_sdk::prelude::*;

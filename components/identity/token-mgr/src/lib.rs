@@ -1,6 +1,6 @@
 //! Token-mgr: what programs show instead of a person. Signed tokens for ten minutes, refresh tokens
-//! that get the next ones, API keys for a year at most. Knows who gets which and when they are worth
-//! nothing; refuses to hold a private key (kms signs), to know what a subject may do (that is
+//! that get the next ones, API keys for a year at most. Knows who gets which and when they are
+//! worth nothing; refuses to hold a private key (kms signs), to know what a subject may do (that is
 //! `users`, and stands beside the hosts) and to stand in the way of a request: hosts verify by the
 //! public keys, credentials and revocations that are written with the commits of this service.
 

@@ -1,5 +1,5 @@
-//! Tokens for one's own clients (a mobile app, a terminal): taken out of a session, refreshed, given
-//! back, listed. Clients of others come by `auth`.
+//! Tokens for one's own clients (a mobile app, a terminal): taken out of a session, refreshed,
+//! given back, listed. Clients of others come by `auth`.
 
 use crate::families::{self, Door, Tokens};
 use crate::store::families::Kept;

@@ -3,9 +3,9 @@
 //! A token is used once and has one successor. Shown a second time, it means that two have it, and
 //! nobody can tell which of them is honest: the whole family ends (RFC 9700 §4.14.2). Except that a
 //! client whose answer was lost must be able to ask again: within ten seconds, and only as long as
-//! the successor is unused, it is given the *same* successor. A thief who is that fast gains nothing
-//! that lasts: there is still one chain, and as soon as either of the two goes on, the other's next
-//! try ends the family.
+//! the successor is unused, it is given the *same* successor. A thief who is that fast gains
+//! nothing that lasts: there is still one chain, and as soon as either of the two goes on, the
+//! other's next try ends the family.
 
 use crate::limits::GRACE_SECONDS;
 use nexus_sdk::prelude::*;
@@ -157,7 +157,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
         /// Whatever several clients do in whatever order: a token has one successor, there is one
         /// token that can be used, and one that is shown too late ends the family.

@@ -1,9 +1,9 @@
 //! When signing keys begin, sign, are believed and end. Pure: from what is known and an instant
 //! follows what to do.
 //!
-//! A key is published a day before it signs, so that whoever keeps our key set for a day knows it in
-//! time; it signs for thirty days; it is believed until a day after the last token that it can have
-//! signed has expired.
+//! A key is published a day before it signs, so that whoever keeps our key set for a day knows it
+//! in time; it signs for thirty days; it is believed until a day after the last token that it can
+//! have signed has expired.
 
 use nexus_sdk::prelude::*;
 
