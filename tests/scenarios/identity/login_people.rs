@@ -1,5 +1,5 @@
-//! What the stories of signing in share: the part of the suite that it takes, people with an account
-//! and a browser, and the way from a mail back into the service.
+//! What the stories of signing in share: the part of the suite that it takes, people with an
+//! account and a browser, and the way from a mail back into the service.
 
 use nexus_harness::prelude::*;
 use nexus_harness::{RequestDraft, repository};
@@ -10,8 +10,8 @@ pub const API: &str = "/api/user-auth/v1";
 /// The services that a sign-in takes; the others would only make each start slower.
 const SERVICES: [&str; 5] = ["users", "user-auth", "session-mgr", "kms", "email"];
 
-/// The host with the services of a sign-in. A request may say where it comes from, as one that comes
-/// through a proxy does.
+/// The host with the services of a sign-in. A request may say where it comes from, as one that
+/// comes through a proxy does.
 pub async fn suite() -> Nexus {
     Nexus::setup()
         .manifest(manifest())

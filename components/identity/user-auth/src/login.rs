@@ -17,7 +17,7 @@ use nexus_sdk::prelude::*;
 use nexus_sdk::{Operation, Output};
 
 nexus_sdk::refusals! {
-    FlowOver = 410, "this sign-in took too long, was tried too often, or began elsewhere; start again"
+    FlowOver = 410, "this sign-in is over: it took too long or too many tries; start again"
 }
 
 /// Six digits are guessed once in 200,000 times with as many tries.

@@ -118,7 +118,7 @@ pub async fn on_due(ctx: Ctx, due: MailDue) -> Result<NoContent> {
     ctx.commit(store::orders::remove(order.id)).await
 }
 
-/// An installation whose mails have no words for an account that exists says instead how to come in.
+/// Where the mails have no words for an account that exists, they say instead how to come in.
 async fn send(mut letter: Value) -> Result<()> {
     match peers::mail(&letter).await {
         Err(error) if error.is(&peers::TemplateMissing) && letter["template"] == EXISTS => {

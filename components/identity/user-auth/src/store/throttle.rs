@@ -14,7 +14,8 @@ pub fn enter(keys: &[String], free: Vec<i32>, longest: Vec<i32>, now: Time) -> W
 /// Seconds until all keys are free, at least one.
 pub async fn wait(db: &Db, keys: &[String], now: Time) -> Result<i64> {
     let wait = sql!(
-        "select greatest(1, coalesce(ceil(extract(epoch from max(until) - {now}::timestamptz)), 1))::bigint
+        "select greatest(1, coalesce(
+           ceil(extract(epoch from max(until) - {now}::timestamptz)), 1))::bigint
          from user_auth.throttle
          where tenant_id = {tenant} and key = any ({keys}::text[]) and until > {now}"
     );
