@@ -14,8 +14,11 @@ async fn the_link_of_the_host_makes_one_administrator_and_no_second() {
     };
     assert_eq!(valid(&token).await, json!(true));
     assert_eq!(valid("guess").await, json!(false));
-    let named = "Ada";
-    let draft = |token: &str, email: &str| json!({ "token": token, "email": email, "display_name": named, "password": PASSWORD });
+    let draft = |token: &str, email: &str| {
+        json!({
+            "token": token, "email": email, "display_name": "Ada", "password": PASSWORD,
+        })
+    };
     browser.post("/setup", draft("guess", "eve@example.org")).await.problem(410, "link-invalid");
     let answer = browser.post("/setup", draft(&token, "ada@example.org")).await.ok();
     let ada = browser.enters(&answer);

@@ -48,7 +48,7 @@ struct Administrator {
 }
 
 /// The link is used up in one commit with what was typed; then the account is made. When that
-/// breaks off, whoever typed it goes on within the hour by typing the same again, and nobody else does.
+/// breaks off, whoever typed it goes on within the hour by typing the same again, and nobody else.
 async fn set_up(
     by: Public,
     caller: Caller,
