@@ -6,7 +6,7 @@ use crate::cors::Origin;
 use crate::credentials::{self, Scheme, Shown};
 use crate::csrf;
 use crate::dpop;
-use crate::identities::{Proof, Refused};
+use crate::identities::{Held, Proof, Refused, machine_now};
 use crate::plane::Plane;
 use crate::principal::{Identity, Unproven, digest};
 use crate::problems;
@@ -22,7 +22,7 @@ use nexus_storage::identity::CredentialKind;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 /// With a session's cookie: for which of one's organisations.
 const ORGANISATION: HeaderName = HeaderName::from_static("nexus-organisation");
@@ -88,7 +88,7 @@ impl<B: Backend> Shard<B> {
         scheme: Scheme,
     ) -> Result<Sender, Refusal> {
         let digest = digest(token);
-        let proof = match self.recall(&digest, unix_now()) {
+        let proof = match self.recall(&digest) {
             Some(proof) => proof,
             None => self.prove_token(asked, token, digest).await?,
         };
@@ -105,7 +105,7 @@ impl<B: Backend> Shard<B> {
                 let scheme = if asked.secure { "https" } else { "http" };
                 let Asked { headers, method, host, path, .. } = *asked;
                 let request = dpop::Request { headers, method, scheme, host, path };
-                dpop::check(&request, token, thumbprint, unix_now(), &self.plane.dpop_proofs)
+                dpop::check(&request, token, thumbprint, machine_now(), &self.plane.dpop_proofs)
                     .map_err(|why| {
                         self.refused(asked);
                         problems::INVALID_DPOP_PROOF.detail(why)
@@ -131,7 +131,7 @@ impl<B: Backend> Shard<B> {
         self.may_guess(asked)?;
         let plane = &self.plane;
         let verifier = plane.verifier.as_ref();
-        let own = verifier.map_or(Err(Unproven::UnknownKey), |it| it.verify(token, unix_now()));
+        let own = verifier.map_or(Err(Unproven::UnknownKey), |it| it.verify(token, machine_now()));
         let (verdict, is_own) = match own {
             Err(Unproven::UnknownKey) if plane.follows => {
                 (plane.identities.0.verify(token).await, false)
@@ -170,7 +170,7 @@ impl<B: Backend> Shard<B> {
         }
         let found = self.by_secret(asked, key, CredentialKind::ApiKey).await?;
         let proof = found.map_err(|why| problems::INVALID_API_KEY.detail(words(why)))?;
-        let allowed = |held: &Arc<_>| crate::identities::Held::may_come_from(held, asked.client);
+        let allowed = |held: &Arc<Held>| held.may_come_from(asked.client);
         if !proof.held.as_ref().is_some_and(allowed) {
             self.refused(asked);
             let detail = "the key may not be used from this address";
@@ -206,11 +206,11 @@ impl<B: Backend> Shard<B> {
         kind: CredentialKind,
     ) -> Result<Result<Arc<Proof>, Refused>, Refusal> {
         let identities = &self.plane.identities.0;
-        let (digest, now) = (digest(secret), identities.now());
+        let digest = digest(secret);
         let chosen = asked.headers.get(ORGANISATION);
         let chosen = chosen.map(|chosen| chosen.to_str().unwrap_or_default());
         let key = proofs::key(&digest, chosen);
-        let proof = match self.recall(&key, now) {
+        let proof = match self.recall(&key) {
             Some(proof) => proof,
             None if identities.is_known_stranger(&digest) => return Ok(Err(Refused::Unknown)),
             None => {
@@ -229,7 +229,7 @@ impl<B: Backend> Shard<B> {
             }
         };
         match &proof.held {
-            Some(held) if held.row.kind == kind => identities.touch(held, now),
+            Some(held) if held.row.kind == kind => identities.touch(held),
             // The prefixes of both kinds differ, so that nobody is here by mistake.
             _ => return Ok(Err(Refused::Unknown)),
         }
@@ -237,10 +237,10 @@ impl<B: Backend> Shard<B> {
     }
 
     /// A proof of this shard that still holds.
-    fn recall(&self, key: &Key, now: i64) -> Option<Arc<Proof>> {
+    fn recall(&self, key: &Key) -> Option<Arc<Proof>> {
         let epoch = self.plane.verifier.as_ref().map_or(0, |verifier| verifier.epoch());
         let proof = self.proofs().recall(key, epoch)?;
-        self.plane.identities.0.still_proves(&proof, now).then_some(proof)
+        self.plane.identities.0.still_proves(&proof).then_some(proof)
     }
 
     fn remember(&self, key: Key, proof: Proof) -> Arc<Proof> {
@@ -308,9 +308,4 @@ fn words(why: Refused) -> &'static str {
         Refused::Membership => "it acts for an organisation that its holder has left",
         Refused::Unknown | Refused::Choice | Refused::Away => "it is unknown, or has expired",
     }
-}
-
-fn unix_now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs() as i64
 }

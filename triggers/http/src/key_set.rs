@@ -77,10 +77,11 @@ impl KeySet {
         let fits =
             |key: &&Key| key.algorithm == header.alg && key.until.is_none_or(|until| now < until);
         let key = key.filter(fits).ok_or(Unproven::UnknownKey)?;
-        match decode::<Claims>(token, &key.decoding, &key.validation) {
-            Ok(data) => self.prove(data.claims, now),
-            Err(error) => Err(why(&error)),
-        }
+        let claims = decode::<Claims>(token, &key.decoding, &key.validation);
+        let mut proven = self.prove(claims.map_err(|error| why(&error))?.claims, now)?;
+        // Nobody outlives the key that vouches for them.
+        proven.expires = proven.expires.min(key.until.unwrap_or(i64::MAX));
+        Ok(proven)
     }
 
     fn prove(&self, claims: Claims, now: i64) -> Result<Proven, Unproven> {

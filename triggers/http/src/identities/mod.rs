@@ -70,8 +70,8 @@ pub(crate) struct Inner {
     begun: AtomicU64,
     ended: watch::Sender<u64>,
     wanted: Notify,
-    /// When a look was last wanted at once, as `looked`.
-    asked: AtomicU64,
+    /// When a look was last wanted at once, and which.
+    asked: Mutex<Option<(Instant, u64)>>,
 }
 
 impl Identities {
@@ -94,22 +94,25 @@ impl Identities {
             begun: AtomicU64::new(0),
             ended: watch::Sender::new(0),
             wanted: Notify::new(),
-            asked: AtomicU64::new(0),
+            asked: Mutex::default(),
         }))
     }
 
     /// The machine's own clock.
     pub fn machine_clock() -> Clock {
-        Arc::new(|| {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-        })
+        Arc::new(machine_now)
     }
 
     /// Whoever keeps this up to date from `storage`; there is one.
     pub fn follower(&self, storage: Storage) -> Follower {
         Follower::new(self.0.clone(), storage)
     }
+}
+
+/// Seconds since 1970.
+pub(crate) fn machine_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 impl Inner {
@@ -153,28 +156,57 @@ impl Inner {
         self.keys.load().verify(token, self.now())
     }
 
-    /// Waits for a look that begins after this call; false when there was one a moment ago, or none
-    /// succeeds in time.
+    /// Waits for a look that was asked for by this call, or a moment ago by another; false when
+    /// that one is over, or does not succeed in time.
     async fn look_again(&self) -> bool {
-        let now = self.milliseconds();
-        let last = self.asked.load(SeqCst);
-        let soon = last > 0 && now.saturating_sub(last) < LOOK_AGAIN_EVERY.as_millis() as u64;
-        if soon || self.asked.compare_exchange(last, now, SeqCst, SeqCst).is_err() {
-            return false;
-        }
         let mut ended = self.ended.subscribe();
-        let next = self.begun.load(SeqCst) + 1;
-        self.wanted.notify_one();
-        let looked = ended.wait_for(|ended| *ended >= next);
+        let wanted = {
+            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            match *asked {
+                Some((at, number)) if at.elapsed() < LOOK_AGAIN_EVERY => {
+                    if *ended.borrow() >= number {
+                        return false;
+                    }
+                    number
+                }
+                _ => {
+                    let number = self.begun.load(SeqCst) + 1;
+                    *asked = Some((Instant::now(), number));
+                    self.wanted.notify_one();
+                    number
+                }
+            }
+        };
+        let looked = ended.wait_for(|ended| *ended >= wanted);
         tokio::time::timeout(LOOK_WAIT_MAX, looked).await.is_ok_and(|looked| looked.is_ok())
     }
 
     /// Notes the use of a credential.
-    pub(crate) fn touch(&self, held: &Held, now: i64) {
+    pub(crate) fn touch(&self, held: &Held) {
+        let now = self.now();
         if held.touch(now) {
             let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
             let at = touched.entry(held.row.id).or_insert(now);
             *at = now.max(*at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_believed_for_five_minutes_without_a_look() {
+        let clock = Identities::machine_clock();
+        let mut identities = Identities::new("https://nexus.example", Uuid::nil(), clock);
+        let inner = Arc::get_mut(&mut identities.0).unwrap();
+        inner.began = Instant::now().checked_sub(Duration::from_secs(3600)).unwrap();
+        assert!(!inner.is_believed(), "nobody has looked yet");
+        for (ago, believed) in [(0, true), (299, true), (301, false), (3599, false)] {
+            let looked = inner.milliseconds() - ago * 1000;
+            inner.looked.store(looked, SeqCst);
+            assert_eq!(inner.is_believed(), believed, "{ago} s ago");
         }
     }
 }

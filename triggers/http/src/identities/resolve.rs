@@ -2,11 +2,11 @@
 //! organisation must still have it as a member, its permissions are cut to what the credential may.
 //! Refuses to know how a request carries any of them.
 
-use super::Inner;
 use super::directory::Away;
 use super::held::Held;
 use super::revocations::Revocable;
 use super::versions::{AsOf, KEYS, Place};
+use super::{Inner, machine_now};
 use crate::permissions::cut;
 use crate::principal::{Identity, Proven};
 use nexus_runtime::{Principal, PrincipalKind};
@@ -27,6 +27,8 @@ pub(crate) struct Proof {
     pub(crate) thumbprint: Option<String>,
     /// The platform had nothing to say about it: it is believed even while the database is away.
     own: bool,
+    /// Made outside of the platform, by the machine's clock.
+    by_machine: bool,
 }
 
 /// Why a credential proves nothing.
@@ -54,8 +56,9 @@ impl From<Away> for Refused {
 const NEVER: i64 = i64::MAX;
 
 impl Inner {
-    /// Whether `proof` still proves what it did, at `now` of the clock it was made by.
-    pub(crate) fn still_proves(&self, proof: &Proof, now: i64) -> bool {
+    /// Whether `proof` still proves what it did.
+    pub(crate) fn still_proves(&self, proof: &Proof) -> bool {
+        let now = if proof.by_machine { machine_now() } else { self.now() };
         let unrevoked = || proof.revocable.as_ref().is_none_or(|it| self.revocations.let_pass(it));
         let busy = || proof.held.as_ref().is_none_or(|held| !held.is_idle(now));
         let stands = || match proof.own {
@@ -76,12 +79,17 @@ impl Inner {
             held: None,
             thumbprint: proven.terms.thumbprint,
             own: true,
+            by_machine: true,
         }
     }
 
-    /// What a verified token proves. One of the host's own keys (`own`) that carries its
+    /// What a verified token proves. One of the host's own keys (`by_machine`) that carries its
     /// permissions needs nothing of the platform but not to be revoked.
-    pub(crate) async fn of_token(&self, proven: Proven, own: bool) -> Result<Proof, Refused> {
+    pub(crate) async fn of_token(
+        &self,
+        proven: Proven,
+        by_machine: bool,
+    ) -> Result<Proof, Refused> {
         let as_of = self.versions.now();
         let revocable = Revocable::of(&proven);
         if !self.revocations.let_pass(&revocable) {
@@ -89,7 +97,7 @@ impl Inner {
         }
         let Proven { mut principal, expires, terms } = proven;
         let mut places = vec![KEYS];
-        let own = own && terms.carries_permissions;
+        let own = by_machine && terms.carries_permissions;
         let held = match terms.carries_permissions {
             true => principal.permissions,
             false => {
@@ -115,6 +123,7 @@ impl Inner {
             held: None,
             thumbprint: terms.thumbprint,
             own,
+            by_machine,
         })
     }
 
@@ -172,6 +181,7 @@ impl Inner {
             held: Some(held.clone()),
             thumbprint: None,
             own: false,
+            by_machine: false,
         })
     }
 
