@@ -1,6 +1,6 @@
 //! A life with an account, page by page.
 
-use super::visitor::{PASSWORD, Visitor, hidden, sent_to, suite, totp};
+use super::visitor::{PASSWORD, Visitor, hidden, letter, sent_to, suite, totp};
 use nexus_harness::prelude::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,8 +42,8 @@ async fn a_forgotten_password_is_replaced_and_other_devices_are_out() {
     let stranger = visitor.post("/account/recover", &[("email", "bob@example.org")]).await.ok();
     let plain = |answer: &Answer, email: &str| answer.text().replace(email, "");
     assert_eq!(plain(&told, "ada@example.org"), plain(&stranger, "bob@example.org"));
-    let link = nexus.mail("ada@example.org").await.link().to_owned();
-    let page = visitor.get(&link[link.find("/account/").unwrap()..]).await.ok().text();
+    let path = letter(&nexus, "ada@example.org", "/account/recover/finish").await;
+    let page = visitor.get(&path).await.ok().text();
     let token = hidden(&page, "token");
     let short = [("token", token.as_str()), ("password", "short")];
     visitor.post("/account/recover/finish", &short).await.status(422);

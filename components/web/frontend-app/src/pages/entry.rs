@@ -94,6 +94,11 @@ pub fn flow_path(flow: &str) -> String {
     format!("/api/user-auth/v1/flows/{}", segment(flow))
 }
 
+/// An id out of an address; what is none leads to nothing.
+pub fn id_of(text: &str) -> Result<Uuid, Trouble> {
+    text.parse().map_err(|_| Trouble::Missing)
+}
+
 /// Text as one part of a path; what came with a form must not become a path of its own.
 pub fn segment(text: &str) -> String {
     let escape = |byte: u8| match byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) {

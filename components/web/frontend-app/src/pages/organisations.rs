@@ -3,7 +3,7 @@
 //! Inviting and taking others out needs a credential that acts for the organisation
 //! (`nexus-organisation`), which a form cannot send; that is the API's for now.
 
-use super::entry::{segment, status_of};
+use super::entry::{id_of, segment, status_of};
 use super::invite;
 use super::sessions::Listed;
 use crate::kit::prelude::*;
@@ -169,9 +169,9 @@ fn members(one: &Organisation, listed: &Listed<Member>, own: &str) -> Markup {
     }
 }
 
-async fn show_one(visitor: Visitor, Path(id): Path<Uuid>) -> Answer {
+async fn show_one(visitor: Visitor, Path(id): Path<String>) -> Answer {
     visitor.signed_in()?;
-    let path = format!("/api/users/v1/organisations/{id}");
+    let path = format!("/api/users/v1/organisations/{}", id_of(&id)?);
     let one: Organisation = visitor.need(call("users").get(path.clone())).await?;
     let listed: Listed<Member> =
         visitor.need(call("users").get(format!("{path}/members?limit=100"))).await?;
@@ -179,10 +179,10 @@ async fn show_one(visitor: Visitor, Path(id): Path<Uuid>) -> Answer {
     Ok(page(StatusCode::OK, account(Menu::Organisations, &one.name, visitor.notice(), &content)))
 }
 
-async fn leave(visitor: Visitor, Path(id): Path<Uuid>, _posted: Posted) -> Answer {
+async fn leave(visitor: Visitor, Path(id): Path<String>, _posted: Posted) -> Answer {
     visitor.signed_in()?;
     let own = segment(&visitor.principal().subject);
-    let path = format!("/api/users/v1/organisations/{id}/members/{own}");
+    let path = format!("/api/users/v1/organisations/{}/members/{own}", id_of(&id)?);
     match visitor.ask::<serde_json::Value>(call("users").delete(path)).await? {
         Ok(_) => Ok(go(&Notice::MEMBER_REMOVED.on("/account/organisations"))),
         Err(refused) => Err(Trouble::Refused(refused)),

@@ -1,6 +1,6 @@
 //! One's passkeys: what there is, adding one, its name, removing it.
 
-use super::entry::segment;
+use super::entry::{id_of, segment};
 use super::sessions::Listed;
 use super::totp;
 use crate::kit::prelude::*;
@@ -184,15 +184,15 @@ async fn found(visitor: &Visitor, id: Uuid) -> Result<Passkey, Trouble> {
     all.into_iter().find(|passkey| passkey.id == id).ok_or(Trouble::Missing)
 }
 
-async fn show_one(visitor: Visitor, Path(id): Path<Uuid>) -> Answer {
+async fn show_one(visitor: Visitor, Path(id): Path<String>) -> Answer {
     visitor.signed_in()?;
-    let passkey = found(&visitor, id).await?;
+    let passkey = found(&visitor, id_of(&id)?).await?;
     Ok(page(StatusCode::OK, edit(&passkey, &passkey.name, &Complaints::none())))
 }
 
-async fn rename(visitor: Visitor, Path(id): Path<Uuid>, posted: Posted) -> Answer {
+async fn rename(visitor: Visitor, Path(id): Path<String>, posted: Posted) -> Answer {
     visitor.signed_in()?;
-    let name = posted.text("name");
+    let (id, name) = (id_of(&id)?, posted.text("name"));
     let path = format!("/api/user-auth/v1/passkeys/{id}");
     let asked = call("user-auth").patch(path).json(&json!({ "name": name }));
     match visitor.ask::<serde_json::Value>(asked).await? {
@@ -205,9 +205,9 @@ async fn rename(visitor: Visitor, Path(id): Path<Uuid>, posted: Posted) -> Answe
     }
 }
 
-async fn remove(visitor: Visitor, Path(id): Path<Uuid>, _posted: Posted) -> Answer {
+async fn remove(visitor: Visitor, Path(id): Path<String>, _posted: Posted) -> Answer {
     visitor.signed_in()?;
-    let path = format!("/api/user-auth/v1/passkeys/{id}");
+    let path = format!("/api/user-auth/v1/passkeys/{}", id_of(&id)?);
     match visitor.ask::<serde_json::Value>(call("user-auth").delete(path)).await? {
         Ok(_) => Ok(go(&Notice::PASSKEY_REMOVED.on("/account/security"))),
         Err(refused) => Err(Trouble::Refused(refused)),
