@@ -8,6 +8,7 @@ use crate::workspace::Workspace;
 use anyhow::{Result, bail};
 use serde::Serialize;
 
+mod edge;
 mod queue;
 mod start;
 
@@ -22,6 +23,11 @@ const SUITES: &[Suite] = &[
         name: "queue",
         about: "the lease queue: throughput, also beside an old transaction, and pick-up",
         run: queue::run,
+    },
+    Suite {
+        name: "edge",
+        about: "the front door: CPU per request with and without credentials and limits",
+        run: edge::run,
     },
 ];
 

@@ -1,7 +1,8 @@
 //! Two hosts on one database: what one service commits is in force on both within a second.
 
 use crate::clients::{ask, get, send};
-use crate::platform::{Following, ISSUER, Issuer, Platform, TENANT};
+use crate::followed::Following;
+use crate::platform::{ISSUER, Issuer, Platform, TENANT};
 use http::Request;
 use serde_json::json;
 use std::time::{Duration, Instant};

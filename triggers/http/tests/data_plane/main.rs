@@ -9,6 +9,7 @@ mod cors_and_rates;
 mod cross_site;
 mod drain;
 mod echo;
+mod followed;
 mod following;
 mod host;
 mod http2;

@@ -1,7 +1,5 @@
-//! A database of a test's own with the platform's schema, written by the services that may, and
-//! hosts that follow it.
+//! A database of a test's own with the platform's schema, written by the services that may.
 
-use crate::host::Host;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -12,11 +10,10 @@ use nexus_storage::{Database, Limits, Migrations, Param};
 use rcgen::{KeyPair, PublicKeyData as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use std::ops::Deref;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinHandle;
-use trigger_http::{HttpConfig, Identities};
+use trigger_http::Identities;
 use uuid::Uuid;
 
 pub const ISSUER: &str = "https://nexus.example";
@@ -29,27 +26,6 @@ pub struct Platform {
     database: Database,
     first: Database,
     cluster: SharedCluster,
-}
-
-/// A host, and what keeps it up to date.
-pub struct Following {
-    host: Host,
-    follower: JoinHandle<()>,
-}
-
-impl Deref for Following {
-    type Target = Host;
-
-    fn deref(&self) -> &Host {
-        &self.host
-    }
-}
-
-impl Following {
-    pub async fn stop(self) {
-        self.follower.abort();
-        self.host.stop().await;
-    }
 }
 
 fn limits() -> Limits {
@@ -72,12 +48,9 @@ impl Platform {
         Self { database, first, cluster }
     }
 
-    /// A host of its own connections, as on another machine.
-    pub async fn host(&self) -> Following {
-        self.host_with(|_| {}).await
-    }
-
-    pub async fn host_with(&self, more: impl FnOnce(&mut HttpConfig)) -> Following {
+    /// What a host of its own connections knows of it, as on another machine, and what keeps that
+    /// up to date.
+    pub async fn identities(&self) -> (Identities, JoinHandle<()>) {
         let database = Database::open(self.cluster.server(), limits()).await.unwrap();
         let storage = Identity::new(database.named(self.database.name()));
         let identities = Identities::new(ISSUER, TENANT, Identities::machine_clock());
@@ -86,11 +59,7 @@ impl Platform {
         let follower = tokio::spawn(async move {
             follower.run().await;
         });
-        let host = Host::with(|config| {
-            config.identities = Some(identities);
-            more(config);
-        });
-        Following { host, follower }
+        (identities, follower)
     }
 
     /// Nobody can connect any more, and whoever was connected is not.
