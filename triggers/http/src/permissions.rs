@@ -18,6 +18,20 @@ pub(crate) fn cut(held: &[String], limit: &[String]) -> Vec<String> {
     left
 }
 
+/// Words of OpenID Connect (Core section 5.4): what a program may be told about a person. They are
+/// handed on beside the permissions, since a component sees no token; no door opens to them.
+const ABOUT_PEOPLE: [&str; 6] =
+    ["openid", "profile", "email", "address", "phone", "offline_access"];
+
+/// What a token of that scope may do, and be told.
+pub(crate) fn of_scope(held: &[String], scope: &[String]) -> Vec<String> {
+    let mut left = cut(held, scope);
+    for word in scope.iter().filter(|word| ABOUT_PEOPLE.contains(&word.as_str())) {
+        push(&mut left, word);
+    }
+    left
+}
+
 fn push(left: &mut Vec<String>, permission: &str) {
     if !left.iter().any(|known| known == permission) {
         left.push(permission.to_owned());
@@ -55,6 +69,15 @@ mod tests {
             &["catalog:view", "orders:view"],
         );
         check(&["catalog:view"], &["catalog:view", "catalog:*", "*"], &["catalog:view"]);
+    }
+
+    #[test]
+    fn words_about_people_are_handed_on_and_open_no_door() {
+        let own = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let scope = own(&["openid", "catalog:view", "email", "catalog:edit", "other"]);
+        let left = of_scope(&own(&["catalog:view"]), &scope);
+        assert_eq!(left, own(&["catalog:view", "openid", "email"]));
+        assert!(!left.iter().any(|held| covers(held, "openid:read") || covers(held, "*")));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::held::Held;
 use super::revocations::Revocable;
 use super::versions::{AsOf, KEYS, Place};
 use super::{Inner, machine_now};
-use crate::permissions::cut;
+use crate::permissions::{cut, of_scope};
 use crate::principal::{Identity, Proven};
 use nexus_runtime::{Principal, PrincipalKind};
 use nexus_storage::identity::{CredentialKind, Membership, Subject};
@@ -108,7 +108,7 @@ impl Inner {
             }
         };
         principal.permissions = match &terms.scope {
-            Some(scope) => cut(&held, scope),
+            Some(scope) => of_scope(&held, scope),
             None => held,
         };
         if !own && !self.is_believed() {
