@@ -40,9 +40,13 @@ async fn a_key_is_shown_once_and_does_a_part_of_what_its_owner_may() {
     program.post(FLAGS, json!({})).await.problem(403, "forbidden");
     let bearer = nexus.anonymous().bearer(key);
     bearer.get(FLAGS).await.ok();
-    // A key makes no keys and no tokens, but its owner may see it through it.
+    // A key makes no keys and no tokens, and neither sees nor ends others.
     program.post(&keys(), &draft).await.problem(403, "people-only");
     program.post(&format!("{TOKENS}/tokens"), json!({})).await.problem(403, "people-only");
+    let own = format!("{}/{}", keys(), made["id"].as_str().unwrap());
+    program.delete(&own).await.problem(403, "people-only");
+    program.get(&keys()).await.problem(403, "people-only");
+    program.get("/api/session-mgr/v1/sessions").await.problem(403, "people-only");
     let list: Value = owner.get(&keys()).await.ok().json();
     assert_eq!(list["items"][0]["name"], "Deploy");
     assert_eq!(list["items"][0]["beginning"], json!(format!("nx_test_{id}")));

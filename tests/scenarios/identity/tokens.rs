@@ -343,6 +343,9 @@ async fn a_role_taken_away_is_gone_for_tokens_that_were_made_before() {
     app.post(flags, flag).await.problem(403, "forbidden");
     // A narrow token does not make a wide one.
     app.post(&path, json!({})).await.problem(403, "credential-limited");
+    app.get(&path).await.problem(403, "credential-limited");
+    app.get(&format!("{TOKENS}/apikeys")).await.problem(403, "credential-limited");
+    app.get("/api/session-mgr/v1/sessions").await.problem(403, "credential-limited");
     may(&nexus, &ada, &[]).await;
     let gone = async || app.get(flags).await.status == 403;
     eventually("the role is gone on this host", seconds(5), gone).await;

@@ -1,5 +1,6 @@
 //! One's own sessions: which devices are signed in, and signing them out. A key of a program has
-//! none, and may not sign people out.
+//! none, and may not sign people out; a token that was cut down for somebody else's client sees and
+//! ends no session but its own.
 
 use crate::secret::csrf_token;
 use crate::{device, ending, store};
@@ -9,7 +10,8 @@ use nexus_sdk::prelude::*;
 
 nexus_sdk::refusals! {
     NoSession = 404, "this credential does not belong to a session";
-    PeopleOnly = 403, "sessions are people's: an API key has none"
+    PeopleOnly = 403, "sessions are people's: an API key has none";
+    CredentialLimited = 403, "a credential that may do less than its owner sees none of their devices"
 }
 
 pub fn router() -> Router {
@@ -63,8 +65,20 @@ fn own_session(by: &Ctx) -> Result<Option<SessionId>> {
     Ok(principal.session.as_deref().and_then(|id| id.parse().ok()))
 }
 
+/// As [`own_session`], for whoever may do all that the person may.
+async fn whole_person(by: &Ctx) -> Result<Option<SessionId>> {
+    let current = own_session(by)?;
+    let principal = by.principal();
+    let organisation = principal.organisation.as_deref();
+    let held = store::permissions(by.db(), &principal.subject, organisation).await?;
+    match held.unwrap_or_default().iter().all(|permission| principal.may(permission)) {
+        true => Ok(current),
+        false => Err(CredentialLimited.into()),
+    }
+}
+
 async fn list(by: SignedIn, cursor: Cursor) -> Result<Page<Shown>> {
-    let current = own_session(&by)?;
+    let current = whole_person(&by).await?;
     let subject = &by.principal().subject;
     let own = store::list(by.db(), subject, current, by.now(), &cursor).await?;
     Ok(own.map(Shown::from))
@@ -108,7 +122,7 @@ async fn sign_out(by: SignedIn) -> Result<NoContent> {
 
 /// Signing out needs no fresh proof: whoever is not sure any more must be able to do it at once.
 async fn end(by: SignedIn, Path(id): Path<SessionId>) -> Result<NoContent> {
-    let current = own_session(&by)?;
+    let current = whole_person(&by).await?;
     let subject = &by.principal().subject;
     let open = store::open(by.db(), subject).await?;
     if !open.iter().any(|open| open.id == id) {
@@ -126,7 +140,7 @@ struct Which {
 }
 
 async fn end_all(by: SignedIn, Query(which): Query<Which>) -> Result<NoContent> {
-    let current = own_session(&by)?;
+    let current = whole_person(&by).await?;
     let stays = |id: SessionId| which.others_only && current == Some(id);
     let subject = &by.principal().subject;
     ending::end_those(&by, subject, "ended", |open| !stays(open.id)).await

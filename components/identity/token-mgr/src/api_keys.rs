@@ -136,7 +136,8 @@ fn limit(wish: &Option<Vec<String>>, held: &[String]) -> Result<(), Refusal> {
 }
 
 async fn list(by: SignedIn, cursor: Cursor) -> Result<Page<ApiKey>> {
-    store::api_keys::list(by.db(), &by.principal().subject, &cursor).await
+    let subject = subject::whole_person(&by).await?;
+    store::api_keys::list(by.db(), subject, &cursor).await
 }
 
 async fn create(by: SignedIn, Json(draft): Json<Draft>) -> Result<Secret<Created<NewKey>>> {
@@ -190,8 +191,9 @@ async fn keep(by: &Ctx, key: Key, more: Vec<Write>) -> Result<Secret<Created<New
 
 /// A good key of whoever asks.
 async fn own(by: &Ctx, id: ApiKeyId) -> Result<Key> {
+    let subject = subject::whole_person(by).await?;
     let key = store::api_keys::find(by.db(), id, by.now()).await?;
-    let own = key.filter(|key| key.subject == by.principal().subject);
+    let own = key.filter(|key| key.subject == subject);
     Ok(own.ok_or(standard::NotFound)?)
 }
 

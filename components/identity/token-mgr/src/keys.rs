@@ -44,14 +44,23 @@ pub struct Kept {
 /// # Errors
 /// 503 when kms is away.
 pub async fn signer(by: &Ctx) -> Result<SigningKey> {
-    for _ in 0..2 {
-        let keys = store::keys::good(by.db()).await?;
-        if let Some(signer) = rotation::signer(&keys, by.now()) {
-            return Ok(signer.clone());
-        }
-        settle(by).await?;
+    if let Some(signer) = ready(by).await? {
+        return Ok(signer);
     }
-    Err(Error::unavailable(Failure::msg("find a key that signs: kms has none")))
+    settle(by).await?;
+    if let Some(signer) = ready(by).await? {
+        return Ok(signer);
+    }
+    // All were withdrawn, and kms was away when the next one should have been made.
+    kms::rotate().await?;
+    settle(by).await?;
+    let signer = ready(by).await?;
+    signer.ok_or_else(|| Error::unavailable(Failure::msg("find a key that signs: kms has none")))
+}
+
+async fn ready(by: &Ctx) -> Result<Option<SigningKey>> {
+    let keys = store::keys::good(by.db()).await?;
+    Ok(rotation::signer(&keys, by.now()).cloned())
 }
 
 /// Makes known what kms has, and ends what was taken over from.
@@ -135,11 +144,7 @@ async fn withdraw(by: Allowed<Operate>, Path(kid): Path<String>) -> Result<NoCon
     }
     let withdraw = store::keys::withdraw(&kid, by.now()).or_refuse(KeyWithdrawn);
     by.commit([withdraw, store::keys::unpublish(&kid)]).await?;
-    let left = store::keys::good(by.db()).await?;
-    if rotation::signer(&left, by.now()).is_none() {
-        kms::rotate().await?;
-        settle(&by).await?;
-    }
+    signer(&by).await?;
     Ok(NoContent)
 }
 

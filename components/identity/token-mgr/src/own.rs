@@ -137,12 +137,14 @@ async fn revoke(by: Public, Json(given): Json<Given>) -> Result<NoContent> {
 }
 
 async fn list(by: SignedIn, cursor: Cursor) -> Result<Page<Family>> {
-    store::families::list(by.db(), &by.principal().subject, by.now(), &cursor).await
+    let subject = subject::whole_person(&by).await?;
+    store::families::list(by.db(), subject, by.now(), &cursor).await
 }
 
 async fn end(by: SignedIn, Path(id): Path<TokenFamilyId>) -> Result<NoContent> {
+    let subject = subject::whole_person(&by).await?;
     let family = families::find(&by, id).await?;
-    if family.subject != by.principal().subject || family.ended {
+    if family.subject != subject || family.ended {
         return Err(standard::NotFound.into());
     }
     families::end(&by, &family, "revoked").await?;

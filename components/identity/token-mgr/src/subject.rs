@@ -6,26 +6,32 @@ use nexus_sdk::Kind;
 use nexus_sdk::prelude::*;
 
 nexus_sdk::refusals! {
-    PeopleOnly = 403, "an API key makes no tokens and no keys: a person does, signed in";
+    PeopleOnly = 403, "keys and tokens are made, seen and ended by people: an API key does not";
     SessionNeeded = 403, "this needs a session: sign in";
-    CredentialLimited = 403, "a credential that may do less than its owner makes no others";
+    CredentialLimited = 403, "a credential that may do less than its owner has no say over others";
     NotAMember = 403, "you do not act for this organisation"
 }
 
-/// The session of whoever asks, if they are a person with all that they may do.
-pub async fn session_of(by: &Ctx) -> Result<String> {
+/// Whoever asks, if they are a person with all that they may do: programs see and end neither keys
+/// nor tokens of their owner's.
+pub async fn whole_person(by: &Ctx) -> Result<&str> {
     let principal = by.principal();
     if principal.kind != Kind::User {
         return Err(PeopleOnly.into());
     }
-    let session = principal.session.clone().ok_or(SessionNeeded)?;
     let organisation = principal.organisation.as_deref();
     let held = store::subjects::permissions(by.db(), &principal.subject, organisation).await?;
-    let held = held.ok_or(CredentialLimited)?;
+    let held = held.unwrap_or_default();
     match held.iter().all(|permission| scope::covers(&principal.permissions, permission)) {
-        true => Ok(session),
+        true => Ok(&principal.subject),
         false => Err(CredentialLimited.into()),
     }
+}
+
+/// The session of whoever asks, if they are a person with all that they may do.
+pub async fn session_of(by: &Ctx) -> Result<String> {
+    whole_person(by).await?;
+    Ok(by.principal().session.clone().ok_or(SessionNeeded)?)
 }
 
 /// What a subject may do for itself or for an organisation.
