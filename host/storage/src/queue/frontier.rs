@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// Age at which a place that was reached counts: transactions that drew their positions before it
 /// have committed by then, nearly all of them.
-const SETTLED: Duration = Duration::from_millis(200);
+const SETTLED: Duration = Duration::from_millis(100);
 
 /// A busy queue is looked through so often: how long a message behind may go unseen.
 pub(super) const LOOK_THROUGH: Duration = Duration::from_millis(250);

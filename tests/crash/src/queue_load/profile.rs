@@ -26,12 +26,8 @@ async fn administrator(ground: &Ground) -> Result<Client> {
 /// Makes the server count. It is started again for that, and everything is a little slower after.
 pub(crate) async fn begin(ground: &Ground) -> Result<()> {
     let client = administrator(ground).await?;
-    for setting in [
-        "alter system set shared_preload_libraries = 'pg_stat_statements'",
-        "alter system set pg_stat_statements.track = 'all'",
-    ] {
-        client.batch_execute(setting).await.context("change the settings")?;
-    }
+    let preload = "alter system set shared_preload_libraries = 'pg_stat_statements'";
+    client.batch_execute(preload).await.context("change the settings")?;
     let postmaster = ground.postmaster();
     let pid = Pid::from_raw(postmaster).context("the server's process")?;
     kill_process(pid, Signal::INT).context("stop the server")?;
@@ -41,15 +37,21 @@ pub(crate) async fn begin(ground: &Ground) -> Result<()> {
     .await;
     let client = administrator(ground).await?;
     let extension = "create extension pg_stat_statements schema public; \
-                     grant pg_read_all_stats to nexus; \
-                     grant execute on function public.pg_stat_statements_reset to nexus";
-    client.batch_execute(extension).await.context("begin to count")
+                     grant pg_read_all_stats to nexus";
+    client.batch_execute(extension).await.context("begin to count")?;
+    // Known only since the library is there.
+    for setting in ["alter system set pg_stat_statements.track = 'all'", "select pg_reload_conf()"]
+    {
+        client.batch_execute(setting).await.context("count inside of functions")?;
+    }
+    Ok(())
 }
 
 /// Counts from here on, if anything is counted.
 pub(crate) async fn reset(ground: &Ground) -> Result<()> {
     if is_counted(ground).await? {
-        ground.run("select public.pg_stat_statements_reset()").await.context("count anew")?;
+        let anew = "select public.pg_stat_statements_reset(), pg_stat_reset()";
+        administrator(ground).await?.batch_execute(anew).await.context("count anew")?;
     }
     Ok(())
 }
@@ -71,7 +73,17 @@ pub(crate) async fn tell(ground: &Ground, what: &str, messages: u64) -> Result<(
     );
     let session = ground.database().host().await.context("connect")?;
     let rows = session.query(&sql, &[]).await.context("read what was counted")?;
+    // Dead ones included: what an old snapshot costs whoever claims.
+    let entries: i64 = ground
+        .value(
+            "select coalesce(sum(idx_tup_read), 0)::bigint from pg_stat_all_indexes
+             where schemaname = 'platform' and relname ~ '^queue_ready'",
+        )
+        .await
+        .context("read the counts of indexes")?;
     eprintln!("    {what}: {messages} messages");
+    let each = entries.unsigned_abs() / messages;
+    eprintln!("    {each} index entries of the ready ring read for each");
     eprintln!("       calls us/msg. us/call. blocks/msg  statement");
     for row in rows {
         eprintln!("    {}", row.try_get::<_, String>(0).context("read a line")?);
