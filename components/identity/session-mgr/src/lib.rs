@@ -5,6 +5,8 @@
 
 mod admin;
 mod device;
+#[cfg(test)]
+mod doors;
 mod ending;
 mod internal;
 mod own;

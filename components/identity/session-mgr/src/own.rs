@@ -11,7 +11,7 @@ use nexus_sdk::prelude::*;
 nexus_sdk::refusals! {
     NoSession = 404, "this credential does not belong to a session";
     PeopleOnly = 403, "sessions are people's: an API key has none";
-    CredentialLimited = 403, "a credential that may do less than its owner sees none of their devices"
+    CredentialLimited = 403, "a credential that may do less than its owner sees no devices"
 }
 
 pub fn router() -> Router {
