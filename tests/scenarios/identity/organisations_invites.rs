@@ -50,7 +50,7 @@ async fn a_letters_link_is_for_one_person_and_one_time() {
     let rows = stage
         .rows(
             "select i::text from users.invite i
-             union all select e::text from platform.outbox e",
+             union all select e::text from platform.event e",
         )
         .await;
     assert!(rows.iter().all(|row| !row.get::<_, String>(0).contains(secret)));
