@@ -7,7 +7,8 @@ mod keys;
 mod questions;
 mod work;
 
-use crate::tenant_key;
+use crate::store;
+use crate::tenant_key::{self, TenantKey};
 use nexus_sdk::Operation as Description;
 use nexus_sdk::Output;
 use nexus_sdk::prelude::*;
@@ -109,9 +110,15 @@ fn period(text: &str) -> Option<i64> {
     number.parse::<i64>().ok()?.checked_mul(unit)
 }
 
-/// Sealed is what Vault calls it when there is no root key.
+/// Sealed is what Vault calls it when there is no root key, or not the one that wraps what is here.
 async fn health(by: Public) -> Result<Response> {
-    let sealed = tenant_key::root(&by).await.is_err();
+    let tenant = by.tenant().into();
+    let kept = store::tenant_keys::find(by.db(), tenant).await?;
+    let opened = match (tenant_key::root(&by).await, kept) {
+        (Ok(root), Some(row)) => TenantKey::unwrap(&root, tenant, &row.root, &row.wrapped).is_ok(),
+        (root, _) => root.is_ok(),
+    };
+    let sealed = !opened;
     let body = json!({
         "initialized": true, "sealed": sealed, "standby": false, "performance_standby": false,
         "replication_performance_mode": "disabled", "replication_dr_mode": "disabled",

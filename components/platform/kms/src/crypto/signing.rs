@@ -4,9 +4,11 @@
 use crate::crypto::digest::Hash;
 use crate::crypto::jwk::Jwk;
 use crate::crypto::key_type::KeyType;
+use ecdsa::hazmat::{SignPrimitive as _, bits2field};
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
-use p256::ecdsa::signature::hazmat::{PrehashSigner as _, PrehashVerifier as _};
+use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use p256::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 /// How the two numbers of an ECDSA signature are written.
@@ -35,10 +37,13 @@ pub fn ed25519_public(secret: &[u8]) -> Option<Jwk> {
     Some(Jwk::ed25519(ed25519(secret)?.verifying_key().as_bytes()))
 }
 
-/// Signs a digest.
+/// Signs a digest. By the scalar, because a `SigningKey` also computes its public half, which takes
+/// as long as the signature and is not needed for it.
 pub fn p256_sign(secret: &[u8], digest: &[u8], marshaling: Marshaling) -> Option<Vec<u8>> {
-    let key = p256::ecdsa::SigningKey::from_slice(secret).ok()?;
-    let signature: p256::ecdsa::Signature = key.sign_prehash(digest).ok()?;
+    let scalar = p256::SecretKey::from_slice(secret).ok()?.to_nonzero_scalar();
+    let scalar = Zeroizing::new(*scalar);
+    let field = bits2field::<p256::NistP256>(digest).ok()?;
+    let (signature, _) = scalar.try_sign_prehashed_rfc6979::<Sha256>(&field, b"").ok()?;
     Some(match marshaling {
         Marshaling::Asn1 => signature.to_der().as_bytes().to_vec(),
         Marshaling::Jws => signature.to_bytes().to_vec(),
