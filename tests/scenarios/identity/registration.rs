@@ -110,24 +110,24 @@ async fn a_login_costs_the_same_work_whoever_is_meant() {
         costs.push(footprint().await - before);
     }
     assert_eq!(costs, [1_001_003, 1_001_003], "attempts, events and counts");
-    // Time, over many and with a wide bound: a hash is most of it, and both pay it.
-    let mut medians = Vec::new();
-    for email in ["ada@example.org", "nobody@example.org"] {
-        let mut times = Vec::new();
-        for n in 0..15 {
+    // Time, by turns so that a busy machine is busy for both, and with a wide bound: a hash is most
+    // of it, and both pay it.
+    let mut times = [Vec::new(), Vec::new()];
+    for n in 0..9 {
+        for (who, email) in ["ada@example.org", "nobody@example.org"].into_iter().enumerate() {
             let browser = Browser::at(&nexus, &format!("192.0.2.{n}"));
             let begun = std::time::Instant::now();
-            let answer = browser.login(email, "some other words").await;
-            assert!([401, 429].contains(&answer.status.as_u16()), "{answer:?}");
-            if answer.status == 401 {
-                times.push(begun.elapsed().as_secs_f64());
-            }
+            browser.login(email, "some other words").await.problem(401, "wrong-credentials");
+            times[who].push(begun.elapsed().as_secs_f64());
         }
-        times.sort_by(f64::total_cmp);
-        medians.push(times[times.len() / 2]);
     }
-    let ratio = medians[0] / medians[1];
-    assert!((0.4..2.5).contains(&ratio), "{medians:?}");
+    let median = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    let [known, unknown] = times.map(median);
+    let ratio = known / unknown;
+    assert!((0.2..5.0).contains(&ratio), "{known} s and {unknown} s");
     drop(session);
     end(nexus).await;
 }
