@@ -106,7 +106,8 @@ async fn what_a_field_does_not_take_is_said_beside_it() {
     assert!(page.contains("id=\"password-complaint\""), "{page}");
     assert!(page.contains("aria-invalid=\"true\""), "{page}");
     // Nothing that is no form is read.
-    let json = nexus.anonymous().request(http::Method::POST, "/account/register");
+    let client = nexus.anonymous();
+    let json = client.request(http::Method::POST, "/account/register");
     let json = json.json(json!({ "email": "x" })).header("sec-fetch-site", "same-origin");
     json.send().await.status(400);
     end(nexus).await;
