@@ -142,6 +142,8 @@ async fn neither_a_mailed_link_nor_a_new_password_goes_around_the_second_factor(
     let ada = account(&nexus, "ada@example.org").await;
     let (secret, _) = enrol(&nexus, &ada).await;
     nexus.mail("ada@example.org").await;
+    // A browser without the session, which the new password ends.
+    let ada = Browser::at(&nexus, "198.51.100.7");
     ada.post("/magic-link", json!({ "email": "ada@example.org" })).await.status(202);
     let token = token_of(nexus.mail("ada@example.org").await.link());
     let question: Value =
