@@ -97,13 +97,17 @@ impl Backend for Nothing {
 /// What is sent, and as whom it must arrive.
 struct Case {
     metric: &'static str,
-    /// One for each request, in turns.
-    heads: Vec<String>,
+    path: &'static str,
+    /// The credential's field, made anew for each request.
+    credential: Box<dyn Fn() -> String + Send>,
     subject: &'static str,
 }
 
-fn head(path: &str, fields: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nhost: nexus.example\r\n{fields}\r\n")
+impl Case {
+    fn head(&self) -> String {
+        let (path, credential) = (self.path, (self.credential)());
+        format!("GET {path} HTTP/1.1\r\nhost: nexus.example\r\n{credential}\r\n")
+    }
 }
 
 fn main() {
@@ -118,7 +122,7 @@ async fn measure(rounds: usize) {
     let issuer = Issuer::new("k-1");
     platform.publish(&issuer).await;
     platform.subject("u-1", &["catalog:*", "orders:view"]).await;
-    let cases = cases(&platform, &issuer).await;
+    let cases = cases(&platform, issuer).await;
     let (identities, follower) = platform.identities().await;
     let any = "127.0.0.1:0".parse().expect("an address");
     let mut config = HttpConfig {
@@ -153,28 +157,28 @@ async fn measure(rounds: usize) {
     platform.end().await;
 }
 
-async fn cases(platform: &Platform, issuer: &Issuer) -> Vec<Case> {
+async fn cases(platform: &Platform, issuer: Issuer) -> Vec<Case> {
     let (_, session) = platform.session("u-1").await;
     let (_, key) = platform.api_key("u-1", None, Some(&["catalog:view"]), None).await;
-    let token = issuer.token("u-1", &json!({ "scope": "catalog:view" }));
-    let carrying = issuer.token("u-1", &json!({ "permissions": ["catalog:view"] }));
-    let bearer = |token: &str| format!("authorization: Bearer {token}\r\n");
-    let case = |metric, path: &str, fields: &str, subject| Case {
-        metric,
-        heads: vec![head(path, fields)],
-        subject,
+    let bearer = |token: String| format!("authorization: Bearer {token}\r\n");
+    let token = bearer(issuer.token("u-1", &json!({ "scope": "catalog:view" })));
+    let carrying = bearer(issuer.token("u-1", &json!({ "permissions": ["catalog:view"] })));
+    let key = format!("x-api-key: {key}\r\n");
+    let session = format!("cookie: nexus-session={session}\r\n");
+    let new = Box::new(move || bearer(issuer.token("u-1", &json!({}))));
+    let case = |metric, path, credential: &str, subject| {
+        let credential = credential.to_owned();
+        Case { metric, path, credential: Box::new(move || credential.clone()), subject }
     };
-    // More than a shard remembers: each is verified anew.
-    let new = (0..REQUESTS).map(|_| head("/nothing/x", &bearer(&issuer.token("u-1", &json!({})))));
     vec![
         case("no_credential", "/nothing/x", "", "anonymous"),
-        case("token", "/nothing/x", &bearer(&token), "u-1"),
-        case("token_carrying", "/nothing/x", &bearer(&carrying), "u-1"),
-        case("api_key", "/nothing/x", &format!("x-api-key: {key}\r\n"), "u-1"),
-        case("session", "/nothing/x", &format!("cookie: nexus-session={session}\r\n"), "u-1"),
+        case("token", "/nothing/x", &token, "u-1"),
+        case("token_carrying", "/nothing/x", &carrying, "u-1"),
+        case("api_key", "/nothing/x", &key, "u-1"),
+        case("session", "/nothing/x", &session, "u-1"),
         case("rate_limit", "/counted/x", "", "anonymous"),
-        case("token_and_rate_limit", "/counted/x", &bearer(&token), "u-1"),
-        Case { metric: "token_seen_first", heads: new.collect(), subject: "u-1" },
+        case("token_and_rate_limit", "/counted/x", &token, "u-1"),
+        Case { metric: "token_seen_first", path: "/nothing/x", credential: new, subject: "u-1" },
     ]
 }
 
@@ -183,9 +187,8 @@ fn run(address: SocketAddr, case: &Case, shard: &AtomicI32) -> f64 {
     let mut stream = TcpStream::connect(address).expect("connect");
     stream.set_nodelay(true).expect("a socket");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
-    let mut heads = case.heads.iter().cycle();
     let mut spoken = |count: usize| {
-        let said: String = heads.by_ref().take(count).map(String::as_str).collect();
+        let said: String = (0..count).map(|_| case.head()).collect();
         stream.write_all(said.as_bytes()).expect("send requests");
         answers(&mut stream, count, case);
     };
