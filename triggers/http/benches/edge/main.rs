@@ -125,11 +125,8 @@ async fn measure(rounds: usize) {
     let cases = cases(&platform, issuer).await;
     let (identities, follower) = platform.identities().await;
     let any = "127.0.0.1:0".parse().expect("an address");
-    let mut config = HttpConfig {
-        listen: vec![any],
-        identities: Some(identities),
-        ..HttpConfig::default()
-    };
+    let mut config =
+        HttpConfig { listen: vec![any], identities: Some(identities), ..HttpConfig::default() };
     config.rate.classes.push(RateClass::new("endless", 1 << 30, Duration::from_secs(60)));
     let trigger = HttpTrigger::new(config).expect("bind a port");
     let address = trigger.addresses()[0];

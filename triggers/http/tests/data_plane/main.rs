@@ -1,6 +1,6 @@
 //! The data plane over real sockets. What answers behind it is a small backend of its own: it
-//! echoes, streams, waits and fails on request; the components themselves are tested elsewhere. What
-//! it knows of identity stands in a real PostgreSQL, written as the services write it.
+//! echoes, streams, waits and fails on request; the components themselves are tested elsewhere.
+//! What it knows of identity stands in a real PostgreSQL, written as the services write it.
 
 mod answers;
 mod api_keys;
