@@ -71,10 +71,16 @@ async fn whole_person(by: &Ctx) -> Result<Option<SessionId>> {
     let principal = by.principal();
     let organisation = principal.organisation.as_deref();
     let held = store::permissions(by.db(), &principal.subject, organisation).await?;
-    match held.unwrap_or_default().iter().all(|permission| principal.may(permission)) {
+    let whole = held.unwrap_or_default().iter().all(|permission| principal.may(permission));
+    match whole && !principal.permissions.iter().any(|word| is_of_a_scope(word)) {
         true => Ok(current),
         false => Err(CredentialLimited.into()),
     }
+}
+
+/// `openid`, `profile`: words that only a token with a scope brings along.
+fn is_of_a_scope(word: &str) -> bool {
+    word != "*" && !word.contains(':')
 }
 
 async fn list(by: SignedIn, cursor: Cursor) -> Result<Page<Shown>> {

@@ -37,7 +37,11 @@ pub fn tidy(scope: &str) -> Result<String, Refusal> {
 }
 
 fn is_word(word: &str) -> bool {
-    ABOUT_PEOPLE.contains(&word) || is_pattern(word)
+    is_about_people(word) || is_pattern(word)
+}
+
+pub fn is_about_people(word: &str) -> bool {
+    ABOUT_PEOPLE.contains(&word)
 }
 
 /// The same form that `platform.identity_permissions_check` demands.
@@ -87,7 +91,7 @@ pub fn narrow(granted: Option<&str>, wanted: Option<&str>) -> Result<Option<Stri
 /// Whether permissions or patterns that are `held` cover `wanted`, as the SDK judges it. OpenID's
 /// words are permissions of nobody, so that `*` does not cover them.
 pub fn covers(held: &[String], wanted: &str) -> bool {
-    if ABOUT_PEOPLE.contains(&wanted) {
+    if is_about_people(wanted) {
         return false;
     }
     let holder = Principal {

@@ -22,7 +22,9 @@ pub async fn whole_person(by: &Ctx) -> Result<&str> {
     let organisation = principal.organisation.as_deref();
     let held = store::subjects::permissions(by.db(), &principal.subject, organisation).await?;
     let held = held.unwrap_or_default();
-    match held.iter().all(|permission| scope::covers(&principal.permissions, permission)) {
+    let whole = held.iter().all(|permission| scope::covers(&principal.permissions, permission));
+    // Only a token with a scope brings words of OpenID along.
+    match whole && !principal.permissions.iter().any(|word| scope::is_about_people(word)) {
         true => Ok(&principal.subject),
         false => Err(CredentialLimited.into()),
     }
