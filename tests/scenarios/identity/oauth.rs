@@ -162,7 +162,7 @@ async fn a_code_works_once_and_its_second_use_ends_the_tokens_of_the_first() {
     refused(&shop.redeem(&code).await, "invalid_grant");
     refused(&shop.refresh(tokens["refresh_token"].as_str().unwrap()).await, "invalid_grant");
     let program = nexus.anonymous().bearer(tokens["access_token"].as_str().unwrap());
-    eventually("the first token is worth nothing", async || {
+    eventually("the first token is worth nothing", seconds(5), async || {
         program.get("/api/core-os/v1/flags").await.status == 401
     })
     .await;
@@ -283,7 +283,7 @@ async fn a_refresh_token_that_is_used_twice_ends_its_family() {
     refused(&shop.refresh(&first).await, "invalid_grant");
     refused(&shop.refresh(third["refresh_token"].as_str().unwrap()).await, "invalid_grant");
     let program = nexus.anonymous().bearer(third["access_token"].as_str().unwrap());
-    eventually("the family's tokens are worth nothing", async || {
+    eventually("the family's tokens are worth nothing", seconds(5), async || {
         program.get("/api/core-os/v1/flags").await.status == 401
     })
     .await;
@@ -374,7 +374,7 @@ async fn a_link_of_anybodys_signs_nobody_out() {
     };
     let elsewhere = sent_on(&person.get(&leave("https://evil.example/")).await);
     assert_eq!(elsewhere, "/account/sign-in");
-    eventually("the session is over", async || {
+    eventually("the session is over", seconds(5), async || {
         person.get("/api/session-mgr/v1/sessions/current").await.status == 401
     })
     .await;
