@@ -1,5 +1,5 @@
-//! Keys: made, shown, configured, rotated, disabled, destroyed. Every protocol's routes end in these
-//! functions; the routes of this service's own are in `transit.rs`.
+//! Keys: made, shown, configured, rotated, disabled, destroyed. Every protocol's routes end in
+//! these functions; the routes of this service's own are in `transit.rs`.
 
 use crate::crypto::jwk::Jwk;
 use crate::crypto::key_type::KeyType;

@@ -1,5 +1,5 @@
-//! What happens to keys by themselves: they rotate, take over, are destroyed, are wrapped anew under
-//! another root key, and are forgotten with the person whose they were.
+//! What happens to keys by themselves: they rotate, take over, are destroyed, are wrapped anew
+//! under another root key, and are forgotten with the person whose they were.
 
 use crate::place::owner_of;
 use crate::tenant_key::{self, TenantKey};

@@ -3,8 +3,8 @@
 use nexus_sdk::prelude::*;
 
 nexus_sdk::refusals! {
-    KeyName = 422, "a key's name takes 1 to 128 letters, digits, `.`, `_` and `-`, and begins with a \
-                    letter or digit"
+    KeyName = 422, "a key's name takes 1 to 128 letters, digits, `.`, `_` and `-`, and begins \
+                    with a letter or digit"
 }
 
 /// A name within one owner's keys. Made only from what the host has proven about the caller.

@@ -10,12 +10,12 @@ use platform_contract::kms::{SecretId, SecretRevealed, SecretWritten};
 use zeroize::Zeroizing;
 
 nexus_sdk::refusals! {
-    SecretName = 422, "a secret's name takes 1 to 128 letters, digits, `.`, `_` and `-`, and begins \
-                       with a letter or digit";
+    SecretName = 422, "a secret's name takes 1 to 128 letters, digits, `.`, `_` and `-`, and \
+                       begins with a letter or digit";
     SecretTooLong = 413, "a secret takes at most 64 KiB of JSON";
     SecretsTooMany = 409, "a tenant has at most 10000 secrets";
     CheckAndSet = 409, "the latest version is not the one you have seen";
-    CheckAndSetRequired = 422, "this secret is written only by those who say which version they saw";
+    CheckAndSetRequired = 422, "write this secret by saying which version you have seen";
     VersionGone = 404, "this version is deleted or destroyed";
     VersionsMax = 422, "1 to 100 versions are kept"
 }

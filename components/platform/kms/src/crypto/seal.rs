@@ -1,5 +1,6 @@
-//! The hierarchy of keys: the root key wraps a tenant's key, the tenant's key wraps everything else.
-//! Each wrapping uses a key of its own, derived for that purpose, and is bound to what it is about.
+//! The hierarchy of keys: the root key wraps a tenant's key, the tenant's key wraps everything
+//! else. Each wrapping uses a key of its own, derived for that purpose, and is bound to what it
+//! is about.
 //! Sources: RFC 5869 (HKDF), NIST SP 800-38D (GCM).
 
 use crate::crypto::bound::bound;

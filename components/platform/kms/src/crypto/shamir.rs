@@ -1,6 +1,7 @@
-//! Shamir's secret sharing over GF(2^8), byte by byte, with the polynomial of AES (x^8+x^4+x^3+x+1).
-//! Fewer shares than the threshold say nothing about the secret; as many as the threshold give it.
-//! Shares are not proof against whoever holds one and lies: whoever recovers checks the result.
+//! Shamir's secret sharing over GF(2^8), byte by byte, with the polynomial of AES
+//! (x^8+x^4+x^3+x+1). Fewer shares than the threshold say nothing about the secret; as many as
+//! the threshold give it. Shares are not proof against whoever holds one and lies: whoever
+//! recovers checks the result.
 //! Source: A. Shamir, How to share a secret, CACM 22 (1979).
 
 use zeroize::Zeroizing;

@@ -132,7 +132,8 @@ mod tests {
         assert_eq!(jwk.x.as_deref(), Some("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"));
         let message = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
         let signature = ed25519_sign(&secret, message).unwrap();
-        let published = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+        let published = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g\
+                 7sVvpAr_MuM0KAg";
         assert_eq!(signature, unbase64url(published).unwrap());
         assert!(ed25519_verify(&jwk, message, &signature));
         assert!(!ed25519_verify(&jwk, b"another", &signature));
