@@ -119,7 +119,8 @@ pub(crate) fn http(
 }
 
 /// What the HTTP trigger knows of the platform's identity: nothing yet, and ever nothing without a
-/// database. Sessions and tokens are made by components, so their times are by the components' clock.
+/// database. Sessions and tokens are made by components, so their times are by the components'
+/// clock.
 pub(crate) fn identities(
     settings: &Settings,
     public_url: &Uri,

@@ -17,8 +17,8 @@ use std::sync::{Mutex, PoisonError};
 /// How old a proof may be, in seconds. Clients make a new one for each request.
 const AGE_MAX: i64 = 60;
 
-/// Proofs remembered against repetition, in halves. Each was made with a key that some token of ours
-/// is bound to, and comes under that token's rate limit.
+/// Proofs remembered against repetition, in halves. Each was made with a key that some token of
+/// ours is bound to, and comes under that token's rate limit.
 const SEEN_HALF: usize = 1 << 16;
 
 /// Longer ones are refused unseen.
@@ -130,8 +130,8 @@ fn has_private_half(proof: &str) -> bool {
         .map_or(true, |header| header["jwk"].get("d").is_some() || header["jwk"].get("k").is_some())
 }
 
-/// The target without query and fragment (section 4.3, point 9), as RFC 3986 section 6.2.2 and 6.2.3
-/// compare: case of the host and a default port do not matter.
+/// The target without query and fragment (section 4.3, point 9), as RFC 3986 section 6.2.2 and
+/// 6.2.3 compare: case of the host and a default port do not matter.
 fn is_about(htu: &str, request: &Request<'_>) -> bool {
     let Ok(uri) = htu.parse::<http::Uri>() else { return false };
     let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.authority()) else { return false };

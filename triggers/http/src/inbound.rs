@@ -133,8 +133,8 @@ pub(crate) fn check_idempotency_key(headers: &HeaderMap) -> Result<(), Problem> 
     Ok(())
 }
 
-/// Removes what concerns this connection only, what only the host may say, what only a trusted proxy
-/// may say, and the credentials that the host has read.
+/// Removes what concerns this connection only, what only the host may say, what only a trusted
+/// proxy may say, and the credentials that the host has read.
 pub(crate) fn clean(headers: &mut HeaderMap, trusted: bool) {
     credentials::remove(headers);
     let mut doomed: Vec<HeaderName> = Vec::new();

