@@ -100,8 +100,8 @@ async fn a_tenants_own_words_go_first_and_can_be_looked_at_before() {
     });
     let seen: Value = editor.post("/api/email/v1/templates/preview", preview).await.ok().json();
     assert_eq!(seen["html"], "<b>&lt;i&gt;Ada</b>");
-    let made = editor.post("/api/email/v1/templates", &template).await.created();
-    assert_eq!(made.json["version"], 1);
+    let made = editor.post("/api/email/v1/templates", &template).await.status(201);
+    assert_eq!(made.json::<Value>()["version"], 1);
     let mut broken = template.clone();
     broken["html"] = json!("{% if %}");
     editor.post("/api/email/v1/templates", broken).await.problem(422, "template-broken");
