@@ -2,9 +2,7 @@
 
 use crate::tools::{self, claim_success};
 use nexus_harness::prelude::*;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -25,7 +23,8 @@ struct Installation {
 impl Installation {
     async fn start() -> Self {
         let folder = TempDir::new().unwrap();
-        let [ca, certificate, key] = ["ca.pem", "cert.pem", "key.pem"].map(|f| folder.path().join(f));
+        let [ca, certificate, key] =
+            ["ca.pem", "cert.pem", "key.pem"].map(|f| folder.path().join(f));
         let ca_key = KeyPair::generate().unwrap();
         let mut about = CertificateParams::new(Vec::new()).unwrap();
         about.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

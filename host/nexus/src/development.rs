@@ -1,6 +1,6 @@
-//! What a host makes for itself so that a newcomer has nothing to configure: a key that signs tokens,
-//! the root key, the variables of the installation. Knows when that is allowed: while the public
-//! URL is this machine's own, and nowhere else.
+//! What a host makes for itself so that a newcomer has nothing to configure: a key that signs
+//! tokens, the root key, the variables of the installation. Knows when that is allowed: while the
+//! public URL is this machine's own, and nowhere else.
 
 use crate::assembly;
 use crate::dev_tokens::{self, DevKey};

@@ -1,5 +1,5 @@
-//! How the first administrator of an installation comes in: by a link that works once and for a day,
-//! in a file that only the operator reads. Nothing has a default password.
+//! How the first administrator of an installation comes in: by a link that works once and for a
+//! day, in a file that only the operator reads. Nothing has a default password.
 
 use crate::host::Host;
 use crate::secret;

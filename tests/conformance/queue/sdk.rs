@@ -105,7 +105,8 @@ impl Door for Sdk {
         let (lease, after) = (&taken.lease, after.as_millis());
         self.ground
             .run(&format!(
-                "insert into probe_journal.verdict values ('{lease}', '{word}', {after}, '{reason}')"
+                "insert into probe_journal.verdict \
+                 values ('{lease}', '{word}', {after}, '{reason}')"
             ))
             .await;
         eventually("the host has heard of it", SOON, async || match was_held {

@@ -1,6 +1,6 @@
 //! The door of native workers: they claim and finish by `/worker/v1`. They put nothing in (jobs are
-//! submitted by services, here by the storage's own call) and see no other jobs than their own (what
-//! an operator sees is in `ground`). A job's queue has no bound over all workers.
+//! submitted by services, here by the storage's own call) and see no other jobs than their own
+//! (what an operator sees is in `ground`). A job's queue has no bound over all workers.
 
 use super::ground::Ground;
 use super::{Door, End, Put, Rules, Taken};

@@ -208,7 +208,8 @@ async fn a_code_is_worth_nothing_to_anybody_else() {
     ] {
         refused(&shop.form("/oauth2/token", &with(changed)).await, "invalid_grant");
     }
-    let wrong = Program { secret: "nxc_wrong".into(), ..Program::register(&nexus, json!({})).await };
+    let wrong =
+        Program { secret: "nxc_wrong".into(), ..Program::register(&nexus, json!({})).await };
     let answer = wrong.redeem(&code).await.status(401);
     refused(&answer, "invalid_client");
     assert!(answer.header("www-authenticate").is_some_and(|scheme| scheme.starts_with("Basic")));
@@ -303,7 +304,10 @@ async fn only_the_person_who_was_asked_can_answer() {
     let yes = json!({ "approve": true });
     somebody.post(&decision, &yes).await.problem(404, "not-found");
     let no: Value = person.post(&decision, json!({ "approve": false })).await.ok().json();
-    assert_eq!(query(no["redirect_to"].as_str().unwrap(), "error").as_deref(), Some("access_denied"));
+    assert_eq!(
+        query(no["redirect_to"].as_str().unwrap(), "error").as_deref(),
+        Some("access_denied")
+    );
     person.post(&decision, &yes).await.problem(404, "not-found");
 }
 
@@ -338,7 +342,10 @@ async fn a_program_acts_for_itself_with_its_own_permissions_and_no_more() {
     program.post("/api/core-os/v1/flags", flag).await.problem(403, "forbidden");
     let more = [("grant_type", "client_credentials"), ("scope", "core-os:configure")];
     refused(&robot.form("/oauth2/token", &more).await, "invalid_scope");
-    refused(&robot.form("/oauth2/token", &[("grant_type", "password")]).await, "unsupported_grant_type");
+    refused(
+        &robot.form("/oauth2/token", &[("grant_type", "password")]).await,
+        "unsupported_grant_type",
+    );
     nexus.operator().delete(&format!("{CLIENTS}/{}", robot.id)).await.no_content();
     refused(&robot.form("/oauth2/token", &ask).await, "invalid_client");
 }
@@ -347,8 +354,11 @@ async fn a_program_acts_for_itself_with_its_own_permissions_and_no_more() {
 async fn a_client_is_given_nothing_that_its_maker_does_not_hold() {
     let nexus = Nexus::start().await;
     let maker = nexus.member_with(["auth:manage", "core-os:view"]).await;
+    let about = json!({ "name": "Shop", "kind": "public", "redirect_uris": [ADDRESS] });
     let draft = |scope: &str| {
-        json!({ "name": "Shop", "kind": "public", "redirect_uris": [ADDRESS], "scopes": [scope] })
+        let mut draft = about.clone();
+        draft["scopes"] = json!([scope]);
+        draft
     };
     let held = maker.post(CLIENTS, draft("core-os:view")).await.created();
     maker.post(CLIENTS, draft("core-os:configure")).await.problem(403, "scope-not-held");

@@ -126,8 +126,7 @@ async fn an_organisation_keeps_an_owner() {
     let owner = json!({ "user_id": bob.id, "role_id": OWNER });
     admin.post(&format!("{url}/members"), owner).await.status(201);
     let (adas, bobs) = (leave(&ada.id), leave(&bob.id));
-    let (one, other) =
-        tokio::join!(ada.ask("DELETE", &adas, None), bob.ask("DELETE", &bobs, None));
+    let (one, other) = tokio::join!(ada.ask("DELETE", &adas, None), bob.ask("DELETE", &bobs, None));
     let mut statuses = [one.status, other.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [204, 409], "{one:?} {other:?}");

@@ -1,5 +1,5 @@
-//! What is secret is found nowhere: not in the database as it would be dumped, not in what operators
-//! read. The secrets of a whole journey are looked for, as they were shown and as bytes.
+//! What is secret is found nowhere: not in the database as it would be dumped, not in what
+//! operators read. The secrets of a whole journey are looked for, as they were shown and as bytes.
 
 use super::login_people::{API, Browser, PASSWORD, token_of};
 use base64::Engine as _;
@@ -33,8 +33,8 @@ async fn dump(nexus: &Nexus) -> Vec<(String, String)> {
     assert!(all.len() > 100, "{} rows are too few to be a whole installation", all.len());
     all
 }
-
-/// A secret as it may lie there: as it was shown, in base64 either way, as the bytes of its text, and
+///  A secret as it may lie there: as it was shown, in base64 either way, as the bytes of its text,
+/// and
 /// as the bytes that it stands for.
 fn disguises(secret: &str) -> Vec<String> {
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();

@@ -313,9 +313,7 @@ async fn relations_hold_directly_by_others_and_by_way_of_things() {
         let url = format!("/api/users/v1/relation-models/{kind}");
         keeper.put(&url, json!({ "relations": relations })).await.no_content();
     }
-    let said = |object: &str, relation: &str, subject: &str| {
-        json!({ "object": object, "relation": relation, "subject": subject })
-    };
+    let said = |object: &str, relation: &str, subject: &str| json!({ "object": object, "relation": relation, "subject": subject });
     let write = json!({ "write": [
         said("doc:1", "owner", "user:ada"),
         said("doc:1", "parent", "folder:f"),

@@ -1,5 +1,5 @@
-//! A tenant keeps keys that never leave: what they encrypt comes back, what they sign is theirs, and
-//! a new version changes neither.
+//! A tenant keeps keys that never leave: what they encrypt comes back, what they sign is theirs,
+//! and a new version changes neither.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

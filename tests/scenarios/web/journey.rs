@@ -21,10 +21,7 @@ async fn somebody_registers_looks_around_and_signs_out() {
     assert!(profile.contains("value=\"de\" lang=\"de\" selected"), "{profile}");
     let devices = visitor.get("/account/sessions").await.ok().text();
     assert!(devices.contains("This device"), "{devices}");
-    // Wrong: it should be Firefox on Linux, at 127.0.0.1. The host takes `nexus-client-addr` and
-    // `nexus-client-agent` out of calls between components, as it does all `nexus-*`, so services
-    // do not learn where a visitor of the pages is.
-    assert!(devices.contains("An unknown device"), "{devices}");
+    assert!(devices.contains("Firefox on Linux"), "{devices}");
     let out = visitor.post("/account/sign-out", &[]).await;
     assert_eq!(sent_to(&out), "/account/sign-in?notice=signed-out");
     assert!(!visitor.has_session());

@@ -1,6 +1,6 @@
-//! `/oauth2/authorize` and `/oauth2/par`: a program asks that a person lets it in. Whatever is wrong
-//! before the program and its address are known is told to the person; whatever is wrong after that
-//! is told to the program (RFC 6749 §4.1.2.1).
+//! `/oauth2/authorize` and `/oauth2/par`: a program asks that a person lets it in. Whatever is
+//! wrong before the program and its address are known is told to the person; whatever is wrong
+//! after that is told to the program (RFC 6749 §4.1.2.1).
 
 use crate::clients::{self, AUTHORIZATION_CODE, Client};
 use crate::oauth::{

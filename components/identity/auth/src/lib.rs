@@ -1,6 +1,7 @@
 //! Auth: how other programs let people in by way of this installation (OAuth 2.1, OpenID Connect).
 //! Knows clients, what people allow them, and the steps of the protocol; refuses to know passwords
-//! (`user-auth`), sessions (`session-mgr`), keys and tokens (`token-mgr`), and pages (`frontend-app`).
+//! (`user-auth`), sessions (`session-mgr`), keys and tokens (`token-mgr`), and pages
+//! (`frontend-app`).
 
 mod authorize;
 mod clients;

@@ -1,5 +1,5 @@
-//! What other services do for this one: `token-mgr` makes tokens, `users` knows people, `session-mgr`
-//! ends sessions. Knows their routes; refuses to know how they do it.
+//! What other services do for this one: `token-mgr` makes tokens, `users` knows people,
+//! `session-mgr` ends sessions. Knows their routes; refuses to know how they do it.
 
 use identity_contract::{ClientId, TokenFamilyId};
 use nexus_sdk::prelude::*;

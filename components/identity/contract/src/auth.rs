@@ -4,7 +4,10 @@ use crate::ClientId;
 
 nexus_sdk::event! {
     /// A program may let people sign in here.
-    "identity.client.registered.v1" => ClientRegistered about client { client: ClientId, name: String }
+    "identity.client.registered.v1" => ClientRegistered about client {
+        client: ClientId,
+        name: String,
+    }
     /// Somebody has let a program act for them.
     "identity.grant.issued.v1" => GrantIssued about client {
         client: ClientId,

@@ -113,20 +113,9 @@ pub async fn on_due(ctx: Ctx, due: MailDue) -> Result<NoContent> {
     if ctx.now() - order.created_at < hours(ORDER_HOURS_MAX)
         && let Some(letter) = compose(&ctx, &order).await?
     {
-        send(letter).await?;
+        peers::mail(&letter).await?;
     }
     ctx.commit(store::orders::remove(order.id)).await
-}
-
-/// Where the mails have no words for an account that exists, they say instead how to come in.
-async fn send(mut letter: Value) -> Result<()> {
-    match peers::mail(&letter).await {
-        Err(error) if error.is(&peers::TemplateMissing) && letter["template"] == EXISTS => {
-            letter["template"] = "recover-password".into();
-            peers::mail(&letter).await
-        }
-        sent => sent,
-    }
 }
 
 async fn compose(ctx: &Ctx, order: &Order) -> Result<Option<Value>> {

@@ -46,7 +46,8 @@ pub struct Words {
 const LANGUAGES: [&Language; 4] = [&en::ENGLISH, &de::GERMAN, &fr::FRENCH, &es::SPANISH];
 
 /// Messages that make no sense without a link.
-const LINKED: [&str; 4] = ["verify-email", "recover-password", "magic-link", "invite"];
+const LINKED: [&str; 5] =
+    ["verify-email", "account-exists", "recover-password", "magic-link", "invite"];
 
 /// The built-in message of this name in the nearest language there is: `de-AT` is `de`, and what is
 /// unknown is English.

@@ -115,10 +115,12 @@ impl Client {
         match target {
             Admitted::Component(component) => in_process(component, request, options, origin).await,
             Admitted::Remote(destination) => {
+                headers::strip_of_visitors(request.headers_mut());
                 let outgoing = Outgoing { client: &self.0, destination, door: None, origin };
                 outgoing.send(request, options).await
             }
             Admitted::FrontDoor(door) => {
+                headers::strip_of_visitors(request.headers_mut());
                 headers::strip_of_proxies(request.headers_mut());
                 let destination = destination_of(door);
                 let outgoing = Outgoing { client: &self.0, destination, door: Some(door), origin };

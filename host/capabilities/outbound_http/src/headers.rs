@@ -11,6 +11,10 @@ use nexus_runtime::Call;
 /// Ours to set: a guest that could would be anybody it likes.
 const OURS: &str = "nexus-";
 
+/// What a front end tells a service about its visitor. The service decides by `nexus-caller`
+/// whom to believe; it stays between components.
+const OF_VISITORS: [&str; 2] = ["nexus-client-addr", "nexus-client-agent"];
+
 /// Fields between two neighbours only (RFC 9110 §7.6.1), and `http2-settings` (RFC 7540 §3.2.1).
 static HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
@@ -59,8 +63,9 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Removes the fields only the host sets.
 pub(crate) fn strip_ours(headers: &mut HeaderMap) {
+    let is_ours = |name: &str| name.starts_with(OURS) && !OF_VISITORS.contains(&name);
     let ours: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with(OURS)).cloned().collect();
+        headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
     for name in ours {
         headers.remove(name);
     }
@@ -71,6 +76,13 @@ pub(crate) fn clean_request(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
     strip_ours(headers);
     headers.remove(TRAILER);
+}
+
+/// Removes what only components may tell each other.
+pub(crate) fn strip_of_visitors(headers: &mut HeaderMap) {
+    for name in OF_VISITORS {
+        headers.remove(name);
+    }
 }
 
 /// Removes what only a proxy may say to the front door.

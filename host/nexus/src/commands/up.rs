@@ -74,7 +74,7 @@ async fn tell_when_ready(host: &mut Host, began: Instant) -> Result<()> {
     tracing::info!(urls, admin, public = host.public_url(), ms, "ready");
     if let Some(file) = setup::offer(host).await? {
         let link = file.display();
-        tracing::info!(%link, "nobody administers this installation yet: open the link in the file");
+        tracing::info!(%link, "nobody administers this installation yet: open the link");
     }
     Ok(())
 }

@@ -2,9 +2,9 @@
 //! and end in one of four outcomes, dead letters, and the upkeep of the tables.
 //!
 //! Knows the functions of `migrations/platform/0004_queue.sql` and its successors, which hold the
-//! rules; each method here is a call of one of them, in a transaction of its own. Refuses to know who
-//! does the work: a component that the host calls and a worker that calls the host hold the same
-//! leases.
+//! rules; each method here is a call of one of them, in a transaction of its own. Refuses to know
+//! who does the work: a component that the host calls and a worker that calls the host hold the
+//! same leases.
 //!
 //! Delivery is at least once. A message is counted when it is claimed, so that one which kills its
 //! process reaches its limit too. Every claim raises the message's fencing number, and whoever says

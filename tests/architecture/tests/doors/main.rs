@@ -187,7 +187,8 @@ async fn nobody_passes_a_door_that_is_not_theirs() {
             let expired = doors.expired_token();
             claim(&doors.ask(route, Some(&expired)).await, &[401], route, "an expired token");
             claim(&doors.ask(route, Some(&revoked)).await, &[401], route, "a revoked token");
-            let elsewhere = doors.request(route.method, &path_of(route), Some(&doors.token(&["*"])));
+            let elsewhere =
+                doors.request(route.method, &path_of(route), Some(&doors.token(&["*"])));
             let elsewhere = elsewhere.header("host", ELSEWHERE).send().await;
             claim(&elsewhere, &[401], route, "another tenant's token");
             if let Door::Allowed(_) = route.door() {

@@ -14,6 +14,7 @@ pub const GERMAN: Language = Language {
     days: ["Tag", "Tage"],
     messages: &[
         ("verify-email", VERIFY_EMAIL),
+        ("account-exists", ACCOUNT_EXISTS),
         ("recover-password", RECOVER_PASSWORD),
         ("magic-link", MAGIC_LINK),
         ("password-changed", PASSWORD_CHANGED),
@@ -21,6 +22,17 @@ pub const GERMAN: Language = Language {
         ("invite", INVITE),
         ("mfa-changed", MFA_CHANGED),
     ],
+};
+
+const ACCOUNT_EXISTS: Words = Words {
+    subject: "Sie haben bereits ein Konto",
+    title: "Sie haben bereits ein Konto",
+    lines: &["Jemand, wahrscheinlich Sie, wollte mit dieser Adresse ein Konto anlegen. Es gibt \
+              schon eines, deshalb wurde nichts geändert."],
+    facts: &[],
+    action: "Neues Passwort wählen",
+    notes: &["Wenn Sie Ihr Passwort kennen, melden Sie sich einfach an. Wenn Sie es nicht \
+              waren, müssen Sie nichts tun."],
 };
 
 const VERIFY_EMAIL: Words = Words {

@@ -14,6 +14,7 @@ pub const ENGLISH: Language = Language {
     days: ["day", "days"],
     messages: &[
         ("verify-email", VERIFY_EMAIL),
+        ("account-exists", ACCOUNT_EXISTS),
         ("recover-password", RECOVER_PASSWORD),
         ("magic-link", MAGIC_LINK),
         ("password-changed", PASSWORD_CHANGED),
@@ -21,6 +22,17 @@ pub const ENGLISH: Language = Language {
         ("invite", INVITE),
         ("mfa-changed", MFA_CHANGED),
     ],
+};
+
+const ACCOUNT_EXISTS: Words = Words {
+    subject: "You already have an account",
+    title: "You already have an account",
+    lines: &["Somebody, probably you, has tried to create an account with this address. There \
+              is one already, so nothing was changed."],
+    facts: &[],
+    action: "Choose a new password",
+    notes: &["If you know your password, just sign in. If it was not you, you need not do \
+              anything."],
 };
 
 const VERIFY_EMAIL: Words = Words {

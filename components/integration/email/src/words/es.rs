@@ -14,6 +14,7 @@ pub const SPANISH: Language = Language {
     days: ["día", "días"],
     messages: &[
         ("verify-email", VERIFY_EMAIL),
+        ("account-exists", ACCOUNT_EXISTS),
         ("recover-password", RECOVER_PASSWORD),
         ("magic-link", MAGIC_LINK),
         ("password-changed", PASSWORD_CHANGED),
@@ -21,6 +22,17 @@ pub const SPANISH: Language = Language {
         ("invite", INVITE),
         ("mfa-changed", MFA_CHANGED),
     ],
+};
+
+const ACCOUNT_EXISTS: Words = Words {
+    subject: "Ya tiene una cuenta",
+    title: "Ya tiene una cuenta",
+    lines: &["Alguien, probablemente usted, ha intentado crear una cuenta con esta dirección. \
+              Ya existe una, así que no se ha cambiado nada."],
+    facts: &[],
+    action: "Elegir una contraseña nueva",
+    notes: &["Si conoce su contraseña, inicie sesión. Si no ha sido usted, no tiene que hacer \
+              nada."],
 };
 
 const VERIFY_EMAIL: Words = Words {

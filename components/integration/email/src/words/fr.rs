@@ -14,6 +14,7 @@ pub const FRENCH: Language = Language {
     days: ["jour", "jours"],
     messages: &[
         ("verify-email", VERIFY_EMAIL),
+        ("account-exists", ACCOUNT_EXISTS),
         ("recover-password", RECOVER_PASSWORD),
         ("magic-link", MAGIC_LINK),
         ("password-changed", PASSWORD_CHANGED),
@@ -21,6 +22,17 @@ pub const FRENCH: Language = Language {
         ("invite", INVITE),
         ("mfa-changed", MFA_CHANGED),
     ],
+};
+
+const ACCOUNT_EXISTS: Words = Words {
+    subject: "Vous avez déjà un compte",
+    title: "Vous avez déjà un compte",
+    lines: &["Quelqu’un, sans doute vous, a voulu créer un compte avec cette adresse. Il en \
+              existe déjà un : rien n’a été modifié."],
+    facts: &[],
+    action: "Choisir un nouveau mot de passe",
+    notes: &["Si vous connaissez votre mot de passe, connectez-vous. Si ce n’était pas vous, \
+              vous n’avez rien à faire."],
 };
 
 const VERIFY_EMAIL: Words = Words {

@@ -26,7 +26,7 @@ fn every_route_is_a_fact_with_its_door() {
     assert_eq!(create.1, Door::Allowed("catalog:edit"));
     assert_eq!(facts("GET", "/api/catalog/v1/failure").unwrap().1, Door::Public);
     assert_eq!(facts("GET", "/.well-known/catalog").unwrap().1, Door::Open);
-    assert_eq!(service.routes().len(), 8);
+    assert_eq!(service.routes().len(), 10);
 }
 
 #[test]

@@ -27,6 +27,8 @@ async fn the_hosts_own_fields_and_those_of_one_hop_never_leave() {
         ("nexus-caller", "bank"),
         ("nexus-now", "0"),
         ("nexus-anything", "1"),
+        ("nexus-client-addr", "198.51.100.7:1"),
+        ("nexus-client-agent", "Firefox"),
         ("connection", "x-hop"),
         ("x-hop", "1"),
         ("keep-alive", "timeout=1"),

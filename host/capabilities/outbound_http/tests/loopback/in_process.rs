@@ -42,6 +42,9 @@ fn failing(error: CallError) -> Arc<Components> {
 
 const LINE: &str = "http://*.spin.internal";
 
+const VISITOR: [(&str, &str); 2] =
+    [("nexus-client-addr", "198.51.100.7:1"), ("nexus-client-agent", "Firefox")];
+
 #[tokio::test]
 async fn a_neighbour_sees_the_callers_principal_and_who_calls() {
     let seen = Arc::new(Seen::default());
@@ -51,6 +54,9 @@ async fn a_neighbour_sees_the_callers_principal_and_who_calls() {
     let mut request = post("http://user-profile.spin.internal/api/x?y=1", full("ping"));
     request.headers_mut().insert("nexus-principal", "e30".parse().expect("a value"));
     request.headers_mut().insert("nexus-caller", "bank".parse().expect("a value"));
+    for (name, value) in VISITOR {
+        request.headers_mut().insert(name, value.parse().expect("a value"));
+    }
     request.headers_mut().insert("accept", "*/*".parse().expect("a value"));
     let sent = client(Config::default()).send(request, None, &origin).await;
     assert_eq!(text(sent.expect("granted")).await, "ping");
@@ -58,7 +64,11 @@ async fn a_neighbour_sees_the_callers_principal_and_who_calls() {
     assert_eq!(component, "user-profile");
     assert_eq!(head.uri.path_and_query().expect("a path").as_str(), "/api/x?y=1");
     assert!(head.headers.contains_key("accept"));
-    assert!(!head.headers.keys().any(|name| name.as_str().starts_with("nexus-")));
+    for (name, value) in VISITOR {
+        assert_eq!(head.headers[name], value, "a front end tells services about its visitor");
+    }
+    let others = head.headers.keys().filter(|name| name.as_str().starts_with("nexus-"));
+    assert_eq!(others.count(), VISITOR.len());
     assert_eq!(onward.principal_header, call.principal_header);
     assert_eq!(onward.caller.expect("the caller is named").as_str(), "shop");
     assert_eq!((&*onward.request_id, onward.depth), ("req-1", 1));
