@@ -33,9 +33,9 @@ async fn dump(nexus: &Nexus) -> Vec<(String, String)> {
     assert!(all.len() > 100, "{} rows are too few to be a whole installation", all.len());
     all
 }
-///  A secret as it may lie there: as it was shown, in base64 either way, as the bytes of its text,
-/// and
-/// as the bytes that it stands for.
+
+/// A secret as it may lie there: as it was shown, in base64 either way, as the bytes of its text,
+/// and as the bytes that it stands for.
 fn disguises(secret: &str) -> Vec<String> {
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let mut all = vec![

@@ -11,7 +11,7 @@ pub(super) fn run(options: &HomeOptions) -> Result<(), Failure> {
             Ok(())
         }
         None => Err(Failure::Other(anyhow::anyhow!(
-            "there is no link in {}: a host that runs on it leaves one until it has an administrator",
+            "there is no link in {}: a host leaves one there until it has an administrator",
             options.home.display()
         ))),
     }
