@@ -313,7 +313,6 @@ async fn relations_hold_directly_by_others_and_by_way_of_things() {
         let url = format!("/api/users/v1/relation-models/{kind}");
         keeper.put(&url, json!({ "relations": relations })).await.no_content();
     }
-    let said = |object: &str, relation: &str, subject: &str| json!({ "object": object, "relation": relation, "subject": subject });
     let write = json!({ "write": [
         said("doc:1", "owner", "user:ada"),
         said("doc:1", "parent", "folder:f"),
@@ -349,4 +348,9 @@ async fn relations_hold_directly_by_others_and_by_way_of_things() {
     let asked = said("doc:1", "owner", "user:ada");
     let verdict = stage.ask(None, &stranger, "POST", &format!("{path}/check"), Some(asked)).await;
     assert_eq!(verdict.status(200)["allowed"], false, "another tenant says nothing of ours");
+}
+
+/// A relation as it is written.
+fn said(object: &str, relation: &str, subject: &str) -> Value {
+    json!({ "object": object, "relation": relation, "subject": subject })
 }
