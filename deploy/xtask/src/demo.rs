@@ -44,6 +44,11 @@ fn summary(ws: &Workspace, address: SocketAddr, start: Duration, whole: Duration
     let admin = up::admin_address()?;
     println!("\nEverything answered. The host was ready {} after its start;", spoken(start));
     println!("all of this took {}. It goes on running:\n", spoken(whole));
+    println!("  front page      {}/", public_url(address));
+    // Written once the host has seen that nobody administers it yet.
+    if let Ok(link) = read(&ws.home().join("setup-link")) {
+        println!("  administrator   {}", link.trim());
+    }
     println!("  suite           http://{address}/health");
     println!("  first service   http://{address}/api/core-os/openapi.json");
     println!("  operator        http://{admin}/metrics");
@@ -51,6 +56,15 @@ fn summary(ws: &Workspace, address: SocketAddr, start: Duration, whole: Duration
     println!("  token           {}", ws.home().join("dev-token").display());
     println!("\nStop it with `cargo xtask down`.");
     Ok(())
+}
+
+/// The origin that links name; the host's own default.
+fn public_url(address: SocketAddr) -> String {
+    let named = std::env::var("NEXUS_PUBLIC_URL").ok();
+    named.unwrap_or_else(|| match address.port() {
+        8080 => "http://localhost:8080".to_owned(),
+        _ => format!("http://{address}"),
+    })
 }
 
 fn spoken(time: Duration) -> String {

@@ -1,9 +1,7 @@
 //! The pages in a real browser: what only Chromium can see (focus, contrast, overflow, the content
 //! policy at work) and what only script can do (passkeys). The person at it is `browser/*.mjs`.
 //!
-//! Chromium is an optional tool of a developer's machine. Without it this says so and claims
-//! nothing, unless `NEXUS_LONG=1` asks for everything. `NEXUS_PICTURES` names a folder for
-//! pictures.
+//! `cargo xtask doctor` brings Chromium and Node. `NEXUS_PICTURES` names a folder for pictures.
 
 use super::visitor::manifest;
 use nexus_harness::prelude::*;
@@ -18,11 +16,7 @@ const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_with_a_browser_registers_adds_a_passkey_and_comes_in_with_it() {
-    let Some(browser) = program(&BROWSERS).filter(|_| program(&["node"]).is_some()) else {
-        assert!(std::env::var_os("NEXUS_LONG").is_none(), "chromium and node are missing");
-        eprintln!("chromium or node is missing: nothing was seen");
-        return;
-    };
+    let browser = program(&BROWSERS).expect("chromium is missing: run cargo xtask doctor");
     let modules = modules().await;
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     // Passkeys want a name, and cookies the one that is in mails.
