@@ -202,6 +202,7 @@ async fn a_component_that_is_refused_makes_the_host_unready_and_says_why() {
     );
     let mut nexus = Nexus::setup().manifest(toml).without_database().start_unready().await;
     nexus.expects_log("the component is not active");
+    nexus.expects_log("variables cannot be resolved");
     nexus.ready().await;
     nexus.admin().get("/ready").await.status(503);
     let two: Value = nexus.admin().get("/api/v1/components/two").await.ok().json();
