@@ -122,12 +122,13 @@ async fn a_transaction_that_another_one_disturbed_is_tried_again() {
         )
         .expect_rows(1)
     };
-    // Somebody holds b and then wants a, which the commit holds while it wants b. It waited
-    // first, so it is the one PostgreSQL aborts (40P01).
+    // Somebody holds b and then wants a, which the commit holds while it wants b. PostgreSQL
+    // aborts whoever looks for a deadlock first (40P01), and the other one takes its time.
     let (other, observer) = (cluster.connect("postgres").await, cluster.connect("postgres").await);
     let theirs =
         |id: ProductId| format!("update catalog.product set version = 10 where id = '{id}'");
-    other.batch_execute(&format!("begin; {}", theirs(b.id))).await.unwrap();
+    let patiently = "begin; set local deadlock_timeout = '10min'";
+    other.batch_execute(&format!("{patiently}; {}", theirs(b.id))).await.unwrap();
     let disturb = async {
         let waiting = "select from pg_stat_activity where wait_event_type = 'Lock'";
         let deadline = Instant::now() + Duration::from_secs(30);
