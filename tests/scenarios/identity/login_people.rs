@@ -1,8 +1,8 @@
 //! What the stories of signing in share: the part of the suite that it takes, people with an
 //! account and a browser, and the way from a mail back into the service.
 
+use nexus_harness::RequestDraft;
 use nexus_harness::prelude::*;
-use nexus_harness::{RequestDraft, repository};
 
 pub const PASSWORD: &str = "a sentence that nobody else has written";
 pub const API: &str = "/api/user-auth/v1";
@@ -14,27 +14,12 @@ const SERVICES: [&str; 5] = ["users", "user-auth", "session-mgr", "kms", "email"
 /// comes through a proxy does.
 pub async fn suite() -> Nexus {
     Nexus::setup()
-        .manifest(manifest())
+        .services(&SERVICES)
         .settings(|settings| {
             settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
         })
         .start()
         .await
-}
-
-/// The head of `spin.toml` and the fragments of some services.
-fn manifest() -> String {
-    let whole = std::fs::read_to_string(repository().join("spin.toml")).unwrap();
-    let mut fragments = whole.split("\n# components/");
-    let mut wanted = fragments.next().unwrap().to_owned();
-    for fragment in fragments {
-        let name = fragment.split('/').nth(1).unwrap();
-        if SERVICES.contains(&name) {
-            wanted += "\n# components/";
-            wanted += fragment;
-        }
-    }
-    wanted
 }
 
 /// Somebody at a browser.

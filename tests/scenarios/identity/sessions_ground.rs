@@ -3,8 +3,8 @@
 
 use http::Method;
 use http_body_util::BodyExt as _;
+use nexus_harness::Client;
 use nexus_harness::prelude::*;
-use nexus_harness::{Client, repository};
 use nexus_runtime::{
     Call, ComponentId, DEFAULT_TENANT, Delivery, Message, Outcome, Principal, full,
 };
@@ -17,21 +17,7 @@ pub const TOKENS: &str = "/api/token-mgr/v1";
 
 /// A host with these components alone, as their fragments grant.
 pub async fn suite(components: &[&str]) -> Nexus {
-    Nexus::setup().manifest(manifest(components)).start().await
-}
-
-/// What `cargo xtask manifest` would join of these alone.
-fn manifest(components: &[&str]) -> String {
-    let whole = std::fs::read_to_string(repository().join("spin.toml")).unwrap();
-    let (head, _) = whole.split_once("# components/").unwrap();
-    let mut toml = head.to_owned();
-    for domain in std::fs::read_dir(repository().join("components")).unwrap() {
-        for component in components {
-            let file = domain.as_ref().unwrap().path().join(component).join("component.toml");
-            toml += &std::fs::read_to_string(file).unwrap_or_default();
-        }
-    }
-    toml
+    Nexus::setup().services(components).start().await
 }
 
 /// What a component answered to another.

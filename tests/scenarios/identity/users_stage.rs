@@ -3,7 +3,6 @@
 
 use http_body_util::BodyExt as _;
 use nexus_harness::prelude::*;
-use nexus_harness::repository;
 use nexus_runtime::{Call, ComponentId, DEFAULT_TENANT, Principal, PrincipalKind, full};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -56,24 +55,16 @@ pub fn somebody(tenant: Uuid, subject: &str, permissions: &[&str]) -> Principal 
 
 impl Stage {
     pub async fn start() -> Self {
-        Self::of(&["identity/users"]).await
+        Self::of(&["users"]).await
     }
 
     /// With the service that writes letters.
     pub async fn with_mail() -> Self {
-        Self::of(&["identity/users", "integration/email"]).await
+        Self::of(&["users", "email"]).await
     }
 
     async fn of(services: &[&str]) -> Self {
-        let head = "spin_manifest_version = 2\n[application]\nname = \"users\"\n\
-                    version = \"0.0.0\"\n[variables]\npg_url = { required = true }\n\
-                    public_url = { required = true }\n";
-        let mut manifest = String::from(head);
-        for service in services {
-            let fragment = repository().join(format!("components/{service}/component.toml"));
-            manifest += &std::fs::read_to_string(fragment).unwrap();
-        }
-        Self { nexus: Nexus::setup().manifest(manifest).start().await }
+        Self { nexus: Nexus::setup().services(services).start().await }
     }
 
     /// Whoever runs the tenant.

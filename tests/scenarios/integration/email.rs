@@ -7,16 +7,7 @@ pub const MESSAGES: &str = "/api/email/v1/messages";
 
 /// A host with the one service, and the worker that delivers.
 pub async fn post_office() -> Nexus {
-    Nexus::setup().manifest(manifest()).start().await
-}
-
-pub fn manifest() -> String {
-    let fragment = include_str!("../../../components/integration/email/component.toml");
-    format!(
-        "spin_manifest_version = 2\n[application]\nname = \"test\"\nversion = \"0.0.0\"\n\
-         [variables]\npg_url = {{ required = true, secret = true }}\n\
-         public_url = {{ required = true }}\n{fragment}"
-    )
+    Nexus::setup().services(&["email"]).start().await
 }
 
 pub fn verify(to: &str) -> Value {
@@ -80,7 +71,7 @@ async fn count(nexus: &Nexus, sql: &str) -> i64 {
 async fn a_mail_server_takes_messages_and_those_it_refuses_for_good_come_back() {
     let server = MailServer::start().await;
     let url = server.url();
-    let nexus = Nexus::setup().manifest(manifest()).settings(move |settings| {
+    let nexus = Nexus::setup().services(&["email"]).settings(move |settings| {
         settings.environment.push(("NEXUS_SMTP_URL".into(), url));
     });
     let nexus = nexus.start().await;
@@ -106,7 +97,7 @@ async fn a_mail_server_takes_messages_and_those_it_refuses_for_good_come_back() 
 async fn a_server_that_is_busy_is_asked_again_and_a_message_that_is_too_old_is_given_up() {
     let server = MailServer::start().await;
     let url = server.url();
-    let nexus = Nexus::setup().manifest(manifest()).settings(move |settings| {
+    let nexus = Nexus::setup().services(&["email"]).settings(move |settings| {
         settings.environment.push(("NEXUS_SMTP_URL".into(), url));
     });
     let nexus = nexus.start().await;
@@ -145,7 +136,7 @@ async fn messages_with_one_key_are_one_message() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_not_gone_out_can_be_cancelled() {
-    let nexus = Nexus::setup().manifest(manifest());
+    let nexus = Nexus::setup().services(&["email"]);
     let nexus = nexus.settings(|settings| settings.workers.count = 0).start().await;
     let sender = nexus.member_with(["email:send", "email:view", "email:manage"]).await;
     let receipt = sent(&sender, verify("ada@example.org")).await;

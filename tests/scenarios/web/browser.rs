@@ -3,7 +3,7 @@
 //!
 //! `cargo xtask doctor` brings Chromium and Node. `NEXUS_PICTURES` names a folder for pictures.
 
-use super::visitor::manifest;
+use super::visitor::SERVICES;
 use nexus_harness::prelude::*;
 use nexus_harness::repository;
 use std::net::TcpListener;
@@ -23,7 +23,7 @@ async fn a_person_with_a_browser_registers_adds_a_passkey_and_comes_in_with_it()
     let origin = format!("http://localhost:{port}");
     let public = origin.parse().unwrap();
     let nexus = Nexus::setup()
-        .manifest(manifest())
+        .services(&SERVICES)
         .settings(move |settings| {
             settings.listen = vec![format!("127.0.0.1:{port}").parse().unwrap()];
             settings.public_url = Some(public);

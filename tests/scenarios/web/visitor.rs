@@ -4,7 +4,6 @@
 use hmac::{Hmac, Mac as _};
 use http::Method;
 use nexus_harness::prelude::*;
-use nexus_harness::repository;
 use sha1::Sha1;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub const PASSWORD: &str = "a sentence that nobody else has written";
 
 /// The services that the pages ask; the others would only make each start slower.
-const SERVICES: [&str; 9] = [
+pub const SERVICES: [&str; 9] = [
     "auth",
     "core-os",
     "email",
@@ -27,22 +26,7 @@ const SERVICES: [&str; 9] = [
 
 /// The host with what the pages need.
 pub async fn suite() -> Nexus {
-    Nexus::setup().manifest(manifest()).start().await
-}
-
-/// The head of `spin.toml` and the fragments of some services.
-pub fn manifest() -> String {
-    let whole = std::fs::read_to_string(repository().join("spin.toml")).unwrap();
-    let mut fragments = whole.split("\n# components/");
-    let mut wanted = fragments.next().unwrap().to_owned();
-    for fragment in fragments {
-        let name = fragment.split('/').nth(1).unwrap();
-        if SERVICES.contains(&name) {
-            wanted += "\n# components/";
-            wanted += fragment;
-        }
-    }
-    wanted
+    Nexus::setup().services(&SERVICES).start().await
 }
 
 /// A browser with its cookies.

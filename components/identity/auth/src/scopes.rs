@@ -1,6 +1,7 @@
 //! What a program may ask for: the words of OpenID Connect, and permissions of the suite.
 
 use crate::oauth::{OauthError, invalid_scope};
+use nexus_sdk::covers;
 
 /// Words that give facts about a person, and no permission.
 pub const ABOUT_PEOPLE: [&str; 4] = ["openid", "profile", "email", "offline_access"];
@@ -25,13 +26,6 @@ pub fn granted(wanted: &[&str], allowed: &[String]) -> Result<Vec<String>, Oauth
         }
     }
     Ok(scopes)
-}
-
-/// `*` covers all, `catalog:*` what starts with `catalog:`, the rest is equality: as the doors of
-/// the suite read permissions.
-pub fn covers(held: &str, wanted: &str) -> bool {
-    let prefix = held.strip_suffix('*').filter(|prefix| prefix.ends_with(':'));
-    held == "*" || held == wanted || prefix.is_some_and(|prefix| wanted.starts_with(prefix))
 }
 
 /// Whether all wanted words were agreed to.

@@ -5,8 +5,6 @@
 
 mod admin;
 mod device;
-#[cfg(test)]
-mod doors;
 mod ending;
 mod internal;
 mod own;

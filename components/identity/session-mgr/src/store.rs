@@ -46,7 +46,7 @@ pub fn insert(s: &Beginning) -> Write {
     )
 }
 
-/// Lets the hosts take the cookie, in place of any earlier one of this session.
+/// Lets the hosts take the cookie, in place of any earlier one of the same session.
 pub fn put_credential(s: &Beginning) -> Write {
     sql!(
         "select platform.identity_credential_put({tenant}, {s.id}, 'session', {s.digest},

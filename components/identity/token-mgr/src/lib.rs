@@ -6,8 +6,6 @@
 
 mod api_keys;
 mod claims;
-#[cfg(test)]
-mod doors;
 mod events;
 mod families;
 mod internal;

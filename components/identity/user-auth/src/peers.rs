@@ -17,9 +17,7 @@ const TOTP_KEY: &str = "/api/kms/v1/internal/keys/totp";
 
 nexus_sdk::refusals! {
     EmailTaken = 409, "there is an account with this address already";
-    RegistrationClosed = 403, "new accounts are not taken here at the moment";
-    /// Never told to a client.
-    TemplateMissing = 422, "the mails of this installation have no such template"
+    RegistrationClosed = 403, "new accounts are not taken here at the moment"
 }
 
 /// Who there is, as `users` says.
@@ -211,16 +209,10 @@ pub async fn unseal(user: UserId, ciphertext: &str) -> Result<Vec<u8>> {
 }
 
 /// Hands a mail over.
-///
-/// # Errors
-/// [`TemplateMissing`] when there are no words for it.
 pub async fn mail(message: &serde_json::Value) -> Result<()> {
     let path = "/api/email/v1/internal/messages";
     let reply = call("email").post(path).json(message).send().await?;
-    match reply.status.as_u16() {
-        422 if problem_of(&reply).ends_with("/template-unknown") => Err(TemplateMissing.into()),
-        _ => done(&reply, "hand over a mail"),
-    }
+    done(&reply, "hand over a mail")
 }
 
 fn problem_of(reply: &Reply) -> String {

@@ -63,7 +63,7 @@ pub use outside::{Echo, Letter, Unanswered, letter};
 pub use page::{Cursor, Page, Sort, ascending, descending};
 pub use param::{Param, ToParam, word};
 pub use patience::{release_after, retry_after};
-pub use principal::{Kind, Permission, Principal, belongs_to};
+pub use principal::{Kind, Permission, Principal, belongs_to, covers};
 pub use problem::{Error, Failure, FieldError, OrLog, Problem, Refusal, Result, standard};
 pub use respond::{Accepted, Created, NoContent, Secret};
 pub use router::{Door, Endpoint, Methods, Route, Router, delete, get, patch, post, put};

@@ -88,8 +88,9 @@ impl Principal {
     }
 }
 
-/// `*` covers all; `catalog:*` covers what starts with `catalog:`; the rest is equality.
-fn covers(held: &str, wanted: &str) -> bool {
+/// Whether a permission or pattern that is `held` covers `wanted`: `*` covers all, `catalog:*` what
+/// starts with `catalog:`, the rest is equality.
+pub fn covers(held: &str, wanted: &str) -> bool {
     held == "*"
         || held == wanted
         || held.strip_suffix('*').is_some_and(|prefix| {

@@ -73,7 +73,7 @@ pub fn revoke_family(family: TokenFamilyId, now: Time) -> Write {
     )
 }
 
-/// What no family has brought forth: of this subject, or of this session of it.
+/// What no family has brought forth: of a subject, or of one session of it.
 pub fn revoke_loose(subject: &str, session: Option<&str>, now: Time) -> Write {
     sql!(
         "update token_mgr.issued set revoked_at = {now}
