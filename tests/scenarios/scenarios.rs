@@ -3,5 +3,6 @@
 
 mod identity;
 mod integration;
+mod media;
 mod platform;
 mod web;

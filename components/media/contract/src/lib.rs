@@ -1,0 +1,47 @@
+//! What the media context tells the others: its ids, the words its services share, and the facts
+//! each of them publishes. Plain data; no logic, no I/O.
+
+pub mod asset_pipeline;
+pub mod facts;
+pub mod media_metadata;
+pub mod step;
+pub mod thumbnailer;
+pub mod transcoder;
+pub mod uploader;
+
+use nexus_sdk::schemars::JsonSchema;
+use nexus_sdk::serde::{Deserialize, Serialize};
+
+nexus_sdk::id! {
+    /// Something that a creator has uploaded and wants to be seen or heard.
+    AssetId;
+    /// One file on its way here; the original's name in the store.
+    UploadId;
+    /// What processing made of an asset: immutable, and another one each time.
+    PackageId;
+    /// One processing of an asset, from its first step to its last.
+    RunId
+}
+
+/// The bucket of originals and packages.
+pub const BUCKET: &str = "media";
+
+/// Where an object lies; never its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(crate = "nexus_sdk::serde")]
+#[schemars(crate = "nexus_sdk::schemars")]
+pub struct Object {
+    pub bucket: String,
+    pub key: String,
+}
+
+/// Why something did not come about, so that programs and people can tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(crate = "nexus_sdk::serde")]
+#[schemars(crate = "nexus_sdk::schemars")]
+pub struct Reason {
+    /// A word of this context: `empty`, `unreadable`, `no-media-streams`, `too-long`, …
+    pub code: String,
+    /// In words, for people.
+    pub detail: String,
+}

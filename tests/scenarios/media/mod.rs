@@ -1,0 +1,4 @@
+//! Stories of the media context.
+
+mod pipeline;
+mod uploads;

@@ -1,0 +1,1 @@
+//! What becomes of an upload until it can be played.
