@@ -17,11 +17,24 @@ struct Log {
     witness: Witness,
     /// Words; a line that contains one of them is expected.
     expected: Mutex<Vec<String>>,
+    judged: Mutex<Judged>,
     _guard: Option<Guard>,
 }
 
-/// Held by each host under test; looks at the lines when the host has gone.
-pub(crate) struct Watch;
+/// Which lines count. A host that is dropped is cut off in the middle of whatever it does, and the
+/// calls under way say so: those lines are no fault of it.
+#[derive(Default)]
+struct Judged {
+    /// How many lines at the beginning do not count.
+    from: usize,
+    /// Set once a host was dropped: what comes then does not count, until another host begins.
+    over: bool,
+}
+
+/// Held by each host under test; looks at the lines before the host goes.
+pub(crate) struct Watch {
+    stopped: bool,
+}
 
 impl Watch {
     /// Starts logging, once in a process. `NEXUS_LOG` says what is shown; warnings are, by default.
@@ -32,9 +45,16 @@ impl Watch {
             let witness = Witness::default();
             // A test may have set up logging of its own; then nothing is seen here.
             let guard = nexus_observability::init_before(witness.clone(), &settings).ok();
-            Log { witness, expected: Mutex::new(vec![ALWAYS.into()]), _guard: guard }
-        });
-        Self
+            let expected = Mutex::new(vec![ALWAYS.into()]);
+            Log { witness, expected, judged: Mutex::default(), _guard: guard }
+        })
+        .begin_again();
+        Self { stopped: false }
+    }
+
+    /// Looks at the lines of a host that was given time to end, its last ones too.
+    pub(crate) fn stopped(mut self) {
+        self.stopped = true;
     }
 
     pub(crate) fn expect(&self, words: &str) {
@@ -49,9 +69,26 @@ impl Log {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn unexpected(&self) -> Vec<String> {
+    fn judged(&self) -> std::sync::MutexGuard<'_, Judged> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin_again(&self) {
+        let mut judged = self.judged();
+        if std::mem::take(&mut judged.over) {
+            judged.from = self.witness.seen().len();
+        }
+    }
+
+    /// The lines that count and that nobody expected; `last` when no further lines count.
+    fn unexpected(&self, last: bool) -> Vec<String> {
+        let mut judged = self.judged();
+        if judged.over {
+            return Vec::new();
+        }
+        judged.over = last;
         let expected = self.expected();
-        let mut lines = self.witness.seen();
+        let mut lines = self.witness.seen().split_off(judged.from);
         lines.retain(|line| !expected.iter().any(|words| line.contains(words)));
         lines
     }
@@ -63,7 +100,7 @@ impl Drop for Watch {
         if std::thread::panicking() || !is_alone() {
             return;
         }
-        let unexpected = LOG.get().map(Log::unexpected).unwrap_or_default();
+        let unexpected = LOG.get().map(|log| log.unexpected(!self.stopped)).unwrap_or_default();
         assert!(
             unexpected.is_empty(),
             "the host logged what the test does not expect (`nexus.expects_log(…)`):\n{}",

@@ -21,15 +21,15 @@ const READY_MAX: Duration = Duration::from_secs(120);
 /// Enough for every test, and little address space: several hosts share a process.
 const INSTANCES_MAX: u32 = 256;
 
-/// A running host. Stopped when dropped.
+/// A running host. Cut off when dropped, ended in order by [`Nexus::stop`].
 ///
 /// A warning or an error in its log that the test does not expect fails the test, at the end.
 pub struct Nexus {
+    /// The first field: looks before the host goes.
+    log: Watch,
     host: Host,
     tenant: Uuid,
     _home: TempDir,
-    /// The last field: looks when the host has gone.
-    log: Watch,
 }
 
 /// What a host under test is made of; begun with [`Nexus::setup`].
@@ -200,7 +200,7 @@ impl Nexus {
     /// When serving failed.
     pub async fn stop(self) -> anyhow::Result<()> {
         let ended = self.host.shut_down().await;
-        drop(self.log);
+        self.log.stopped();
         ended
     }
 }
@@ -312,7 +312,7 @@ impl Setup {
         }
         let host = Host::start(settings).await;
         let host = host.unwrap_or_else(|error| panic!("the host could not start: {error:#}"));
-        Nexus { host, tenant: DEFAULT_TENANT, _home: home, log }
+        Nexus { log, host, tenant: DEFAULT_TENANT, _home: home }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Signing in with a password: what it opens, what it does not, and how fast it may be guessed.
 
-use super::login_people::{API, Browser, PASSWORD, account, count, end, suite};
+use super::login_people::{API, Browser, PASSWORD, account, count, suite};
 use nexus_harness::prelude::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,7 +25,6 @@ async fn a_session_begins_anew_with_every_login_and_step_up_and_ends_with_the_lo
     let remember = json!({ "email": "ada@example.org", "password": PASSWORD, "remember": true });
     let kept = first.client.post(&format!("{API}/login"), remember).await.ok();
     assert!(kept.header("set-cookie").unwrap().contains("Max-Age="), "{kept:?}");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +50,6 @@ async fn guessing_one_password_slows_down_and_locks_nobody_out_at_home() {
     nexus.advance(minutes(20)).await;
     let later = thief.login("ada@example.org", PASSWORD).await;
     later.ok();
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,7 +69,6 @@ async fn many_places_guessing_one_password_keep_a_new_place_waiting_for_a_minute
     let elsewhere = Browser::at(&nexus, "192.0.2.1");
     nexus.advance(seconds(61)).await;
     elsewhere.login("ada@example.org", PASSWORD).await.ok();
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,7 +84,6 @@ async fn trying_one_password_on_everybody_slows_down() {
     }
     let first = first.expect("forty accounts from one place are too many");
     assert!((25..=32).contains(&first), "{first}");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +107,6 @@ async fn a_hundred_guesses_at_once_are_counted_as_they_begin() {
     }
     // Five are free; a second later there is one more.
     assert!((1..=9).contains(&compared), "{compared} of 40 were compared");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +128,6 @@ async fn a_new_device_is_told_to_the_owner_and_all_tries_are_listed() {
     assert_eq!(items[0]["device"], "Safari on iPhone");
     // The one mail is the only one: home was known.
     assert_eq!(count(&nexus, "select count(*) from user_auth.mail_order").await, 0);
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,5 +159,4 @@ async fn programs_and_strangers_have_no_business_with_credentials() {
         let refused = program.request(method, &path).json(&body).send().await;
         refused.problem(403, "needs-session");
     }
-    end(nexus).await;
 }

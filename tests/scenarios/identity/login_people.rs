@@ -106,14 +106,3 @@ pub async fn count(nexus: &Nexus, sql: &str) -> i64 {
     let session = nexus.host().database().unwrap().host().await.unwrap();
     session.query(sql, &[]).await.unwrap()[0].get(0)
 }
-
-/// Waits until nothing is under way, so that what the end of a test cuts off logs nothing.
-pub async fn end(nexus: Nexus) {
-    let quiet = async || {
-        let waiting = "select (select count(*) from platform.queue_lease)
-                       + (select count(*) from user_auth.mail_order)";
-        count(&nexus, waiting).await == 0
-    };
-    eventually("nothing is under way", seconds(60), quiet).await;
-    nexus.stop().await.unwrap();
-}

@@ -1,6 +1,6 @@
 //! The first administrator comes in by the link that the host prints.
 
-use super::login_people::{Browser, PASSWORD, end, suite};
+use super::login_people::{Browser, PASSWORD, suite};
 use nexus_harness::prelude::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,7 +28,6 @@ async fn the_link_of_the_host_makes_one_administrator_and_no_second() {
     let second = browser.post("/setup", draft(&token, "eve@example.org")).await;
     second.problem(410, "link-invalid");
     ada.login("ada@example.org", PASSWORD).await.ok();
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,5 +44,4 @@ async fn two_who_hold_the_link_at_once_make_one_administrator() {
     both.sort_unstable();
     assert_eq!(both[0], 200, "{both:?}");
     assert_ne!(both[1], 200, "{both:?}");
-    end(nexus).await;
 }

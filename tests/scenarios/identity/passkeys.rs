@@ -1,6 +1,6 @@
 //! Passkeys against an authenticator in software with real keys.
 
-use super::login_people::{API, Browser, PASSWORD, account, end, suite};
+use super::login_people::{API, Browser, PASSWORD, account, suite};
 use nexus_harness::prelude::*;
 
 #[allow(dead_code)]
@@ -63,7 +63,6 @@ async fn a_passkey_signs_in_without_a_name_or_a_password() {
     rename.json(json!({ "name": "Green key" })).send().await.no_content();
     ada.delete(&path).await.no_content();
     sign_in(&browser, &mut key).await.problem(401, "wrong-credentials");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,7 +96,6 @@ async fn after_a_password_a_passkey_is_the_second_factor() {
     sign_in(&browser, &mut key).await.problem(401, "wrong-credentials");
     key.flags = PRESENT | VERIFIED;
     sign_in(&browser, &mut key).await.ok();
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,7 +133,6 @@ async fn an_answer_is_taken_once_for_its_own_question_from_our_own_pages() {
     liar.sign_count = 50;
     liar.user_handle = Some("AAAAAAAAAAAAAAAAAAAAAA".into());
     sign_in(&browser, &mut liar).await.problem(401, "wrong-credentials");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,5 +152,4 @@ async fn a_counter_that_went_back_is_shown_to_the_owner() {
     key.sign_count = 3;
     sign_in(&browser, &mut key).await.ok();
     assert!(suspect().await);
-    end(nexus).await;
 }

@@ -1,6 +1,6 @@
 //! A forgotten password, and signing in by mail alone.
 
-use super::login_people::{Browser, PASSWORD, account, end, suite, token_of};
+use super::login_people::{Browser, PASSWORD, account, suite, token_of};
 use nexus_harness::prelude::*;
 
 const NEW: &str = "words that came to mind after the old ones";
@@ -29,7 +29,6 @@ async fn a_recovery_sets_a_new_password_and_ends_what_the_old_one_began() {
     let mail = nexus.mail("ada@example.org").await;
     assert!(mail.subject.to_lowercase().contains("password"), "{}", mail.subject);
     assert!(fresh.is_in().await, "the event of the change does not end what came after it");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +48,6 @@ async fn a_new_password_needs_a_recent_proof_or_the_old_one_and_keeps_this_sessi
     assert!(ada.is_in().await);
     nexus.mail("ada@example.org").await;
     ada.login("ada@example.org", NEW).await.ok();
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,5 +83,4 @@ async fn a_link_in_a_mail_signs_in_once_and_for_a_quarter_of_an_hour() {
     let mut both = [one, two];
     both.sort_unstable();
     assert_eq!(both, [200, 410]);
-    end(nexus).await;
 }

@@ -1,7 +1,7 @@
 //! Somebody registers: an account comes into being with the proof of its address, and no answer
 //! tells who has one already.
 
-use super::login_people::{API, Browser, PASSWORD, account, count, end, suite, token_of};
+use super::login_people::{API, Browser, PASSWORD, account, count, suite, token_of};
 use nexus_harness::prelude::*;
 
 fn draft(email: &str) -> Value {
@@ -41,7 +41,6 @@ async fn a_registration_becomes_an_account_with_the_link_that_was_mailed() {
     let kept = "select count(*) from platform.event where payload::text like '%nxl_%'
                 or payload::text like '%sentence that nobody%'";
     assert_eq!(count(&nexus, kept).await, 0);
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +81,6 @@ async fn no_answer_tells_whether_an_address_has_an_account() {
         .login("ada@example.org", "a stranger's very own words")
         .await
         .problem(401, "wrong-credentials");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +127,6 @@ async fn a_login_costs_the_same_work_whoever_is_meant() {
     let ratio = known / unknown;
     assert!((0.2..5.0).contains(&ratio), "{known} s and {unknown} s");
     drop(session);
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +147,6 @@ async fn nobody_can_prepare_an_account_for_somebody_elses_address() {
         .login("ada@example.org", "the words of the thief")
         .await
         .problem(401, "wrong-credentials");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,7 +170,6 @@ async fn what_is_wrong_with_a_registration_is_pointed_at() {
     assert_eq!(count(&nexus, "select count(*) from user_auth.registration").await, 0);
     let anonymous = nexus.anonymous();
     anonymous.get(&format!("{API}/activity")).await.problem(401, "unauthenticated");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,5 +197,4 @@ async fn a_mailbox_is_not_flooded_by_whoever_types_its_address() {
     let wait: i64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=600).contains(&wait), "{wait}");
     answer.problem(429, "too-many-tries");
-    end(nexus).await;
 }

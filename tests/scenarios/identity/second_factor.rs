@@ -1,6 +1,6 @@
 //! A second factor: an app's codes, recovery codes, and flows that belong to one browser.
 
-use super::login_people::{Browser, PASSWORD, account, end, suite, token_of};
+use super::login_people::{Browser, PASSWORD, account, suite, token_of};
 use hmac::{Hmac, Mac};
 use nexus_harness::prelude::*;
 use sha1::Sha1;
@@ -80,7 +80,6 @@ async fn with_an_app_a_password_is_not_enough_and_a_code_is_used_once() {
     answer(&ada, &question, "totp", &fresh).await.problem(410, "flow-over");
     let other = asked(&ada).await;
     answer(&ada, &other, "totp", &fresh).await.problem(401, "wrong-credentials");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +107,6 @@ async fn a_flow_is_worth_nothing_without_its_secret_and_after_five_tries() {
     nexus.advance(minutes(11)).await;
     let late = code(&secret, step(&nexus));
     answer(&ada, &question, "totp", &late).await.problem(410, "flow-over");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +131,6 @@ async fn a_recovery_code_stands_in_for_the_app_once() {
     answer(&ada, &question, "recovery-code", &codes[1]).await.problem(401, "wrong-credentials");
     let fresh = renewed["recovery_codes"][0].as_str().unwrap();
     answer(&ada, &question, "recovery-code", fresh).await.ok();
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,7 +154,6 @@ async fn neither_a_mailed_link_nor_a_new_password_goes_around_the_second_factor(
     nexus.advance(seconds(60)).await;
     let entered = answer(&ada, &question, "totp", &code(&secret, step(&nexus))).await.ok();
     assert!(ada.enters(&entered).is_in().await);
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,5 +178,4 @@ async fn turning_a_factor_on_or_off_needs_a_recent_proof_and_is_told_to_the_owne
     nexus.mail("ada@example.org").await;
     let entered = ada.login("ada@example.org", PASSWORD).await.ok();
     ada.enters(&entered);
-    end(nexus).await;
 }

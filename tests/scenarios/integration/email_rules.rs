@@ -43,8 +43,6 @@ async fn one_click_ends_notices_and_nothing_else() {
     sender.delete(one).await.no_content();
     sender.delete(one).await.problem(404, "not-found");
     assert_eq!(sent(&sender, notice("ada@example.org")).await["state"], "queued");
-    // What is under way may end.
-    nexus.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -162,8 +162,6 @@ async fn a_key_is_destroyed_after_its_waiting_period_and_not_before() {
     let gone = async || by.get(&format!("{KEYS}/cards")).await.status.as_u16() == 404;
     eventually("the key is destroyed", seconds(30), gone).await;
     decrypt(&by, "cards", &sealed, "").await.problem(404, "not-found");
-    // Eight days of crons are due, and may end.
-    nexus.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! A user's schedules call the user's machine, on time, signed, and as often as they should.
 
-use super::scheduler_receiver::{Receiver, end};
+use super::scheduler_receiver::Receiver;
 use nexus_harness::prelude::*;
 use std::collections::BTreeSet;
 
@@ -59,7 +59,6 @@ async fn a_cron_schedule_calls_back_with_a_signature_that_verifies() {
     assert_eq!(instants.len(), calls.len());
     owner.delete(&made.url).await.no_content();
     owner.get(&made.url).await.problem(404, "not-found");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +111,6 @@ async fn what_is_wrong_with_a_schedule_is_pointed_at() {
     let next: Value = owner.get(&format!("{}/next?count=3", made.url)).await.ok().json();
     assert_eq!(next["instants"].as_array().unwrap().len(), 3);
     assert!(next["description"].as_str().unwrap().contains("03:15"), "{next}");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +148,6 @@ async fn another_tenant_sees_nothing_and_those_without_permission_are_told_so() 
     reader.post(&format!("{}/trigger", schedule.url), json!({})).await.problem(403, "forbidden");
     nexus.anonymous().get(SCHEDULES).await.problem(401, "unauthenticated");
     assert_eq!(receiver.calls().len(), 0);
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,7 +180,6 @@ async fn a_paused_schedule_fires_by_hand_alone_until_it_is_resumed() {
     let fired = runs(&owner, &made.url).await;
     let made_up = |run: &&Value| run["trigger"] != "manual" && run["state"] != "missed";
     assert_eq!(fired.iter().filter(made_up).count(), 1, "{fired:?}");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,7 +217,6 @@ async fn a_backfill_runs_what_its_preview_says_one_after_another() {
     owner.post(&path, too_long).await.problem(422, "backfill-too-long");
     let backwards = json!({ "from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z" });
     owner.post(&path, backwards).await.problem(422, "backfill-range");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,7 +264,6 @@ async fn after_two_days_away_what_was_missed_is_made_up_for_as_the_schedule_says
                 where topic = 'platform.job.missed.v1'";
     let missed = async || session.query(told, &[]).await.unwrap()[0].get::<_, i64>(0);
     eventually("fifteen fires are told missed", seconds(30), async || missed().await == 15).await;
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -305,5 +299,4 @@ async fn a_schedule_that_fails_pauses_where_it_says_so_and_goes_on_as_replaced()
     eventually("it succeeds", seconds(30), done).await;
     let paths: Vec<_> = receiver.calls().into_iter().map(|call| call.path).collect();
     assert_eq!(paths, ["/old", "/new"]);
-    end(nexus).await;
 }

@@ -1,6 +1,6 @@
 //! A user's queues: jobs reach the user's machine, are tried again, end dead, are sent again.
 
-use super::scheduler_receiver::{Receiver, end};
+use super::scheduler_receiver::Receiver;
 use nexus_harness::prelude::*;
 
 const QUEUES: &str = "/api/scheduler/v1/queues";
@@ -75,7 +75,6 @@ async fn a_callback_that_fails_is_tried_again_ends_dead_and_is_sent_again() {
     becomes(&owner, &id, "succeeded").await;
     assert_eq!(receiver.calls().len(), 3);
     owner.get(&format!("{DEAD}/{id}")).await.problem(404, "not-found");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +100,6 @@ async fn what_became_of_jobs_is_told_to_whoever_subscribes() {
     }
     assert_eq!(told[0], ["platform.job.failed.v1", "platform.job.dead.v1"]);
     assert_eq!(told[1], ["platform.job.succeeded.v1"]);
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,7 +137,6 @@ async fn a_receiver_that_is_gone_pauses_its_queue_and_one_that_asks_for_patience
     becomes(&owner, &waiting, "succeeded").await;
     owner.post(&format!("{}/purge", queue.url), json!({})).await.no_content();
     assert_eq!(job(&owner, &patient).await["state"], "cancelled");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,7 +170,6 @@ async fn a_key_is_put_in_once_and_a_job_that_waits_can_be_cancelled() {
     assert_eq!(receiver.calls().len(), 0);
     owner.delete(&queue.url).await.no_content();
     owner.post(JOBS, &draft).await.problem(404, "not-found");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -194,7 +190,6 @@ async fn a_schedule_can_fill_a_queue_which_then_cannot_be_removed() {
     owner.delete(&queue.url).await.problem(409, "queue-in-use");
     owner.delete(&made.url).await.no_content();
     owner.delete(&queue.url).await.no_content();
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,7 +215,6 @@ async fn a_machine_that_is_not_public_is_never_called() {
         assert_eq!(dead["attempt"], 1);
     }
     assert_eq!(receiver.calls().len(), 0);
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -249,7 +243,6 @@ async fn a_new_secret_signs_beside_the_old_one_until_that_ends() {
     let listed: Value = owner.get(secrets).await.ok().json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
     assert!(!listed.to_string().contains("whsec_"));
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,7 +274,6 @@ async fn a_rate_makes_jobs_wait_without_using_their_attempts_up() {
     let at = |n: usize| calls[n].headers["webhook-timestamp"].parse::<i64>().unwrap();
     // One a second, and one that may come early; whole seconds hide almost another.
     assert!(at(4) - at(0) >= 2, "{} to {}", at(0), at(4));
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -305,5 +297,4 @@ async fn a_job_whose_host_was_lost_is_buried_and_what_is_old_is_forgotten() {
     nexus.advance(days(32)).await;
     let forgotten = async || owner.get(&format!("{JOBS}/{id}")).await.status == 404;
     eventually("the job is forgotten", seconds(30), forgotten).await;
-    end(nexus).await;
 }

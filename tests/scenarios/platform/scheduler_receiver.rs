@@ -92,16 +92,6 @@ impl Receiver {
     }
 }
 
-/// Stops a suite once nothing is under way: what the end of a test cuts off says so in the log.
-pub async fn end(nexus: Nexus) {
-    let session = nexus.host().database().unwrap().host().await.unwrap();
-    let leases = "select count(*) from platform.queue_lease";
-    let quiet = async || session.query(leases, &[]).await.unwrap()[0].get::<_, i64>(0) == 0;
-    eventually("nothing is under way", seconds(20), quiet).await;
-    drop(session);
-    nexus.stop().await.unwrap();
-}
-
 async fn serve(
     mut stream: TcpStream,
     calls: Arc<Mutex<Vec<Received>>>,

@@ -1,6 +1,6 @@
 //! Forms: whose they may be, and where they may lead.
 
-use super::visitor::{PASSWORD, Visitor, end, sent_to, suite};
+use super::visitor::{PASSWORD, Visitor, sent_to, suite};
 use nexus_harness::prelude::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +36,6 @@ async fn a_form_of_another_site_does_nothing_not_even_before_there_is_a_session(
     send(Some("null")).await.status(403);
     let own = send(Some(&nexus.url())).await.status(303);
     assert!(own.header("set-cookie").unwrap().contains("HttpOnly"), "{own:?}");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +61,6 @@ async fn signing_in_leads_to_own_pages_only() {
         let again = visitor.get(&format!("/account/sign-in?{query}")).await;
         assert_eq!(sent_to(&again), leads_to, "{wish:?}");
     }
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +91,6 @@ async fn a_wrong_password_keeps_the_address_and_says_no_more_than_the_service() 
     }
     assert_eq!(told[0], told[1], "whether there is an account is not told");
     assert!(!visitor.has_session());
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,5 +107,4 @@ async fn what_a_field_does_not_take_is_said_beside_it() {
     let json = client.request(http::Method::POST, "/account/register");
     let json = json.json(json!({ "email": "x" })).header("sec-fetch-site", "same-origin");
     json.send().await.status(400);
-    end(nexus).await;
 }

@@ -1,6 +1,6 @@
 //! A life with an account, page by page.
 
-use super::visitor::{PASSWORD, Visitor, end, hidden, letter, sent_to, suite, totp};
+use super::visitor::{PASSWORD, Visitor, hidden, letter, sent_to, suite, totp};
 use nexus_harness::prelude::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,7 +26,6 @@ async fn somebody_registers_looks_around_and_signs_out() {
     assert_eq!(sent_to(&out), "/account/sign-in?notice=signed-out");
     assert!(!visitor.has_session());
     assert!(sent_to(&visitor.get("/account").await).starts_with("/account/sign-in"));
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +52,6 @@ async fn a_forgotten_password_is_replaced_and_other_devices_are_out() {
     assert!(again.contains("That link is over"), "{again}");
     let out = async || old.get("/account").await.status == 303;
     eventually("the old device is out", seconds(10), out).await;
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,7 +102,6 @@ async fn a_second_factor_is_set_up_asked_for_and_answered() {
     // What is over starts again, in words.
     let over = send(right).await.status(410).text();
     assert!(over.contains("Let us start again"), "{over}");
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,7 +136,6 @@ async fn a_key_is_shown_once_works_and_is_revoked() {
     visitor.follow(gone).await.ok();
     let refused = async || program.get("/api/users/v1/users").await.status == 401;
     eventually("the key opens nothing", seconds(10), refused).await;
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,7 +153,6 @@ async fn another_device_is_signed_out_from_here() {
     let out = async || there.get("/account").await.status == 303;
     eventually("the other device is out", seconds(10), out).await;
     here.get("/account").await.ok();
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,5 +170,4 @@ async fn an_organisation_is_founded_and_left_by_nobody_who_is_its_last_owner() {
     let path = page.split('"').find(|it| it.starts_with("/account/organisations/")).unwrap();
     let page = visitor.get(path).await.ok().text();
     assert!(page.contains("Ada Lovelace") && page.contains("You"), "{page}");
-    end(nexus).await;
 }

@@ -1,6 +1,6 @@
 //! What every page says to the browser besides its words.
 
-use super::visitor::{Visitor, end, sent_to, suite};
+use super::visitor::{Visitor, sent_to, suite};
 use nexus_harness::prelude::*;
 
 /// Pages that anybody may see.
@@ -100,7 +100,6 @@ async fn nobody_sees_a_page_of_somebodys_own_and_comes_back_to_it_after_signing_
         };
         assert!(expected, "{path}: {answer:?}");
     }
-    end(nexus).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

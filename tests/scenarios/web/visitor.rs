@@ -127,19 +127,6 @@ pub async fn letter(nexus: &Nexus, to: &str, page: &str) -> String {
     }
 }
 
-/// Waits until nothing is under way, so that what the end of a test cuts off logs nothing.
-pub async fn end(nexus: Nexus) {
-    let quiet = async || {
-        let waiting = "select (select count(*) from platform.queue_lease)
-                       + (select count(*) from user_auth.mail_order)";
-        let session = nexus.host().database().unwrap().host().await.unwrap();
-        let waiting: i64 = session.query(waiting, &[]).await.unwrap()[0].get(0);
-        waiting == 0
-    };
-    eventually("nothing is under way", seconds(60), quiet).await;
-    nexus.stop().await.unwrap();
-}
-
 /// Where an answer sends one.
 #[track_caller]
 pub fn sent_to(answer: &Answer) -> String {
