@@ -28,6 +28,10 @@ pub struct Principal {
     /// Authentication context class reference (OpenID Connect Core §2).
     #[serde(default)]
     pub acr: Option<String>,
+    /// The credential was made to allow less than its subject may: a token with a scope, a key with
+    /// permissions of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub limited: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +56,7 @@ impl Principal {
             session: None,
             auth_time: None,
             acr: None,
+            limited: false,
         }
     }
 

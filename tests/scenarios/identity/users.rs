@@ -250,6 +250,9 @@ async fn ones_own_account_is_seen_and_edited_without_any_permission() {
     assert_eq!(shown["display_name"], Value::Null);
     let address = json!({ "email": "eve@example.org" });
     stage.ask(None, &me, "PATCH", path, Some(address)).await.problem(422, "invalid-body");
+    let app = Principal { limited: true, ..me.clone() };
+    let edit = json!({ "display_name": "Mallory" });
+    stage.ask(None, &app, "PATCH", path, Some(edit)).await.problem(403, "credential-limited");
     let may = stage.ask(None, &me, "GET", "/api/users/v1/me/permissions", None).await.status(200);
     assert_eq!(may["permissions"], json!(["catalog:view"]));
     let check = json!({ "permission": "catalog:view" });

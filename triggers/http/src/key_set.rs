@@ -118,6 +118,7 @@ impl KeySet {
             session: claims.sid,
             auth_time: claims.auth_time,
             acr: claims.acr,
+            limited: scope.is_some(),
         };
         let terms = Terms {
             jti: claims.jti,

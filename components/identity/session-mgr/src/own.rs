@@ -9,9 +9,7 @@ use nexus_sdk::Kind;
 use nexus_sdk::prelude::*;
 
 nexus_sdk::refusals! {
-    NoSession = 404, "this credential does not belong to a session";
-    PeopleOnly = 403, "sessions are people's: an API key has none";
-    CredentialLimited = 403, "a credential that may do less than its owner sees no devices"
+    NoSession = 404, "this credential does not belong to a session"
 }
 
 pub fn router() -> Router {
@@ -60,31 +58,19 @@ impl From<Session> for Shown {
 fn own_session(by: &Ctx) -> Result<Option<SessionId>> {
     let principal = by.principal();
     if principal.kind == Kind::ApiKey {
-        return Err(PeopleOnly.into());
+        return Err(standard::PeopleOnly.into());
     }
     Ok(principal.session.as_deref().and_then(|id| id.parse().ok()))
 }
 
 /// As [`own_session`], for whoever may do all that the person may.
-async fn whole_person(by: &Ctx) -> Result<Option<SessionId>> {
-    let current = own_session(by)?;
-    let principal = by.principal();
-    let organisation = principal.organisation.as_deref();
-    let held = store::permissions(by.db(), &principal.subject, organisation).await?;
-    let whole = held.unwrap_or_default().iter().all(|permission| principal.may(permission));
-    match whole && !principal.permissions.iter().any(|word| is_of_a_scope(word)) {
-        true => Ok(current),
-        false => Err(CredentialLimited.into()),
-    }
-}
-
-/// `openid`, `profile`: words that only a token with a scope brings along.
-fn is_of_a_scope(word: &str) -> bool {
-    word != "*" && !word.contains(':')
+fn whole_person(by: &Ctx) -> Result<Option<SessionId>> {
+    by.in_person()?;
+    own_session(by)
 }
 
 async fn list(by: SignedIn, cursor: Cursor) -> Result<Page<Shown>> {
-    let current = whole_person(&by).await?;
+    let current = whole_person(&by)?;
     let subject = &by.principal().subject;
     let own = store::list(by.db(), subject, current, by.now(), &cursor).await?;
     Ok(own.map(Shown::from))
@@ -128,7 +114,7 @@ async fn sign_out(by: SignedIn) -> Result<NoContent> {
 
 /// Signing out needs no fresh proof: whoever is not sure any more must be able to do it at once.
 async fn end(by: SignedIn, Path(id): Path<SessionId>) -> Result<NoContent> {
-    let current = whole_person(&by).await?;
+    let current = whole_person(&by)?;
     let subject = &by.principal().subject;
     let open = store::open(by.db(), subject).await?;
     if !open.iter().any(|open| open.id == id) {
@@ -146,7 +132,7 @@ struct Which {
 }
 
 async fn end_all(by: SignedIn, Query(which): Query<Which>) -> Result<NoContent> {
-    let current = whole_person(&by).await?;
+    let current = whole_person(&by)?;
     let stays = |id: SessionId| which.others_only && current == Some(id);
     let subject = &by.principal().subject;
     ending::end_those(&by, subject, "ended", |open| !stays(open.id)).await

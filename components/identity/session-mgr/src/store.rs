@@ -113,23 +113,6 @@ pub fn forget_owner(subject: &str) -> Write {
     sql!("delete from session_mgr.owner where tenant_id = {tenant} and subject = {subject}")
 }
 
-/// What an active subject may do, for an organisation or for itself; none for anybody else.
-pub async fn permissions(
-    db: &Db,
-    subject: &str,
-    organisation: Option<&str>,
-) -> Result<Option<Vec<String>>> {
-    #[derive(Deserialize)]
-    struct Row {
-        permissions: Vec<String>,
-    }
-    let one = sql!(
-        "select permissions from platform.identity_permissions({tenant}, {subject}, {organisation})"
-    );
-    let row: Option<Row> = db.optional(one).await?;
-    Ok(row.map(|row| row.permissions))
-}
-
 /// A session that nobody has ended.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Open {

@@ -191,6 +191,7 @@ async fn behind(by: &Ctx, link: &Link) -> Result<Invite> {
 }
 
 async fn accept(by: SignedIn, Json(link): Json<Link>) -> Result<NoContent> {
+    by.in_person()?;
     let invite = behind(&by, &link).await?;
     take(&by, invite, false).await
 }
@@ -210,11 +211,13 @@ async fn mine(by: SignedIn) -> Result<Json<Vec<Invite>>> {
 }
 
 async fn accept_mine(by: SignedIn, Path(id): Path<InviteId>) -> Result<NoContent> {
+    by.in_person()?;
     let invite = store::organisations::invite(by.db(), id).await?;
     take(&by, invite, true).await
 }
 
 async fn decline_mine(by: SignedIn, Path(id): Path<InviteId>) -> Result<NoContent> {
+    by.in_person()?;
     let invite = store::organisations::invite(by.db(), id).await?;
     own(&by, &invite, true).await?;
     settle(&by, &invite, "declined", Vec::new()).await

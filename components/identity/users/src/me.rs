@@ -46,6 +46,7 @@ async fn edit(
     version: Option<IfMatch>,
     Json(edit): Json<Edit>,
 ) -> Result<Tagged<Json<Person>>> {
+    by.in_person()?;
     let id = own_id(&by)?;
     let account = store::accounts::find(by.db(), id).await?;
     if let Some(version) = version {

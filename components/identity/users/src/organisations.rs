@@ -112,6 +112,7 @@ struct Draft {
 
 /// Whoever makes it is its first owner.
 async fn create(by: SignedIn, Json(draft): Json<Draft>) -> Result<Created<Organisation>> {
+    by.in_person()?;
     let founder = own_id(&by)?;
     let policy = store::tenants::policy(by.db()).await?;
     if !policy.organisations_open && !by.principal().may(Manage::NAME) {

@@ -69,6 +69,7 @@ mod tests {
             session: None,
             auth_time: None,
             acr: None,
+            limited: false,
         }
     }
 

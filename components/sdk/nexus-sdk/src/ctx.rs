@@ -77,6 +77,21 @@ impl Ctx {
         Err(standard::StepUpRequired.into())
     }
 
+    /// Proves that a person asks, with all that they may do: a guard before what a program, or a
+    /// credential that was cut down, has no say over. What was cut down must not grow again.
+    ///
+    /// # Errors
+    /// 403 `people-only` for keys and services, 403 `credential-limited` for a token with a scope.
+    pub fn in_person(&self) -> Result<&str> {
+        match self.principal.kind {
+            Kind::User | Kind::Operator if self.principal.limited => {
+                Err(standard::CredentialLimited.into())
+            }
+            Kind::User | Kind::Operator => Ok(&self.principal.subject),
+            Kind::Anonymous | Kind::Service | Kind::ApiKey => Err(standard::PeopleOnly.into()),
+        }
+    }
+
     /// The instant of this piece of work: the same however often it is asked.
     pub fn now(&self) -> Time {
         self.now
@@ -289,5 +304,6 @@ pub(crate) fn service_principal(service: &str, tenant: TenantId) -> Principal {
         session: None,
         auth_time: None,
         acr: None,
+        limited: false,
     }
 }

@@ -37,6 +37,10 @@ pub struct Principal {
     /// How strongly (OpenID Connect `acr`).
     #[serde(default)]
     pub acr: Option<String>,
+    /// Whether the credential was made to allow less than its subject may: a token with a scope, a
+    /// key with permissions of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub limited: bool,
 }
 
 /// The kind of credential behind a principal.
@@ -152,6 +156,7 @@ mod tests {
             session: None,
             auth_time: Some(1_700_000_000),
             acr: None,
+            limited: true,
         };
         let name = PRINCIPAL_HEADER.parse().unwrap();
         let headers = HeaderMap::from_iter([(name, sent.to_header().parse().unwrap())]);

@@ -76,6 +76,8 @@ pub mod standard {
     crate::refusals! {
         Unauthenticated = 401, "this needs a credential";
         Forbidden = 403, "this credential does not permit it";
+        PeopleOnly = 403, "only people may do this, and this is a credential of a program";
+        CredentialLimited = 403, "this credential may do less than its owner, and has no say here";
         StepUpRequired = 403, "sign in again: this needs a recent proof of who you are";
         NotFound = 404, "there is nothing here that you may see";
         MethodNotAllowed = 405, "this path does not take this method";

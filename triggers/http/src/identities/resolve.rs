@@ -156,7 +156,7 @@ impl Inner {
             (CredentialKind::ApiKey, None, own) => own,
         };
         let all = permissions(&subject, organisation).ok_or(Refused::Membership)?;
-        let limited = row.permission_limit.as_ref().map(|limit| cut(&all, limit));
+        let left = row.permission_limit.as_ref().map(|limit| cut(&all, limit));
         let principal = Principal {
             subject: row.subject.clone(),
             kind: match kind {
@@ -165,10 +165,11 @@ impl Inner {
             },
             tenant: row.tenant,
             organisation: organisation.map(str::to_owned),
-            permissions: limited.unwrap_or(all),
+            permissions: left.unwrap_or(all),
             session: (kind == CredentialKind::Session).then(|| row.id.to_string()),
             auth_time: row.auth_time,
             acr: row.acr.clone(),
+            limited: row.permission_limit.is_some(),
         };
         let places =
             vec![self.credential_place(row.id), self.subject_place(row.tenant, &row.subject)];

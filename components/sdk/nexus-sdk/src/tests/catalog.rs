@@ -75,7 +75,7 @@ crate::callers! { Shops = ["shop", "market"] }
 
 async fn mine(by: SignedIn) -> Result<Json<String>> {
     by.recently(minutes(10))?;
-    Ok(Json(by.principal().subject.clone()))
+    Ok(Json(by.in_person()?.to_owned()))
 }
 
 async fn stock(by: Called<Shops>) -> Json<String> {
@@ -183,6 +183,7 @@ pub(super) fn member(permissions: &[&str]) -> Principal {
         session: None,
         auth_time: None,
         acr: None,
+        limited: false,
     }
 }
 
