@@ -20,6 +20,8 @@ nexus_sdk::event! {
         owner: Uuid,
         package: PackageId,
         duration_ms: i64,
+        /// Names of the tracks that are there.
+        tracks: Vec<String>,
     }
     /// An asset is processed.
     "media.asset.ready.v1" => AssetReady about asset {
@@ -29,6 +31,8 @@ nexus_sdk::event! {
         duration_ms: i64,
         /// Something less than the whole came about: fewer sizes, or no pictures.
         degraded: bool,
+        /// Names of the tracks that are there.
+        tracks: Vec<String>,
     }
     /// An asset cannot be played, and why.
     "media.asset.failed.v1" => AssetFailed about asset {
@@ -48,6 +52,8 @@ nexus_sdk::event! {
     /// run, step and lane are the same work.
     "media.step.requested.v1" => StepRequested about asset {
         asset: AssetId,
+        /// Whose asset it is.
+        owner: Uuid,
         run: RunId,
         step: Step,
         /// Of the step `transcode` only.

@@ -45,3 +45,34 @@ pub struct Reason {
     /// In words, for people.
     pub detail: String,
 }
+
+/// Words with which workers say what is wrong with a source. No other attempt ends otherwise.
+pub const CODES: &[&str] = &[
+    "empty",
+    "no-media-streams",
+    "not-remuxable",
+    "too-large",
+    "too-long",
+    "too-many-streams",
+    "truncated",
+    "unreadable",
+    "unsupported-codec",
+];
+
+impl Reason {
+    /// What a worker said, when it said `{code}: {words}` with a code of this context.
+    pub fn told(error: &str) -> Option<Reason> {
+        let (code, detail) = error.split_once(": ")?;
+        let code = CODES.iter().find(|known| **known == code)?;
+        Some(Reason { code: (*code).to_owned(), detail: detail.to_owned() })
+    }
+}
+
+#[test]
+fn a_worker_that_names_no_code_of_ours_has_told_no_reason() {
+    let told = Reason::told("too-long: 13 hours").map(|reason| reason.code);
+    assert_eq!(told.as_deref(), Some("too-long"));
+    for error in ["ffmpeg: it was killed", "the last worker was lost", "too-long", ""] {
+        assert_eq!(Reason::told(error), None, "{error}");
+    }
+}

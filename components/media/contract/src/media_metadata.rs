@@ -9,6 +9,7 @@ nexus_sdk::event! {
     /// What an asset holds is known.
     "media.metadata.extracted.v1" => MetadataExtracted about asset {
         asset: AssetId,
+        owner: Uuid,
         run: RunId,
         facts: Facts,
         /// What the file calls itself, if it does.
