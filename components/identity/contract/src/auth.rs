@@ -2,6 +2,11 @@
 
 use crate::ClientId;
 
+nexus_sdk::id! {
+    /// Another OpenID provider by which people sign in here.
+    UpstreamId
+}
+
 nexus_sdk::event! {
     /// A program may let people sign in here.
     "identity.client.registered.v1" => ClientRegistered about client {
@@ -21,5 +26,15 @@ nexus_sdk::event! {
         session: String,
         subject: String,
         client: ClientId,
+    }
+    /// Somebody comes in by a provider from now on.
+    "identity.upstream.linked.v1" => UpstreamLinked about upstream {
+        upstream: UpstreamId,
+        subject: String,
+    }
+    /// And no more.
+    "identity.upstream.unlinked.v1" => UpstreamUnlinked about upstream {
+        upstream: UpstreamId,
+        subject: String,
     }
 }

@@ -2,6 +2,7 @@
 //! service publishes. Plain data; no logic, no I/O.
 
 pub mod auth;
+pub mod profiles;
 pub mod session_mgr;
 pub mod token_mgr;
 pub mod user_auth;

@@ -1,6 +1,7 @@
 //! What the platform context tells the others: its ids and the facts it publishes.
 //! Plain data; no logic, no I/O.
 
+pub mod gateway;
 pub mod kms;
 
 use nexus_sdk::Time;
