@@ -2,6 +2,7 @@
 //! do does not stand in them: hosts know it, and know it at once when it changes.
 
 use crate::jose::{self, Header};
+use crate::kms::Algorithm;
 use crate::limits::{ACCESS_SECONDS_MAX, TOKEN_SECONDS_MAX};
 use crate::{keys, kms, opaque, store};
 use identity_contract::TokenFamilyId;
@@ -10,7 +11,8 @@ use nexus_sdk::prelude::*;
 use serde_json::{Map, Value};
 
 nexus_sdk::refusals! {
-    TokenForm = 422, "a token is at+jwt, JWT or logout+jwt, for a user or a service";
+    TokenForm = 422,
+        "a token is at+jwt (by ES256), JWT or logout+jwt, for a user or a service";
     TokenLifetime = 422, "an access token lives an hour at most, any other a day";
     ClaimReserved = 422, "this claim is not the caller's to make"
 }
@@ -20,7 +22,7 @@ pub const AUDIENCE: &str = "nexus";
 pub const ACCESS: &str = "at+jwt";
 
 /// Claims that say who and for how long: they are made here, from what was proven.
-const RESERVED: [&str; 16] = [
+const RESERVED: [&str; 17] = [
     "iss",
     "sub",
     "aud",
@@ -36,6 +38,7 @@ const RESERVED: [&str; 16] = [
     "client_id",
     "auth_time",
     "acr",
+    "cnf",
     "permissions",
 ];
 
@@ -55,6 +58,9 @@ pub struct Order<'a> {
     pub auth_time: Option<i64>,
     pub acr: Option<&'a str>,
     pub family: Option<TokenFamilyId>,
+    /// Thumbprint of the key that its sender has to prove (RFC 9449 §6.1).
+    pub jkt: Option<&'a str>,
+    pub algorithm: Algorithm,
     pub more: Map<String, Value>,
 }
 
@@ -70,6 +76,10 @@ impl Order<'_> {
         let kinds = ["user", "service"];
         if ![ACCESS, "JWT", "logout+jwt"].contains(&self.typ) || !kinds.contains(&self.kind) {
             return Err(TokenForm.at("typ"));
+        }
+        // Hosts verify access tokens, and know the keys of one algorithm.
+        if self.typ == ACCESS && self.algorithm != Algorithm::Es256 {
+            return Err(TokenForm.at("alg"));
         }
         let most = if self.typ == ACCESS { ACCESS_SECONDS_MAX } else { TOKEN_SECONDS_MAX };
         if !(1..=most).contains(&self.lifetime_seconds) {
@@ -113,6 +123,7 @@ impl Order<'_> {
         say("scope", self.scope.map(Value::from));
         say("auth_time", self.auth_time.map(Value::from));
         say("acr", self.acr.map(Value::from));
+        say("cnf", self.jkt.map(|jkt| json!({ "jkt": jkt })));
         claims
     }
 }
@@ -124,11 +135,12 @@ impl Order<'_> {
 pub async fn make(by: &Ctx, order: &Order<'_>) -> Result<(Token, Write)> {
     order.check()?;
     let issuer = by.variable("public_url").await?;
-    let key = keys::signer(by).await?;
+    let key = keys::signer(by, order.algorithm).await?;
     let jti: TokenId = by.new_id();
-    let header = Header { typ: order.typ, alg: "ES256", kid: &key.kid };
+    let header = Header { typ: order.typ, alg: order.algorithm.name(), kid: &key.kid };
     let claims = order.claims(&issuer, by.tenant(), jti, by.now());
-    let text = kms::sign(jose::signing_input(&header, &claims), key.version).await?;
+    let text = kms::sign(order.algorithm, jose::signing_input(&header, &claims), key.version);
+    let text = text.await?;
     // The instant in the token has no fraction.
     let begin = Time::from_timestamp(by.now().timestamp(), 0).unwrap_or(by.now());
     let expires_at = begin + seconds(order.lifetime_seconds);
@@ -162,6 +174,8 @@ mod tests {
             auth_time: Some(90),
             acr: None,
             family: None,
+            jkt: None,
+            algorithm: Algorithm::Es256,
             more: Map::new(),
         }
     }
@@ -206,6 +220,9 @@ mod tests {
         let checked = |order: Order<'_>| order.check().map_err(|refusal| refusal.name);
         assert_eq!(checked(Order { typ: "jwt", ..order() }), Err("TokenForm"));
         assert_eq!(checked(Order { kind: "operator", ..order() }), Err("TokenForm"));
+        let algorithm = Algorithm::Rs256;
+        assert_eq!(checked(Order { algorithm, ..order() }), Err("TokenForm"));
+        assert_eq!(checked(Order { algorithm, typ: "JWT", ..order() }), Ok(()));
         assert_eq!(checked(Order { lifetime_seconds: 0, ..order() }), Err("TokenLifetime"));
         assert_eq!(checked(Order { lifetime_seconds: 3601, ..order() }), Err("TokenLifetime"));
         assert_eq!(checked(Order { typ: "JWT", lifetime_seconds: 86_400, ..order() }), Ok(()));

@@ -12,8 +12,9 @@ const PRUNED_MAX: i64 = 5000;
 
 /// The key is ours alone, whoever rotated it.
 pub async fn on_key_rotated(ctx: Ctx, rotated: KeyRotated) -> Result<NoContent> {
-    if rotated.owner == kms::OWNER && rotated.name == kms::KEY {
-        keys::on_rotated(&ctx).await?;
+    let ours = kms::Algorithm::ALL.into_iter().find(|algorithm| algorithm.key() == rotated.name);
+    if let Some(algorithm) = ours.filter(|_| rotated.owner == kms::OWNER) {
+        keys::on_rotated(&ctx, algorithm).await?;
     }
     ctx.commit(Vec::new()).await
 }

@@ -2,6 +2,7 @@
 //! all at once.
 
 use crate::claims::{self, Order};
+use crate::kms::Algorithm;
 use crate::limits::{ACCESS_SECONDS, FAMILIES_MAX, FAMILY_DAYS, TRIES};
 use crate::refresh::{Verdict, judge};
 use crate::store::families::{Kept, Token};
@@ -37,12 +38,18 @@ pub enum Door {
     Auth,
 }
 
-/// Opens a family, with a refresh token if it shall be gone on with.
+/// Opens a family, with a refresh token if it shall be gone on with. The access token is bound to
+/// the key of `jkt`, if there is one; whether refresh tokens are too is the family's.
 ///
 /// # Errors
 /// 409 for the same family again, or one too many; 503 when kms is away.
-pub async fn open(by: &Ctx, family: Kept, refreshes: bool) -> Result<Tokens> {
-    let (token, issued) = access(by, &family, family.scope.as_deref()).await?;
+pub async fn open(
+    by: &Ctx,
+    family: Kept,
+    refreshes: bool,
+    jkt: Option<&str>,
+) -> Result<Tokens> {
+    let (token, issued) = access(by, &family, family.scope.as_deref(), jkt).await?;
     let refresh_token = refreshes.then(opaque::refresh_token);
     let mut writes = vec![
         store::subjects::take_turn(&family.subject, by.now()),
@@ -71,7 +78,12 @@ fn lifetime(family: &Kept, now: Time) -> i32 {
     i32::try_from(left).unwrap_or(ACCESS_SECONDS)
 }
 
-async fn access(by: &Ctx, family: &Kept, scope: Option<&str>) -> Result<(claims::Token, Write)> {
+async fn access(
+    by: &Ctx,
+    family: &Kept,
+    scope: Option<&str>,
+    jkt: Option<&str>,
+) -> Result<(claims::Token, Write)> {
     let order = Order {
         typ: claims::ACCESS,
         kind: "user",
@@ -85,9 +97,29 @@ async fn access(by: &Ctx, family: &Kept, scope: Option<&str>) -> Result<(claims:
         auth_time: family.auth_time.map(|time| time.timestamp()),
         acr: family.acr.as_deref(),
         family: Some(family.id),
+        jkt,
+        algorithm: Algorithm::Es256,
         more: Map::new(),
     };
     claims::make(by, &order).await
+}
+
+/// Whoever shows a refresh token.
+#[derive(Debug, Clone, Copy)]
+pub struct Holder<'a> {
+    pub door: Door,
+    pub client_id: &'a str,
+    /// Thumbprint of the key that it has proven to hold.
+    pub jkt: Option<&'a str>,
+}
+
+impl Holder<'_> {
+    fn may_go_on(&self, family: &Kept) -> bool {
+        let bound = family.jkt.is_some() && family.jkt.as_deref() != self.jkt;
+        family.client_id == self.client_id
+            && family.by_auth == (self.door == Door::Auth)
+            && !bound
+    }
 }
 
 /// The next tokens of a family.
@@ -96,16 +128,14 @@ async fn access(by: &Ctx, family: &Kept, scope: Option<&str>) -> Result<(claims:
 /// `InvalidGrant` for whatever is worth nothing, `ScopeWider`; 503 when kms or session-mgr is away.
 pub async fn refresh(
     by: &Ctx,
-    door: Door,
+    holder: Holder<'_>,
     presented: &str,
-    client_id: &str,
     wanted: Option<&str>,
 ) -> Result<Tokens> {
     for attempt in 1.. {
         let kept = store::families::token(by.db(), &opaque::digest(presented)).await?;
-        let kept = kept.filter(|kept| kept.family.client_id == client_id);
-        let kept = kept.filter(|kept| kept.family.by_auth == (door == Door::Auth));
-        match go_on(by, kept.ok_or(InvalidGrant)?, presented, wanted).await {
+        let kept = kept.filter(|kept| holder.may_go_on(&kept.family)).ok_or(InvalidGrant)?;
+        match go_on(by, kept, presented, wanted, holder.jkt).await {
             // Somebody else goes on with the same family at this moment: look again.
             Err(error) if error.is(&standard::Conflict) && attempt < TRIES => {}
             done => return done,
@@ -114,7 +144,13 @@ pub async fn refresh(
     Err(InvalidGrant.into())
 }
 
-async fn go_on(by: &Ctx, kept: Token, presented: &str, wanted: Option<&str>) -> Result<Tokens> {
+async fn go_on(
+    by: &Ctx,
+    kept: Token,
+    presented: &str,
+    wanted: Option<&str>,
+    jkt: Option<&str>,
+) -> Result<Tokens> {
     let verdict = judge(&kept.shown(), by.now());
     let family = kept.family;
     let (digest, now) = (opaque::digest(presented), by.now());
@@ -145,7 +181,7 @@ async fn go_on(by: &Ctx, kept: Token, presented: &str, wanted: Option<&str>) -> 
         return Err(InvalidGrant.into());
     }
     let scope = scope::narrow(family.scope.as_deref(), wanted)?;
-    let (token, issued) = access(by, &family, scope.as_deref()).await?;
+    let (token, issued) = access(by, &family, scope.as_deref(), jkt).await?;
     writes.push(issued);
     by.commit(writes).await?;
     Ok(Tokens {

@@ -2,7 +2,8 @@
 //! and what a token stands for.
 
 use crate::claims::{self, Order};
-use crate::families::{self, Door, Tokens};
+use crate::families::{self, Door, Holder, Tokens};
+use crate::kms::Algorithm;
 use crate::store::families::Kept;
 use crate::{Askers, Protocols, introspection, scope, subject};
 use identity_contract::TokenFamilyId;
@@ -43,6 +44,12 @@ struct Mint {
     auth_time: Option<i64>,
     #[serde(default)]
     acr: Option<String>,
+    /// Thumbprint of the key that an access token is bound to.
+    #[serde(default)]
+    jkt: Option<String>,
+    /// `ES256` where nothing is said; `RS256` for tokens that only clients read.
+    #[serde(default)]
+    alg: Option<String>,
     #[serde(default)]
     claims: Map<String, Value>,
 }
@@ -55,6 +62,7 @@ struct Minted {
 }
 
 async fn mint(by: Called<Protocols>, Json(asked): Json<Mint>) -> Result<Secret<Json<Minted>>> {
+    let algorithm = Algorithm::named(asked.alg.as_deref().unwrap_or("ES256"));
     let order = Order {
         typ: &asked.typ,
         kind: &asked.kind,
@@ -68,6 +76,8 @@ async fn mint(by: Called<Protocols>, Json(asked): Json<Mint>) -> Result<Secret<J
         auth_time: asked.auth_time,
         acr: asked.acr.as_deref(),
         family: None,
+        jkt: asked.jkt.as_deref(),
+        algorithm: algorithm.ok_or(claims::TokenForm.at("alg"))?,
         more: asked.claims.clone(),
     };
     let (token, issued) = claims::make(&by, &order).await?;
@@ -96,6 +106,12 @@ struct Grant {
     /// Whether the client may come back without the person.
     #[serde(default)]
     refresh: bool,
+    /// Thumbprint of the key that the access token is bound to.
+    #[serde(default)]
+    jkt: Option<String>,
+    /// Whether refresh tokens are bound to it, too: those of a client without a secret.
+    #[serde(default)]
+    refresh_bound: bool,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -144,9 +160,11 @@ async fn open(by: Called<Protocols>, Json(grant): Json<Grant>) -> Result<Secret<
         acr: grant.acr,
         created_at: by.now(),
         expires_at: families::expires_at(by.now()),
+        jkt: grant.jkt.clone().filter(|_| grant.refresh_bound),
         ended: false,
     };
-    Ok(Secret(Json(families::open(&by, family, grant.refresh).await?.into())))
+    let tokens = families::open(&by, family, grant.refresh, grant.jkt.as_deref()).await?;
+    Ok(Secret(Json(tokens.into())))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -156,11 +174,16 @@ struct Refresh {
     client_id: String,
     #[serde(default)]
     scope: Option<String>,
+    /// Thumbprint of the key that the client has proven to hold.
+    #[serde(default)]
+    jkt: Option<String>,
 }
 
 async fn refresh(by: Called<Protocols>, Json(asked): Json<Refresh>) -> Result<Secret<Json<Given>>> {
-    let (token, client) = (&asked.refresh_token, &asked.client_id);
-    let tokens = families::refresh(&by, Door::Auth, token, client, asked.scope.as_deref()).await?;
+    let (client_id, jkt) = (asked.client_id.as_str(), asked.jkt.as_deref());
+    let holder = Holder { door: Door::Auth, client_id, jkt };
+    let wanted = asked.scope.as_deref();
+    let tokens = families::refresh(&by, holder, &asked.refresh_token, wanted).await?;
     Ok(Secret(Json(tokens.into())))
 }
 

@@ -95,7 +95,8 @@ async fn signed(by: &Ctx, token: &str) -> Result<Option<Map<String, Value>>> {
         return Ok(None);
     }
     claims.insert("active".into(), true.into());
-    claims.insert("token_type".into(), "Bearer".into());
+    let bound = claims.get("cnf").is_some_and(|key| key.get("jkt").is_some());
+    claims.insert("token_type".into(), if bound { "DPoP" } else { "Bearer" }.into());
     Ok(Some(claims))
 }
 

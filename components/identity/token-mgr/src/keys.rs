@@ -2,6 +2,7 @@
 //! exchanged every thirty days, and withdrawn at once in an emergency. They are of no tenant, so
 //! only the default tenant's operators touch them.
 
+use crate::kms::Algorithm;
 use crate::rotation::{self, SigningKey};
 use crate::{Operate, kms, store};
 use nexus_sdk::prelude::*;
@@ -30,6 +31,8 @@ pub fn router() -> Router {
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Kept {
     pub kid: String,
+    /// `ES256`, or `RS256` for the ID tokens of clients that ask for it.
+    pub algorithm: String,
     pub version: i32,
     pub published_at: Time,
     /// It signs from then on, until a newer one does.
@@ -43,42 +46,42 @@ pub struct Kept {
 ///
 /// # Errors
 /// 503 when kms is away.
-pub async fn signer(by: &Ctx) -> Result<SigningKey> {
-    if let Some(signer) = ready(by).await? {
+pub async fn signer(by: &Ctx, algorithm: Algorithm) -> Result<SigningKey> {
+    if let Some(signer) = ready(by, algorithm).await? {
         return Ok(signer);
     }
-    settle(by).await?;
-    if let Some(signer) = ready(by).await? {
+    settle(by, algorithm).await?;
+    if let Some(signer) = ready(by, algorithm).await? {
         return Ok(signer);
     }
-    // All were withdrawn, and kms was away when the next one should have been made.
-    kms::rotate().await?;
-    settle(by).await?;
-    let signer = ready(by).await?;
+    // All were withdrawn.
+    kms::rotate(algorithm).await?;
+    settle(by, algorithm).await?;
+    let signer = ready(by, algorithm).await?;
     signer.ok_or_else(|| Error::unavailable(Failure::msg("find a key that signs: kms has none")))
 }
 
-async fn ready(by: &Ctx) -> Result<Option<SigningKey>> {
-    let keys = store::keys::good(by.db()).await?;
+async fn ready(by: &Ctx, algorithm: Algorithm) -> Result<Option<SigningKey>> {
+    let keys = store::keys::good(by.db(), algorithm).await?;
     Ok(rotation::signer(&keys, by.now()).cloned())
 }
 
 /// Makes known what kms has, and ends what was taken over from.
-async fn settle(by: &Ctx) -> Result<()> {
+async fn settle(by: &Ctx, algorithm: Algorithm) -> Result<()> {
     let now = by.now();
-    let known = store::keys::versions(by.db()).await?;
-    let mut keys = store::keys::good(by.db()).await?;
+    let known = store::keys::versions(by.db(), algorithm).await?;
+    let mut keys = store::keys::good(by.db(), algorithm).await?;
     let mut writes = Vec::new();
-    for version in kms::versions().await? {
+    for version in kms::versions(algorithm).await? {
         if known.contains(&version.version) || !version.may_sign() {
             continue;
         }
         let kid = version.kid().context("read a key of kms: it has no kid")?.to_owned();
         let active_at = rotation::active_at(&keys, now);
-        writes.push(store::keys::insert(&kid, version.version, &version.jwk, now, active_at));
-        writes.push(store::keys::publish(&kid));
-        let expires_at = None;
-        keys.push(SigningKey { kid, version: version.version, active_at, expires_at });
+        let key = SigningKey { kid, version: version.version, active_at, expires_at: None };
+        writes.push(store::keys::insert(algorithm, &key, &version.jwk, now));
+        writes.push(store::keys::publish(&key.kid));
+        keys.push(key);
     }
     for (key, end) in rotation::retired(&keys, now) {
         writes.push(store::keys::expire(&key.kid, end));
@@ -90,13 +93,21 @@ async fn settle(by: &Ctx) -> Result<()> {
     }
 }
 
-/// Asks kms for the next key when it is time, and makes it known.
+/// Asks kms for the next keys when it is time, and makes them known. Of an algorithm that nobody
+/// has asked for yet there is none.
 async fn rotate(by: &Ctx, whether_due_or_not: bool) -> Result<()> {
-    settle(by).await?;
-    let keys = store::keys::good(by.db()).await?;
-    if whether_due_or_not || rotation::is_due(&keys, by.now()) {
-        kms::rotate().await?;
-        settle(by).await?;
+    for algorithm in Algorithm::ALL {
+        if algorithm != Algorithm::Es256
+            && store::keys::versions(by.db(), algorithm).await?.is_empty()
+        {
+            continue;
+        }
+        settle(by, algorithm).await?;
+        let keys = store::keys::good(by.db(), algorithm).await?;
+        if whether_due_or_not || rotation::is_due(&keys, by.now()) {
+            kms::rotate(algorithm).await?;
+            settle(by, algorithm).await?;
+        }
     }
     Ok(())
 }
@@ -107,10 +118,10 @@ pub async fn rotate_keys(system: System) -> Result<NoContent> {
 }
 
 /// kms has made another version, by its own clock or by somebody's hand.
-pub async fn on_rotated(ctx: &Ctx) -> Result<()> {
+pub async fn on_rotated(ctx: &Ctx, algorithm: Algorithm) -> Result<()> {
     // An event is handled by one commit, and whether there is anything to commit is not known: what
     // is written here may be written twice.
-    settle(&ctx.aside()).await
+    settle(&ctx.aside(), algorithm).await
 }
 
 fn only_the_installations(by: &Ctx) -> Result<(), Refusal> {
@@ -137,20 +148,19 @@ async fn rotate_by_hand(by: Allowed<Operate>) -> Result<NoContent> {
 /// once.
 async fn withdraw(by: Allowed<Operate>, Path(kid): Path<String>) -> Result<NoContent> {
     only_the_installations(&by)?;
-    let keys = store::keys::good(by.db()).await?;
-    if !keys.iter().any(|key| key.kid == kid) {
-        let known = store::keys::is_known(by.db(), &kid).await?;
-        return Err(if known { KeyWithdrawn } else { standard::NotFound }.into());
-    }
+    let algorithm = store::keys::algorithm(by.db(), &kid).await?;
+    let algorithm = algorithm.as_deref().and_then(Algorithm::named).ok_or(standard::NotFound)?;
     let withdraw = store::keys::withdraw(&kid, by.now()).or_refuse(KeyWithdrawn);
     by.commit([withdraw, store::keys::unpublish(&kid)]).await?;
-    signer(&by).await?;
+    // The key is withdrawn, and that is the answer. Where the next one cannot be made now, the next
+    // token makes it.
+    signer(&by, algorithm).await.or_log("have the next key sign");
     Ok(NoContent)
 }
 
 /// All keys whose tokens are believed, and those that will sign (RFC 7517 §5).
 pub async fn jwks(by: Public) -> Result<Response> {
-    signer(&by).await?;
+    signer(&by, Algorithm::Es256).await?;
     let keys: Vec<Value> = store::keys::public(by.db(), by.now()).await?;
     let set = json!({ "keys": keys }).to_string();
     let headers = [

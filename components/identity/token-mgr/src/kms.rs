@@ -5,10 +5,50 @@ use crate::jose;
 use nexus_sdk::prelude::*;
 use serde_json::Value;
 
-/// Named within this service: no other can sign with it.
-pub const KEY: &str = "tokens";
 pub const OWNER: &str = "service/token-mgr";
-const PATH: &str = "/api/kms/v1/internal/keys/tokens";
+
+/// How a token is signed (RFC 7518 §3.1). Each algorithm has a key of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// Everything, where nobody asks for anything else.
+    Es256,
+    /// ID tokens of clients that ask for it: the only one that OpenID Connect demands of them.
+    Rs256,
+}
+
+impl Algorithm {
+    pub const ALL: [Algorithm; 2] = [Algorithm::Es256, Algorithm::Rs256];
+
+    pub fn named(name: &str) -> Option<Algorithm> {
+        Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Algorithm::Es256 => "ES256",
+            Algorithm::Rs256 => "RS256",
+        }
+    }
+
+    /// Named within this service: no other can sign with it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Algorithm::Es256 => "tokens",
+            Algorithm::Rs256 => "id-tokens",
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Algorithm::Es256 => "ecdsa-p256",
+            Algorithm::Rs256 => "rsa-2048",
+        }
+    }
+
+    fn path(self, operation: &str) -> String {
+        format!("/api/kms/v1/internal/keys/{}{operation}", self.key())
+    }
+}
 
 /// A version of the key that may sign.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,10 +80,10 @@ struct Key {
 ///
 /// # Errors
 /// 503 when kms is away.
-pub async fn versions() -> Result<Vec<Version>> {
-    let kind = json!({ "type": "ecdsa-p256" });
-    let _made: Value = call("kms").post(PATH).json(&kind).read().await?;
-    let key: Key = call("kms").get(PATH).read().await?;
+pub async fn versions(algorithm: Algorithm) -> Result<Vec<Version>> {
+    let kind = json!({ "type": algorithm.kind() });
+    let _made: Value = call("kms").post(algorithm.path("")).json(&kind).read().await?;
+    let key: Key = call("kms").get(algorithm.path("")).read().await?;
     Ok(key.versions)
 }
 
@@ -51,8 +91,9 @@ pub async fn versions() -> Result<Vec<Version>> {
 ///
 /// # Errors
 /// 503 when kms is away.
-pub async fn rotate() -> Result<()> {
-    let reply = call("kms").post(format!("{PATH}/rotate")).json(&json!({})).send().await?;
+pub async fn rotate(algorithm: Algorithm) -> Result<()> {
+    let asked = call("kms").post(algorithm.path("/rotate")).json(&json!({}));
+    let reply = asked.send().await?;
     match reply.status.is_success() {
         true => Ok(()),
         false => Err(Error::unavailable(Failure::msg(format!("kms answered {}", reply.status)))),
@@ -65,12 +106,12 @@ struct Signed {
 }
 
 /// A token around `signing_input`: ECDSA with P-256 and SHA-256, `r` and `s` one after the other
-/// (RFC 7518 §3.4).
+/// (RFC 7518 §3.4), or RSASSA-PKCS1-v1_5 with SHA-256 (§3.3).
 ///
 /// # Errors
 /// 503 when kms is away.
-pub async fn sign(signing_input: String, version: i32) -> Result<String> {
+pub async fn sign(algorithm: Algorithm, signing_input: String, version: i32) -> Result<String> {
     let asked = json!({ "input": jose::for_kms(&signing_input), "version": version });
-    let signed: Signed = call("kms").post(format!("{PATH}/sign")).json(&asked).read().await?;
+    let signed: Signed = call("kms").post(algorithm.path("/sign")).json(&asked).read().await?;
     Ok(jose::token(signing_input, &signed.signature)?)
 }

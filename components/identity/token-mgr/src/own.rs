@@ -1,7 +1,7 @@
 //! Tokens for one's own clients (a mobile app, a terminal): taken out of a session, refreshed,
 //! given back, listed. Clients of others come by `auth`.
 
-use crate::families::{self, Door, Tokens};
+use crate::families::{self, Door, Holder, Tokens};
 use crate::store::families::Kept;
 use crate::{introspection, scope, store, subject};
 use identity_contract::TokenFamilyId;
@@ -98,9 +98,10 @@ async fn create(by: SignedIn, Json(wish): Json<Wish>) -> Result<Secret<Json<Bear
         acr: principal.acr.clone(),
         created_at: by.now(),
         expires_at: families::expires_at(by.now()),
+        jkt: None,
         ended: false,
     };
-    Ok(Secret(Json(families::open(&by, family, true).await?.into())))
+    Ok(Secret(Json(families::open(&by, family, true, None).await?.into())))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -117,7 +118,8 @@ struct Refresh {
 async fn refresh(by: Public, Json(asked): Json<Refresh>) -> Result<Secret<Json<Bearer>>> {
     let client = client(asked.client_id)?;
     let wanted = asked.scope.as_deref();
-    let tokens = families::refresh(&by, Door::Own, &asked.refresh_token, &client, wanted).await?;
+    let holder = Holder { door: Door::Own, client_id: &client, jkt: None };
+    let tokens = families::refresh(&by, holder, &asked.refresh_token, wanted).await?;
     Ok(Secret(Json(tokens.into())))
 }
 

@@ -25,10 +25,13 @@ pub struct SigningKey {
     pub expires_at: Option<Time>,
 }
 
-/// The one that signs now: of those whose time has come, the newest.
+/// The one that signs now: of those whose time has come, the newest. Where nobody's has, the next
+/// one does not wait: there is none to take over from, and whoever made it known may have done so a
+/// moment later than `now`, or by another host's clock.
 pub fn signer(keys: &[SigningKey], now: Time) -> Option<&SigningKey> {
     let ready = keys.iter().filter(|key| key.active_at <= now);
-    ready.max_by_key(|key| (key.active_at, key.version))
+    let newest = ready.max_by_key(|key| (key.active_at, key.version));
+    newest.or_else(|| keys.iter().min_by_key(|key| key.version))
 }
 
 /// Whether the next one has to be made: the newest will have signed long enough by the time that it
@@ -77,7 +80,17 @@ mod tests {
         assert_eq!(active_at(&[], day(5)), day(5));
         assert_eq!(active_at(&[key(1, 0)], day(29)), day(30));
         // Where all have been withdrawn there is nobody to wait for.
-        assert_eq!(active_at(&[key(2, 9)], day(5)), day(5));
+        assert_eq!(active_at(&[key(2, 9)], day(5)), day(6));
+    }
+
+    #[test]
+    fn where_no_keys_time_has_come_the_one_that_is_known_longest_signs() {
+        // Another host has made it known, and its clock is ahead of ours.
+        assert_eq!(signer(&[key(2, 6)], day(5)).unwrap().version, 2);
+        // Its predecessor was withdrawn a day before it would have taken over.
+        assert_eq!(signer(&[key(3, 6), key(2, 9)], day(5)).unwrap().version, 2);
+        assert_eq!(signer(&[key(3, 6), key(2, 9)], day(6)).unwrap().version, 3);
+        assert_eq!(signer(&[], day(5)), None);
     }
 
     #[test]

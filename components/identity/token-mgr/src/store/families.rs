@@ -19,6 +19,8 @@ pub struct Kept {
     pub acr: Option<String>,
     pub created_at: Time,
     pub expires_at: Time,
+    /// Thumbprint of the key that refresh tokens are bound to.
+    pub jkt: Option<String>,
     pub ended: bool,
 }
 
@@ -45,7 +47,7 @@ impl Token {
 pub async fn token(db: &Db, digest: &[u8]) -> Result<Option<Token>> {
     let one = sql!(
         "select t.used_at, t.salt, f.id, f.subject, f.organisation, f.client_id, f.by_auth,
-           f.session, f.scope, f.auth_time, f.acr, f.created_at, f.expires_at,
+           f.session, f.scope, f.auth_time, f.acr, f.created_at, f.expires_at, f.jkt,
            f.ended_at is not null as ended
          from token_mgr.refresh_token t
          join token_mgr.family f on f.tenant_id = t.tenant_id and f.id = t.family_id
@@ -57,7 +59,7 @@ pub async fn token(db: &Db, digest: &[u8]) -> Result<Option<Token>> {
 pub async fn find(db: &Db, id: TokenFamilyId) -> Result<Option<Kept>> {
     let one = sql!(
         "select id, subject, organisation, client_id, by_auth, session, scope, auth_time, acr,
-           created_at, expires_at, ended_at is not null as ended
+           created_at, expires_at, jkt, ended_at is not null as ended
          from token_mgr.family where tenant_id = {tenant} and id = {id}"
     );
     db.optional(one).await
@@ -67,7 +69,7 @@ pub async fn find(db: &Db, id: TokenFamilyId) -> Result<Option<Kept>> {
 pub async fn open(db: &Db, subject: &str, session: Option<&str>) -> Result<Vec<Kept>> {
     let open = sql!(
         "select id, subject, organisation, client_id, by_auth, session, scope, auth_time, acr,
-           created_at, expires_at, false as ended
+           created_at, expires_at, jkt, false as ended
          from token_mgr.family
          where tenant_id = {tenant} and subject = {subject} and ended_at is null
            and ({session}::text is null or session = {session}::text)
@@ -90,10 +92,10 @@ pub async fn list(db: &Db, subject: &str, now: Time, cursor: &Cursor) -> Result<
 pub fn insert(f: &Kept, families_max: i32) -> Write {
     sql!(
         "insert into token_mgr.family (tenant_id, id, subject, organisation, client_id, by_auth,
-           session, scope, auth_time, acr, created_at, refreshed_at, expires_at)
+           session, scope, auth_time, acr, created_at, refreshed_at, expires_at, jkt)
          select {tenant}, {f.id}, {f.subject}, {f.organisation}, {f.client_id}, {f.by_auth},
            {f.session}, {f.scope}, {f.auth_time}, {f.acr}, {f.created_at}, {f.created_at},
-           {f.expires_at}
+           {f.expires_at}, {f.jkt}
          where (select count(*) from token_mgr.family
            where tenant_id = {tenant} and subject = {f.subject} and ended_at is null
              and expires_at > {f.created_at}) < {families_max}::int4"

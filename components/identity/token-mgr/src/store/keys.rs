@@ -1,36 +1,44 @@
 //! Signing keys. They are the installation's, of no tenant.
 
 use crate::keys::Kept;
+use crate::kms::Algorithm;
 use crate::rotation::SigningKey;
 use nexus_sdk::prelude::*;
 use serde_json::Value;
 
 /// Those that nobody has withdrawn and whose tokens may still be about; a handful.
-pub async fn good(db: &Db) -> Result<Vec<SigningKey>> {
+pub async fn good(db: &Db, algorithm: Algorithm) -> Result<Vec<SigningKey>> {
+    let algorithm = algorithm.name();
     let good = sql!(
-        "select kid, version, active_at, expires_at from token_mgr.signing_key
-         where withdrawn_at is null order by active_at desc, version desc limit 100"
+        "select kid, version, active_at, expires_at from token_mgr.key
+         where algorithm = {algorithm} and withdrawn_at is null
+         order by active_at desc, version desc limit 100"
     );
     db.all(good.across_tenants()).await
 }
 
 /// Versions of kms that are known here, withdrawn or not.
-pub async fn versions(db: &Db) -> Result<Vec<i32>> {
-    let all = sql!("select version from token_mgr.signing_key order by version desc limit 10000");
+pub async fn versions(db: &Db, algorithm: Algorithm) -> Result<Vec<i32>> {
+    let algorithm = algorithm.name();
+    let all = sql!(
+        "select version from token_mgr.key where algorithm = {algorithm}
+         order by version desc limit 10000"
+    );
     db.all(all.across_tenants()).await
 }
 
-pub async fn is_known(db: &Db, kid: &str) -> Result<bool> {
-    let one = sql!("select exists (select from token_mgr.signing_key where kid = {kid})");
-    db.one(one.across_tenants()).await
+/// What a key signs by, withdrawn or not.
+pub async fn algorithm(db: &Db, kid: &str) -> Result<Option<String>> {
+    let one = sql!("select algorithm from token_mgr.key where kid = {kid}");
+    db.optional(one.across_tenants()).await
 }
 
 pub async fn list(db: &Db, cursor: &Cursor) -> Result<Page<Kept>> {
     let all = sql!(
-        "select kid, version, published_at, active_at, expires_at, withdrawn_at
-         from token_mgr.signing_key"
+        "select kid, algorithm, version, published_at, active_at, expires_at, withdrawn_at
+         from token_mgr.key"
     );
-    db.page(all.across_tenants(), cursor, descending(["version"])).await
+    db.page(all.across_tenants(), cursor, descending(["published_at", "kid"])).await
 }
 
 pub async fn public(db: &Db, now: Time) -> Result<Vec<Value>> {
@@ -39,7 +47,7 @@ pub async fn public(db: &Db, now: Time) -> Result<Vec<Value>> {
         jwk: Value,
     }
     let believed = sql!(
-        "select jwk from token_mgr.signing_key
+        "select jwk from token_mgr.key
          where withdrawn_at is null and (expires_at is null or expires_at > {now})
          order by active_at desc, version desc limit 100"
     );
@@ -48,27 +56,30 @@ pub async fn public(db: &Db, now: Time) -> Result<Vec<Value>> {
 }
 
 /// Another host may have been faster; then it stays as that one wrote it.
-pub fn insert(kid: &str, version: i32, jwk: &Value, now: Time, active_at: Time) -> Write {
+pub fn insert(algorithm: Algorithm, key: &SigningKey, jwk: &Value, now: Time) -> Write {
+    let algorithm = algorithm.name();
     sql!(
-        "insert into token_mgr.signing_key (kid, version, jwk, published_at, active_at)
-         values ({kid}, {version}, {jwk}, {now}, {active_at})
+        "insert into token_mgr.key (kid, algorithm, version, jwk, published_at, active_at)
+         values ({key.kid}, {algorithm}, {key.version}, {jwk}, {now}, {key.active_at})
          on conflict do nothing"
     )
     .across_tenants()
 }
 
-/// Lets the hosts believe it, until its end if it has one.
+/// Lets the hosts believe it, until its end if it has one. Of RS256 they never hear: what it signs
+/// is for clients, and no host takes it for an access token.
 pub fn publish(kid: &str) -> Write {
     sql!(
-        "select platform.identity_key_put(kid, jwk ->> 'alg', jwk, expires_at)
-         from token_mgr.signing_key where kid = {kid} and withdrawn_at is null"
+        "select platform.identity_key_put(kid, algorithm, jwk, expires_at)
+         from token_mgr.key
+         where kid = {kid} and algorithm = 'ES256' and withdrawn_at is null"
     )
     .across_tenants()
 }
 
 pub fn expire(kid: &str, at: Time) -> Write {
     sql!(
-        "update token_mgr.signing_key set expires_at = {at}
+        "update token_mgr.key set expires_at = {at}
          where kid = {kid} and expires_at is null"
     )
     .across_tenants()
@@ -76,7 +87,7 @@ pub fn expire(kid: &str, at: Time) -> Write {
 
 pub fn withdraw(kid: &str, now: Time) -> Write {
     sql!(
-        "update token_mgr.signing_key set withdrawn_at = {now}
+        "update token_mgr.key set withdrawn_at = {now}
          where kid = {kid} and withdrawn_at is null"
     )
     .across_tenants()
