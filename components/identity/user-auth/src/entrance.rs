@@ -8,7 +8,7 @@ use crate::orders::{self, Purpose};
 use crate::peers::{self, Begun, Grounds, Person};
 use crate::store::attempts::Attempt;
 use crate::store::factors::Factors;
-use crate::store::flows::Flow;
+use crate::store::flows::{Errand, Flow};
 use crate::store::orders::Details;
 use crate::throttle::Tries;
 use crate::{secrets, site, store};
@@ -42,8 +42,16 @@ pub struct Proven {
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 enum State {
-    SignedIn { session: SessionShown, user: UserShown },
+    SignedIn {
+        session: SessionShown,
+        user: UserShown,
+        /// With a second factor that was set up on the way, shown once.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        recovery_codes: Vec<String>,
+    },
     SecondFactor(Question),
+    /// Two factors are asked of this account and there is one: the other has to be set up now.
+    EnrolSecondFactor(Question),
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -77,6 +85,16 @@ struct Question {
 pub struct Entrance {
     state: State,
     cookie: Option<HeaderValue>,
+}
+
+impl Entrance {
+    /// The same, with codes that its owner has to keep.
+    pub fn with_codes(mut self, codes: Vec<String>) -> Self {
+        if let State::SignedIn { recovery_codes, .. } = &mut self.state {
+            *recovery_codes = codes;
+        }
+        self
+    }
 }
 
 impl IntoResponse for Entrance {
@@ -115,9 +133,10 @@ pub async fn first(
         return Err(AccountSuspended.into());
     }
     let factors = store::factors::of(by.db(), proven.person.id).await?;
-    match factors.demand_second() {
-        true => ask_second(by, proven, spent, &factors).await,
-        false => {
+    match (factors.demand_second(), proven.person.mfa_required) {
+        (true, _) => ask_second(by, proven, spent, &factors).await,
+        (false, true) => ask_enrolment(by, proven, spent).await,
+        (false, false) => {
             if !spent.is_empty() {
                 by.commit(spent).await?;
             }
@@ -129,9 +148,32 @@ pub async fn first(
 async fn ask_second(
     by: &Ctx,
     proven: Proven,
-    mut spent: Vec<Write>,
+    spent: Vec<Write>,
     factors: &Factors,
 ) -> Result<Entrance> {
+    let all = [
+        ("passkey", factors.passkeys > 0),
+        ("totp", factors.totp),
+        ("recovery-code", factors.recovery_codes_left > 0),
+    ];
+    let methods = all.iter().filter(|(_, has)| *has).map(|(method, _)| *method).collect();
+    let question = question(by, proven, spent, Errand::SecondFactor, methods).await?;
+    Ok(Entrance { state: State::SecondFactor(question), cookie: None })
+}
+
+async fn ask_enrolment(by: &Ctx, proven: Proven, spent: Vec<Write>) -> Result<Entrance> {
+    let question = question(by, proven, spent, Errand::Enrolment, vec!["totp"]).await?;
+    Ok(Entrance { state: State::EnrolSecondFactor(question), cookie: None })
+}
+
+/// Begins a flow for whoever has proven something and not yet enough.
+async fn question(
+    by: &Ctx,
+    proven: Proven,
+    mut spent: Vec<Write>,
+    errand: Errand,
+    methods: Vec<&'static str>,
+) -> Result<Question> {
     let secret = secrets::draw("nxf_");
     let flow = Flow {
         id: by.new_id(),
@@ -139,19 +181,12 @@ async fn ask_second(
         user_id: proven.person.id,
         amr: proven.amr,
         persistent: proven.persistent,
+        enrols: errand == Errand::Enrolment,
         expires_at: by.now() + minutes(FLOW_MINUTES),
     };
     spent.push(store::flows::insert(&flow, by.now()));
     by.commit(spent).await?;
-    let all = [
-        ("passkey", factors.passkeys > 0),
-        ("totp", factors.totp),
-        ("recovery-code", factors.recovery_codes_left > 0),
-    ];
-    let methods = all.iter().filter(|(_, has)| *has).map(|(method, _)| *method).collect();
-    let question =
-        Question { flow: flow.id, flow_secret: secret, methods, expires_at: flow.expires_at };
-    Ok(Entrance { state: State::SecondFactor(question), cookie: None })
+    Ok(Question { flow: flow.id, flow_secret: secret, methods, expires_at: flow.expires_at })
 }
 
 /// Whoever comes here has proven enough: begins a session and writes down that it began.
@@ -204,7 +239,8 @@ pub async fn signed_in(
         locale: person.locale,
     };
     let session = SessionShown { id, expires_at, csrf_token };
-    Ok(Entrance { state: State::SignedIn { session, user }, cookie })
+    let recovery_codes = Vec::new();
+    Ok(Entrance { state: State::SignedIn { session, user, recovery_codes }, cookie })
 }
 
 pub fn attempt(by: &Ctx, caller: &Caller, method: &str, outcome: &str) -> Attempt {

@@ -6,8 +6,10 @@ mod account;
 mod activity;
 mod caller;
 mod email_address;
+mod enrolment;
 mod entrance;
 mod hashing;
+mod internal;
 mod login;
 mod orders;
 mod otp;
@@ -46,6 +48,7 @@ fn router() -> Router {
     Router::new()
         .merge(registration::router())
         .merge(login::router())
+        .merge(enrolment::router())
         .merge(recovery::router())
         .merge(password::router())
         .merge(step_up::router())
@@ -53,4 +56,5 @@ fn router() -> Router {
         .merge(passkeys::router())
         .merge(setup::router())
         .merge(activity::router())
+        .merge(internal::router())
 }

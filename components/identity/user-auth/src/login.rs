@@ -7,7 +7,7 @@ use crate::entrance::{self, AddressNotVerified, Entrance, Proven, WrongCredentia
 use crate::hashing::{self, Verdict};
 use crate::peers::{self, Person};
 use crate::proofs::{self, Question};
-use crate::store::flows::{CeremonyKind, Flow};
+use crate::store::flows::{CeremonyKind, Errand, Flow};
 use crate::throttle::{Tries, Turned};
 use crate::webauthn::LoginAnswer;
 use crate::{secrets, site, store};
@@ -112,15 +112,21 @@ struct Code {
 
 /// The flow, when this is the browser in which it began. An id alone is worth nothing and uses no
 /// try up.
-async fn flow(by: &Ctx, id: FlowId, secret: &str) -> Result<(Flow, Person)> {
+pub async fn flow(
+    by: &Ctx,
+    id: FlowId,
+    secret: &str,
+    errand: Errand,
+) -> Result<(Flow, Person)> {
     let flow = store::flows::find(by.db(), id, by.now()).await?;
-    let flow = flow.filter(|flow| secrets::is(secret, &flow.digest)).ok_or(FlowOver)?;
+    let flow = flow.filter(|flow| flow.is_for(errand) && secrets::is(secret, &flow.digest));
+    let flow = flow.ok_or(FlowOver)?;
     let person = peers::person(flow.user_id).await?.ok_or(FlowOver)?;
     Ok((flow, person))
 }
 
 /// Counts a try of the flow and of the account.
-async fn begin_try(
+pub async fn begin_try(
     by: &Ctx,
     caller: &Caller,
     flow: &Flow,
@@ -139,7 +145,7 @@ async fn totp(
     Path(id): Path<FlowId>,
     Json(given): Json<Code>,
 ) -> Result<Entrance, Turned> {
-    let (flow, person) = flow(&by, id, &given.flow_secret).await?;
+    let (flow, person) = flow(&by, id, &given.flow_secret, Errand::SecondFactor).await?;
     let tries = begin_try(&by, &caller, &flow, &person).await?;
     let spend = proofs::totp(&by, person.id, &given.code).await;
     Ok(second(&by, &caller, flow, person, "totp", spend, &tries).await?)
@@ -151,7 +157,7 @@ async fn recovery_code(
     Path(id): Path<FlowId>,
     Json(given): Json<Code>,
 ) -> Result<Entrance, Turned> {
-    let (flow, person) = flow(&by, id, &given.flow_secret).await?;
+    let (flow, person) = flow(&by, id, &given.flow_secret, Errand::SecondFactor).await?;
     let tries = begin_try(&by, &caller, &flow, &person).await?;
     let spend = Ok(proofs::recovery_code(&by, person.id, &given.code));
     Ok(second(&by, &caller, flow, person, "recovery-code", spend, &tries).await?)
@@ -240,7 +246,7 @@ async fn passkey(
     Path(id): Path<FlowId>,
     Json(step): Json<PasskeyStep>,
 ) -> Result<PasskeyAnswer, Turned> {
-    let (flow, person) = flow(&by, id, &step.flow_secret).await?;
+    let (flow, person) = flow(&by, id, &step.flow_secret, Errand::SecondFactor).await?;
     let kind = CeremonyKind::SecondFactor;
     let (Some(ceremony), Some(answer)) = (step.ceremony, step.credential) else {
         let question = proofs::ask_passkey(&by, kind, Some(person.id)).await?;

@@ -273,6 +273,7 @@ mod tests {
             created_at: Time::UNIX_EPOCH,
         };
         let person = Person {
+            mfa_required: false,
             id: Uuid::nil().into(),
             status: "active".into(),
             email: "ada@example.org".into(),

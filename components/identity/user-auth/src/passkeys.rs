@@ -4,7 +4,7 @@ use crate::account::{person_of, recent_user_of, user_of};
 use crate::caller::Caller;
 use crate::entrance::{self, Entrance, Proven, WrongCredentials, failed};
 use crate::proofs::{self, CEREMONY_MINUTES, Question};
-use crate::second_factors::{enrolled, removed, replace_codes};
+use crate::second_factors::{enrolled, not_the_last, removed, replace_codes};
 use crate::store::flows::CeremonyKind;
 use crate::store::passkeys::{Made, Passkey};
 use crate::throttle::{Tries, Turned};
@@ -211,6 +211,7 @@ async fn rename(
 
 async fn remove(by: SignedIn, caller: Caller, Path(id): Path<CredentialId>) -> Result<NoContent> {
     let user = recent_user_of(&by)?;
+    not_the_last(&by).await?;
     let mut writes = vec![
         store::passkeys::remove(user, id).or_refuse(standard::NotFound),
         store::passkeys::remove_codes_without_factor(user),

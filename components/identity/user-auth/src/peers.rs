@@ -17,7 +17,8 @@ const TOTP_KEY: &str = "/api/kms/v1/internal/keys/totp";
 
 nexus_sdk::refusals! {
     EmailTaken = 409, "there is an account with this address already";
-    RegistrationClosed = 403, "new accounts are not taken here at the moment"
+    RegistrationClosed = 403, "new accounts are not taken here at the moment";
+    DomainNotAdmitted = 422, "addresses of this domain are not taken here"
 }
 
 /// Who there is, as `users` says.
@@ -34,6 +35,9 @@ pub struct Person {
     pub display_name: Option<String>,
     #[serde(default)]
     pub locale: Option<String>,
+    /// Whether a role is held that asks for two factors.
+    #[serde(default)]
+    pub mfa_required: bool,
 }
 
 fn empty_if_none<'de, D: nexus_sdk::serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
@@ -57,6 +61,36 @@ pub async fn person_of_address(email: &Email) -> Result<Option<Person>> {
 pub async fn person(id: UserId) -> Result<Option<Person>> {
     let path = format!("{USERS}/users/{id}");
     optional(call("users").get(path).send().await?, "ask users who somebody is")
+}
+
+/// What a tenant lets everybody know of who may register.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Policy {
+    registration: String,
+    email_domains: Vec<String>,
+}
+
+impl Policy {
+    /// Whether anybody with such an address may register. Whether this one is invited, or has an
+    /// account, is not asked: the answer is the same for all of a domain.
+    ///
+    /// # Errors
+    /// [`RegistrationClosed`], [`DomainNotAdmitted`].
+    pub fn admits(&self, email: &str) -> Result<(), Refusal> {
+        let domain = email.rsplit_once('@').map_or("", |(_, domain)| domain);
+        let named = |known: &String| known.eq_ignore_ascii_case(domain);
+        match (self.registration.as_str(), self.email_domains.as_slice()) {
+            ("closed", _) => Err(RegistrationClosed),
+            (_, []) => Ok(()),
+            (_, domains) if domains.iter().any(named) => Ok(()),
+            _ => Err(DomainNotAdmitted.at("email")),
+        }
+    }
+}
+
+pub async fn policy() -> Result<Policy> {
+    let reply = call("users").get(format!("{USERS}/policy")).send().await?;
+    read(&reply, "ask users who may register")
 }
 
 /// Makes an account for a proven address.
@@ -242,5 +276,25 @@ fn done(reply: &Reply, asking: &str) -> Result<()> {
     match reply.status.as_u16() {
         502..=504 => Err(Error::unavailable(failure)),
         _ => Err(failure.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_register_is_told_of_a_domain_and_never_of_an_address() {
+        let policy = |registration: &str, domains: &[&str]| Policy {
+            registration: registration.into(),
+            email_domains: domains.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        let admits = |policy: Policy| policy.admits("ada@Example.org").map_err(|it| it.name);
+        assert_eq!(admits(policy("open", &[])), Ok(()));
+        assert_eq!(admits(policy("open", &["example.org"])), Ok(()));
+        assert_eq!(admits(policy("open", &["example.com"])), Err("DomainNotAdmitted"));
+        assert_eq!(admits(policy("closed", &["example.org"])), Err("RegistrationClosed"));
+        // Who is invited is nobody's to find out here.
+        assert_eq!(admits(policy("invite", &[])), Ok(()));
     }
 }

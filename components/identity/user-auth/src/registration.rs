@@ -74,7 +74,8 @@ fn locale(text: Option<&str>) -> Result<Option<String>, Refusal> {
     }
 }
 
-/// Always the same words and the same work: who has the address is not looked up here.
+/// Always the same words and the same work: who has the address is not looked up here. Where nobody
+/// may register, or nobody of this domain, that is said at once, since it tells of no account.
 async fn register(
     by: Public,
     caller: Caller,
@@ -85,6 +86,7 @@ async fn register(
     let display_name = display_name(draft.display_name.as_deref())?;
     let locale = locale(draft.locale.as_deref())?;
     Tries::to_ask(&caller).enter(&by).await?;
+    peers::policy().await?.admits(email.as_str())?;
     let registration = Registration {
         id: by.new_id(),
         email: email.as_str().to_owned(),

@@ -8,6 +8,7 @@ use crate::orders::{self, Purpose};
 use crate::store::factors::Factors;
 use crate::store::orders::Details;
 use crate::throttle::{Tries, Turned};
+use crate::peers::Person;
 use crate::{otp, peers, qr, secrets, store};
 use identity_contract::UserId;
 use identity_contract::user_auth::{FactorEnrolled, FactorRemoved};
@@ -16,7 +17,8 @@ use nexus_sdk::prelude::*;
 nexus_sdk::refusals! {
     TotpExists = 409, "an app is set up already; remove it first";
     TotpNotOffered = 409, "ask for a secret first";
-    NoSecondFactor = 409, "recovery codes stand in for a second factor, and there is none"
+    NoSecondFactor = 409, "recovery codes stand in for a second factor, and there is none";
+    SecondFactorKept = 409, "two factors are asked of this account: add another one first"
 }
 
 /// What an app shows beside the code.
@@ -36,7 +38,7 @@ async fn show(by: SignedIn) -> Result<Json<Factors>> {
 
 /// A secret for an app, until it is confirmed only an offer.
 #[derive(Serialize, JsonSchema)]
-struct Offer {
+pub struct Offer {
     /// For typing: base32.
     secret: String,
     /// `otpauth://totp/…`
@@ -46,14 +48,22 @@ struct Offer {
 }
 
 async fn offer(by: SignedIn) -> Result<Secret<Json<Offer>>> {
-    let user = recent_user_of(&by)?;
-    let person = person_of(&by).await?;
+    recent_user_of(&by)?;
+    offer_to(&by, &person_of(&by).await?).await.map(|offer| Secret(Json(offer)))
+}
+
+/// Offers somebody a secret, in place of one that was offered before.
+///
+/// # Errors
+/// 409 where an app is set up already.
+pub async fn offer_to(by: &Ctx, person: &Person) -> Result<Offer> {
     let secret = secrets::random(otp::SECRET_BYTES as u64);
-    let sealed = peers::seal(user, &secret).await?;
-    by.commit(store::factors::offer_totp(user, &sealed, by.now()).or_refuse(TotpExists)).await?;
+    let sealed = peers::seal(person.id, &secret).await?;
+    let offer = store::factors::offer_totp(person.id, &sealed, by.now());
+    by.commit(offer.or_refuse(TotpExists)).await?;
     let uri = otp::uri(&secret, ISSUER, &person.email);
     let qr_svg = qr::svg(&uri)?;
-    Ok(Secret(Json(Offer { secret: otp::base32(&secret), uri, qr_svg })))
+    Ok(Offer { secret: otp::base32(&secret), uri, qr_svg })
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -75,28 +85,53 @@ async fn confirm(
     Json(given): Json<Code>,
 ) -> Result<Secret<Json<Codes>>, Turned> {
     let user = recent_user_of(&by)?;
+    let tries = Tries::to_enter(&user.to_string(), &caller, true);
+    tries.enter(&by).await?;
+    let (mut writes, codes) = taken(&by, &caller, user, &given.code).await?;
+    writes.extend(tries.forget());
+    by.commit(writes).await?;
+    Ok(Secret(Json(Codes { recovery_codes: codes })))
+}
+
+/// The writes that take the offer, and the recovery codes that come with it.
+///
+/// # Errors
+/// 401 for another code, 409 where nothing was offered.
+pub async fn taken(
+    by: &Ctx,
+    caller: &Caller,
+    user: UserId,
+    code: &str,
+) -> Result<(Vec<Write>, Vec<String>)> {
     let totp = store::factors::totp(by.db(), user).await?.ok_or(TotpNotOffered)?;
     if totp.confirmed_at.is_some() {
         return Err(TotpExists.into());
     }
-    let tries = Tries::to_enter(&user.to_string(), &caller, true);
-    tries.enter(&by).await?;
     let secret = peers::unseal(user, &totp.secret).await?;
-    let step = otp::step_of(&secret, &given.code, by.now(), totp.step_last);
+    let step = otp::step_of(&secret, code, by.now(), totp.step_last);
     let step = step.ok_or(WrongCredentials)?;
     let codes = secrets::recovery_codes();
     let mut writes = vec![
         store::factors::confirm_totp(user, &totp.secret, step, by.now()).or_refuse(TotpNotOffered),
     ];
     writes.extend(replace_codes(user, &codes));
-    writes.extend(enrolled(&by, &caller, user, "totp"));
-    writes.extend(tries.forget());
-    by.commit(writes).await?;
-    Ok(Secret(Json(Codes { recovery_codes: codes })))
+    writes.extend(enrolled(by, caller, user, "totp"));
+    Ok((writes, codes))
+}
+
+/// Refuses to take the last second factor of an account of which two factors are asked.
+pub async fn not_the_last(by: &SignedIn) -> Result<()> {
+    let person = person_of(by).await?;
+    let factors = store::factors::of(by.db(), person.id).await?;
+    match person.mfa_required && i64::from(factors.totp) + factors.passkeys <= 1 {
+        true => Err(SecondFactorKept.into()),
+        false => Ok(()),
+    }
 }
 
 async fn remove(by: SignedIn, caller: Caller) -> Result<NoContent> {
     let user = recent_user_of(&by)?;
+    not_the_last(&by).await?;
     let mut writes = vec![
         store::factors::remove_totp(user).or_refuse(standard::NotFound),
         store::passkeys::remove_codes_without_factor(user),

@@ -11,21 +11,36 @@ pub struct Flow {
     pub user_id: UserId,
     pub amr: Vec<String>,
     pub persistent: bool,
+    /// Whether it ends with a second factor being set up, rather than shown.
+    pub enrols: bool,
     pub expires_at: Time,
+}
+
+/// What a flow still asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    SecondFactor,
+    Enrolment,
+}
+
+impl Flow {
+    pub fn is_for(&self, errand: Errand) -> bool {
+        self.enrols == (errand == Errand::Enrolment)
+    }
 }
 
 pub fn insert(f: &Flow, now: Time) -> Write {
     sql!(
         "insert into user_auth.flow
-           (tenant_id, id, digest, user_id, amr, persistent, created_at, expires_at)
-         values ({tenant}, {f.id}, {f.digest}, {f.user_id}, {f.amr}, {f.persistent}, {now},
-           {f.expires_at})"
+           (tenant_id, id, digest, user_id, amr, persistent, enrols, created_at, expires_at)
+         values ({tenant}, {f.id}, {f.digest}, {f.user_id}, {f.amr}, {f.persistent}, {f.enrols},
+           {now}, {f.expires_at})"
     )
 }
 
 pub async fn find(db: &Db, id: FlowId, now: Time) -> Result<Option<Flow>> {
     let find = sql!(
-        "select id, digest, user_id, amr, persistent, expires_at from user_auth.flow
+        "select id, digest, user_id, amr, persistent, enrols, expires_at from user_auth.flow
          where tenant_id = {tenant} and id = {id} and expires_at > {now}"
     );
     db.optional(find).await
