@@ -66,7 +66,7 @@ pub use patience::{release_after, retry_after};
 pub use principal::{Kind, Permission, Principal, belongs_to, covers};
 pub use problem::{Error, Failure, FieldError, OrLog, Problem, Refusal, Result, standard};
 pub use respond::{Accepted, Created, NoContent, Secret};
-pub use router::{Door, Endpoint, Methods, Route, Router, delete, get, patch, post, put};
+pub use router::{Door, Endpoint, Methods, Route, Router, delete, get, options, patch, post, put};
 #[cfg(target_arch = "wasm32")]
 pub use service::serve;
 pub use service::{Facts, Service};

@@ -21,7 +21,7 @@ pub struct Router {
 /// One method of one path, as a fact.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
+    /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE` or `OPTIONS`.
     pub method: &'static str,
     /// The whole path with its `{parts}`.
     pub path: String,
@@ -203,6 +203,7 @@ methods! {
     put "PUT" PUT
     patch "PATCH" PATCH
     delete "DELETE" DELETE
+    options "OPTIONS" OPTIONS
 }
 
 /// The function's name without its crate: `catalog::products::create` is `products::create`.
