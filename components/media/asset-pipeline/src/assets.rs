@@ -1,7 +1,7 @@
 //! Assets: begun by an upload, looked at, renamed, deleted.
 
 use crate::domain::{self, AssetState, RunState, StepRow};
-use crate::flow::Standing;
+use crate::flow::{self, Standing};
 use crate::store::assets::Asset;
 use crate::store::runs::Run;
 use crate::{changed_by, seen_by, store};
@@ -10,7 +10,7 @@ use media_contract::asset_pipeline::{AssetCreated, AssetDeleted, StepWithdrawn};
 use media_contract::facts::Facts;
 use media_contract::step::Step;
 use media_contract::uploader::UploadCompleted;
-use media_contract::{AssetId, Object, PackageId, Reason, RunId, UploadId};
+use media_contract::{AssetId, BUCKET, Object, PackageId, Reason, RunId, UploadId};
 use nexus_sdk::prelude::*;
 
 nexus_sdk::refusals! {
@@ -195,13 +195,14 @@ struct Order {
 /// What `uploader` says of an upload, as far as it is read here.
 #[derive(Deserialize)]
 struct Upload {
-    owner_id: Uuid,
+    owner: Uuid,
     state: String,
     file_name: String,
-    bytes: i64,
+    bytes: Option<i64>,
     sha256: Option<String>,
     media_type: Option<String>,
-    object: Option<Object>,
+    /// The earlier upload under which the same bytes lie.
+    same_as: Option<UploadId>,
 }
 
 /// Makes an upload an asset that was uploaded for something else, or gives the one that it is.
@@ -215,9 +216,15 @@ async fn create(by: SignedIn, Json(order): Json<Order>) -> Result<Created<Shown>
             false => Err(UploadUnknown.at("upload_id").into()),
         };
     }
-    let path = format!("/api/uploader/v1/objects/{}", order.upload_id);
-    // Asked in the voice of whoever asks here, who sees their own uploads only.
-    let reply = call("uploader").get(path).send().await?;
+    let draft = finished(order.upload_id, named).await?;
+    let (asset, writes) = begin(&by, draft);
+    by.commit(writes).await?;
+    Ok(Created(asset.into()))
+}
+
+/// A finished upload, asked for in the voice of whoever asks here: they see their own only.
+async fn finished(id: UploadId, title: Option<String>) -> Result<Draft> {
+    let reply = call("uploader").get(format!("/api/uploader/v1/objects/{id}")).send().await?;
     if reply.status.is_client_error() {
         return Err(UploadUnknown.at("upload_id").into());
     }
@@ -228,27 +235,22 @@ async fn create(by: SignedIn, Json(order): Json<Order>) -> Result<Created<Shown>
             return Err(Error::unavailable(failure));
         }
     };
-    let (Some(sha256), Some(source)) = (upload.sha256, upload.object) else {
+    let (Some(sha256), Some(bytes), "completed") =
+        (upload.sha256, upload.bytes, upload.state.as_str())
+    else {
         return Err(UploadUnknown.at("upload_id").into());
     };
-    if upload.state != "completed" {
-        return Err(UploadUnknown.at("upload_id").into());
-    }
-    let (asset, writes) = begin(
-        &by,
-        Draft {
-            upload: order.upload_id,
-            owner: upload.owner_id,
-            title: named,
-            file_name: upload.file_name,
-            bytes: upload.bytes,
-            sha256,
-            media_type: upload.media_type.unwrap_or_default(),
-            source,
-        },
-    );
-    by.commit(writes).await?;
-    Ok(Created(asset.into()))
+    let key = format!("uploads/{}", upload.same_as.unwrap_or(id));
+    Ok(Draft {
+        upload: id,
+        owner: upload.owner,
+        file_name: upload.file_name,
+        title,
+        bytes,
+        sha256,
+        media_type: upload.media_type.unwrap_or_default(),
+        source: Object { bucket: BUCKET.into(), key },
+    })
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -288,8 +290,12 @@ async fn rename(
 
 /// Nobody may play it from now on; its objects are collected soon after.
 async fn remove(by: SignedIn, Path(id): Path<AssetId>) -> Result<NoContent> {
-    let asset = store::assets::find(by.db(), id, changed_by(&by)?).await?;
-    delete_one(&by, asset).await
+    let owner = changed_by(&by)?;
+    flow::persist(async || {
+        let asset = store::assets::find(by.db(), id, owner).await?;
+        delete_one(&by, asset).await
+    })
+    .await
 }
 
 async fn delete_one(ctx: &Ctx, mut asset: Asset) -> Result<NoContent> {

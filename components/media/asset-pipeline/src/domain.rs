@@ -218,9 +218,8 @@ pub fn next(steps: &[StepRow], facts: Option<&Facts>) -> Next {
 }
 
 fn ending(steps: &[StepRow], next: &Next) -> Option<Ending> {
-    let needed = |step: &&StepRow| {
-        step.is(Step::Probe, None) || step.is(Step::Transcode, Some(Lane::Fast))
-    };
+    let needed =
+        |step: &&StepRow| step.is(Step::Probe, None) || step.is(Step::Transcode, Some(Lane::Fast));
     let failed = |step: &&StepRow| step.state == StepState::Failed;
     if let Some(step) = steps.iter().filter(needed).find(failed) {
         return Some(Ending::Failed(step.reason()));

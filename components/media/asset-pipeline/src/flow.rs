@@ -113,7 +113,7 @@ impl Standing {
     }
 
     /// Tracks that are to be played: those that better ones stand for are left out.
-    fn tracks(&self) -> Vec<String> {
+    pub fn tracks(&self) -> Vec<String> {
         let replaced: Vec<String> = self.steps.iter().flat_map(StepRow::replaced).collect();
         let all = self.steps.iter().flat_map(StepRow::tracks);
         all.filter(|track| !replaced.contains(track)).collect()
@@ -165,6 +165,20 @@ pub async fn turn(
         }
     }
     Err(standard::Conflict.into())
+}
+
+/// Again while others are faster; `act` reads anew each time.
+///
+/// # Errors
+/// As `act`; 409 `conflict` when others are faster all the time.
+pub async fn persist<T>(act: impl AsyncFn() -> Result<T>) -> Result<T> {
+    for _ in 1..RACES_MAX {
+        match act().await {
+            Err(error) if error.is(&standard::Conflict) => {}
+            done => return done,
+        }
+    }
+    act().await
 }
 
 pub async fn on_started(ctx: Ctx, event: StepStarted) -> Result<NoContent> {

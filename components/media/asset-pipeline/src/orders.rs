@@ -2,10 +2,10 @@
 
 use crate::assets::{self, Shown};
 use crate::domain::{AssetState, RunState, StepState};
-use crate::flow::Standing;
+use crate::flow::{self, Standing};
 use crate::store::assets::Asset;
 use crate::{changed_by, store};
-use media_contract::asset_pipeline::{AssetFailed, StepWithdrawn};
+use media_contract::asset_pipeline::{AssetFailed, AssetReady, StepWithdrawn};
 use media_contract::{AssetId, Reason};
 use nexus_sdk::prelude::*;
 
@@ -27,29 +27,45 @@ pub fn router() -> Router {
 
 /// Stops what is under way. What can be played by then stays.
 async fn cancel(by: SignedIn, Path(id): Path<AssetId>) -> Result<NoContent> {
-    let mut asset = store::assets::find(by.db(), id, changed_by(&by)?).await?;
-    let run = store::runs::find(by.db(), asset.run_id).await?.ok_or(NothingRuns)?;
-    if run.state != RunState::Running {
-        return Err(NothingRuns.into());
-    }
-    let (now, owner) = (by.now(), asset.owner_id);
+    let owner = changed_by(&by)?;
+    flow::persist(async || {
+        let asset = store::assets::find(by.db(), id, owner).await?;
+        let standing = Standing::read(by.db(), asset.run_id).await?.ok_or(NothingRuns)?;
+        if standing.run.state != RunState::Running {
+            return Err(NothingRuns.into());
+        }
+        by.commit(stop(standing, by.now())).await
+    })
+    .await
+}
+
+fn stop(standing: Standing, now: Time) -> Vec<Write> {
+    let (run, mut asset) = (&standing.run, standing.asset.clone());
+    let (id, owner) = (asset.id, asset.owner_id);
     let reason = Reason { code: "cancelled".into(), detail: "it was stopped".into() };
     asset.fail(&reason);
-    let mut told = vec![emit(StepWithdrawn { asset: id, run: run.id })];
-    match asset.package_id {
-        Some(_) => {
-            asset.state = AssetState::Ready;
-            asset.is_degraded |= asset.package_id == Some(run.package_id);
-        }
-        None => told.push(emit(AssetFailed { asset: id, owner, reason })),
-    }
     let mut writes = vec![
-        store::assets::save(&asset, now),
         store::runs::save(run.id, RunState::Cancelled, Some(now)),
         store::steps::cancel(run.id, now),
+        emit(StepWithdrawn { asset: id, run: run.id }),
     ];
-    writes.extend(told);
-    by.commit(writes).await
+    match asset.package_id {
+        // What this run has made so far, which is less than the whole.
+        Some(package) if package == run.package_id => {
+            asset.state = AssetState::Ready;
+            asset.is_degraded = true;
+            asset.ready_at = Some(now);
+            let (duration_ms, tracks) = (asset.duration_ms, standing.tracks());
+            let degraded = true;
+            let ready = AssetReady { asset: id, owner, package, duration_ms, degraded, tracks };
+            writes.push(emit(ready));
+        }
+        // What an earlier run has made.
+        Some(_) => asset.state = AssetState::Ready,
+        None => writes.push(emit(AssetFailed { asset: id, owner, reason })),
+    }
+    writes.insert(0, store::assets::save(&asset, now));
+    writes
 }
 
 /// Takes the last run up again: what has succeeded stays, what failed is tried once more.
@@ -65,8 +81,7 @@ async fn retry(by: SignedIn, Path(id): Path<AssetId>) -> Result<Accepted<Shown>>
     };
     let before = standing.steps.clone();
     let failed = |state| matches!(state, StepState::Failed | StepState::Cancelled);
-    let again: Vec<_> =
-        standing.steps.iter_mut().filter(|step| failed(step.state)).collect();
+    let again: Vec<_> = standing.steps.iter_mut().filter(|step| failed(step.state)).collect();
     if again.is_empty() {
         return Err(NothingFailed.into());
     }

@@ -127,10 +127,7 @@ async fn watch(by: SignedIn, Path(id): Path<AssetId>) -> Result<Response> {
         let event = watch.next().await?;
         Some((Ok::<_, Infallible>(event), watch))
     });
-    let head = [
-        (header::CONTENT_TYPE, "text/event-stream"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
+    let head = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     Ok((head, Body::from_stream(events)).into_response())
 }
 

@@ -14,8 +14,10 @@ const TAKEN_WITHIN: i32 = 5;
 /// Its end is told by the platform, at the latest when a worker's time is over; this is longer
 /// than what any step may take, attempts included.
 const DONE_WITHIN_DAYS: i32 = 4;
-/// Players have what they hold of a package for so long.
-const GRACE_SECONDS: i32 = 30;
+/// What was being sent when an asset was deleted may arrive.
+const DELETED_AFTER_SECONDS: i32 = 30;
+/// Whoever plays a package when another takes its place plays it to the end.
+const REPLACED_AFTER_HOURS: i32 = 24;
 /// After this nobody writes into a package any more who was stopped.
 const SETTLED_AFTER_HOURS: i32 = 1;
 
@@ -66,11 +68,13 @@ fn lost(step: &StepRow) -> StepDone {
     }
 }
 
-/// Removes the objects of packages that nobody plays; looks again for an hour, since a worker that
-/// was stopped may have been writing.
+/// Removes the objects of packages that nobody plays; looks again when an hour is over, since a
+/// worker that was stopped may have been writing.
 pub async fn collect(system: System) -> Result<NoContent> {
     let now = system.now();
-    for retired in store::runs::retired(system.db(), now - seconds(GRACE_SECONDS)).await? {
+    let deleted = now - seconds(DELETED_AFTER_SECONDS);
+    let replaced = now - hours(REPLACED_AFTER_HOURS);
+    for retired in store::runs::retired(system.db(), deleted, replaced).await? {
         let is_empty = objects::remove_package(retired.package_id).await?;
         if is_empty && retired.retired_at < now - hours(SETTLED_AFTER_HOURS) {
             let ctx = system.in_tenant(retired.tenant_id);

@@ -71,10 +71,17 @@ pub struct Retired {
     pub retired_at: Time,
 }
 
-pub async fn retired(db: &Db, before: Time) -> Result<Vec<Retired>> {
+/// Packages of assets that were deleted before `deleted`, and such in whose place another came
+/// before `replaced`.
+pub async fn retired(db: &Db, deleted: Time, replaced: Time) -> Result<Vec<Retired>> {
     let some = sql!(
-        "select tenant_id, id, package_id, retired_at from asset_pipeline.run
-         where retired_at < {before} and collected_at is null order by retired_at limit 100"
+        "select r.tenant_id, r.id, r.package_id, r.retired_at
+         from asset_pipeline.run r
+           join asset_pipeline.asset a on a.tenant_id = r.tenant_id and a.id = r.asset_id
+         where r.collected_at is null
+           and r.retired_at < case when a.state = 'deleted' then {deleted}::timestamptz
+             else {replaced}::timestamptz end
+         order by r.retired_at limit 100"
     );
     db.all(some.across_tenants()).await
 }
