@@ -21,14 +21,18 @@ fn services() -> Vec<(&'static str, Service)> {
         };
     }
     services![
+        asset_pipeline,
         auth,
         core_os,
         email,
         frontend_app,
         kms,
+        media_metadata,
         scheduler,
         session_mgr,
+        thumbnailer,
         token_mgr,
+        transcoder,
         user_auth,
         users,
     ]
