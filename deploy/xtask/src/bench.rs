@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 mod edge;
+mod media;
 mod queue;
 mod start;
 
@@ -28,6 +29,11 @@ const SUITES: &[Suite] = &[
         name: "edge",
         about: "the front door: CPU per request with and without credentials and limits",
         run: edge::run,
+    },
+    Suite {
+        name: "media",
+        about: "a ladder: CPU for each second of film, beside one plain call of ffmpeg",
+        run: media::run,
     },
 ];
 

@@ -1,17 +1,23 @@
 //! `nx-media`: every native worker in one program. Knows which there are, the command line and the
 //! signals; the loop is the protocol's, the work each worker's.
 
+mod shifts;
+
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
+use futures::future::try_join_all;
 use nexus_media_mail::Mail;
 use nexus_media_probe::Probe;
 use nexus_media_protocol::wire::Offers;
 use nexus_media_protocol::{Crew, Settings, Token};
+use nexus_media_thumbnail::{Image, Thumbnail};
+use nexus_media_transcode::Transcode;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 /// Does media jobs for a Nexus host: claims them over HTTP, works, tells how it went.
 #[derive(Debug, Parser)]
@@ -44,11 +50,12 @@ struct RunOptions {
     /// Only these kinds
     #[arg(long, env = "NEXUS_WORKER_KINDS", value_name = "KIND", value_delimiter = ',')]
     kinds: Vec<String>,
-    /// What this machine offers, as JSON, e.g. `{"gpu": 1, "codec": ["av1"]}`
+    /// What this machine offers, as JSON, e.g. `{"gpu": 1, "codec": ["av1"]}`; the encoders that
+    /// work here are found out
     #[arg(long, env = "NEXUS_WORKER_OFFERS", value_name = "JSON", default_value = "{}",
         value_parser = offers)]
     offers: Offers,
-    /// Jobs at once
+    /// Long jobs at once; mail, pictures and first versions of films have places of their own
     #[arg(long, env = "NEXUS_WORKER_JOBS", value_name = "NUMBER", default_value = "1")]
     jobs: NonZeroUsize,
     /// Folder for the files of running jobs; default: `nx-media` in the temporary folder
@@ -66,14 +73,15 @@ fn offers(text: &str) -> Result<Offers, String> {
     serde_json::from_str(text).map_err(|error| format!("no JSON object: {error}"))
 }
 
-fn crew() -> Crew {
-    Crew::default().with(Mail::from_env()).with(Probe::default())
+fn crew(transcode: Transcode) -> Crew {
+    let crew = Crew::default().with(Mail::from_env()).with(Probe::default());
+    crew.with(Image).with(Thumbnail).with(transcode)
 }
 
 fn main() -> Result<()> {
     match CommandLine::parse().command {
         Command::Kinds => {
-            crew().kinds().for_each(|kind| println!("{kind}"));
+            crew(Transcode::default()).kinds().for_each(|kind| println!("{kind}"));
             Ok(())
         }
         Command::Run(options) => {
@@ -108,16 +116,27 @@ async fn work(options: RunOptions) -> Result<()> {
         }
         (None, None) => anyhow::bail!("there is no token: set NEXUS_WORKER_TOKEN"),
     };
+    let scratch = options.scratch.unwrap_or_else(|| std::env::temp_dir().join("nx-media"));
+    let transcode = Transcode::detect(&std::env::temp_dir()).await;
+    let mut offers = options.offers;
+    shifts::offer(&mut offers, "encoder", transcode.encoders());
+    let crew = crew(transcode);
+    let kinds = if options.kinds.is_empty() {
+        crew.kinds().map(str::to_owned).collect()
+    } else {
+        options.kinds
+    };
     let settings = Settings {
         host: options.host,
         token: Token::new(&token)?,
         name: name(),
-        scratch: options.scratch.unwrap_or_else(|| std::env::temp_dir().join("nx-media")),
-        kinds: (!options.kinds.is_empty()).then_some(options.kinds),
-        offers: options.offers,
+        scratch,
+        kinds: Some(kinds),
+        offers,
         most: options.jobs.get(),
         drain: Duration::from_secs(options.drain_seconds.into()),
     };
+    let (tell, told) = watch::channel(false);
     let mut interrupt = signal(SignalKind::interrupt()).context("listen to SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("listen to SIGTERM")?;
     let asked = async {
@@ -125,8 +144,19 @@ async fn work(options: RunOptions) -> Result<()> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
+        tell.send_replace(true);
+        // The shifts end everything.
+        std::future::pending::<()>().await;
     };
-    crew().run(settings, asked).await.context("work for the host")
+    let working = shifts::of(&settings).into_iter().map(|shift| {
+        let mut told = told.clone();
+        crew.run(shift, async move { drop(told.wait_for(|told| *told).await) })
+    });
+    let working: Vec<_> = working.collect();
+    tokio::select! {
+        worked = try_join_all(working) => worked.map(|_| ()).context("work for the host"),
+        () = asked => Ok(()),
+    }
 }
 
 /// Machine and process, as the host accepts it.

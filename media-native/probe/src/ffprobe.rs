@@ -44,6 +44,7 @@ pub(crate) struct FoundStream {
     pub(crate) sample_rate: Option<String>,
     pub(crate) channels: Option<u32>,
     pub(crate) channel_layout: Option<String>,
+    pub(crate) start_time: Option<String>,
     pub(crate) duration: Option<String>,
     pub(crate) bit_rate: Option<String>,
     pub(crate) nb_frames: Option<String>,

@@ -13,18 +13,18 @@ pub use output::{Color, Output, Stream, StreamKind};
 pub use rate::Rate;
 
 use nexus_media_protocol::wire::Object;
-use nexus_media_protocol::{Context, Failure, Job, Program, ProgramError, Worker};
+use nexus_media_protocol::{Context, Failure, Fetched, Job, Program, ProgramError, Worker};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
 /// An hour of production video; the store takes no larger object either.
-const OBJECT_BYTES_MAX: u64 = 64 << 30;
+pub const OBJECT_BYTES_MAX: u64 = 64 << 30;
 
 /// Demuxers of single files. Those that read playlists or images by pattern are not among them:
 /// they would open whatever other files their input names.
-const FORMATS: &str = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dv,eac3,flac,flv,gif,h264,hevc,ivf,\
+pub const FORMATS: &str = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dv,eac3,flac,flv,gif,h264,hevc,ivf,\
     jpeg_pipe,matroska,mov,mp3,mpeg,mpegts,mpegvideo,mxf,nut,obu,ogg,opus,png_pipe,rm,tta,w64,wav,\
     webm,webp_pipe,wv,av1,m4v,bmp_pipe,tiff_pipe,srt,webvtt,ass";
 
@@ -54,21 +54,45 @@ impl Worker for Probe {
 
     fn work(&self, job: &Job<Args>, cx: &Context) -> Result<Output, Failure> {
         cx.progress(0.0, "fetching");
-        let fetched = cx.fetch(&job.args.object, OBJECT_BYTES_MAX)?;
-        if fetched.bytes == 0 {
-            return Err(Failure::reject("the object is empty"));
-        }
+        let fetched = fetch(&job.args.object, cx)?;
         cx.progress(0.8, "reading");
-        let ended = cx.run(&self.program(&fetched.path)).map_err(failure)?;
-        if !ended.status.success() {
-            return Err(Failure::Reject(unreadable(&ended.stderr)));
-        }
-        let found = ffprobe::read(&ended.stdout).map_err(Failure::reject)?;
-        Output::new(found, &fetched).map_err(Failure::reject)
+        self.look(&fetched, cx)
     }
 }
 
+/// Copies a source into the job's folder.
+///
+/// # Errors
+///
+/// [`Failure::Reject`] with the codes `empty` and `too-large`, and as [`Context::fetch`].
+pub fn fetch(object: &Object, cx: &Context) -> Result<Fetched, Failure> {
+    let size = cx.readable_url(object)?.size;
+    if size == 0 {
+        return Err(Failure::because("empty", "the object is empty"));
+    }
+    if size > OBJECT_BYTES_MAX {
+        let words = format!("the object has more than {OBJECT_BYTES_MAX} bytes");
+        return Err(Failure::because("too-large", words));
+    }
+    cx.fetch(object, OBJECT_BYTES_MAX)
+}
+
 impl Probe {
+    /// What is inside a file of the job's folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Reject`] with the codes `unreadable`, `no-media-streams` and `too-many-streams`.
+    pub fn look(&self, fetched: &Fetched, cx: &Context) -> Result<Output, Failure> {
+        let ended = cx.run(&self.program(&fetched.path)).map_err(failure)?;
+        if !ended.status.success() {
+            return Err(Failure::because("unreadable", unreadable(&ended.stderr)));
+        }
+        let found = ffprobe::read(&ended.stdout);
+        let found = found.map_err(|words| Failure::because("unreadable", words))?;
+        Output::new(found, fetched)
+    }
+
     fn program(&self, file: &Path) -> Program {
         // With the protocol in front, no name is taken for an option or another protocol.
         let mut input = OsString::from("file:");
@@ -91,7 +115,9 @@ impl Probe {
 fn failure(error: ProgramError) -> Failure {
     match error {
         ProgramError::Stopped => Failure::Stopped,
-        error if error.is_the_inputs_fault() => Failure::Reject(format!("the file: {error}")),
+        error if error.is_the_inputs_fault() => {
+            Failure::because("unreadable", format!("the file: {error}"))
+        }
         // A machine without the program is no fault of the job.
         ProgramError::NotStarted { .. } => {
             Failure::Release { after: Some(Duration::from_secs(60)), reason: error.to_string() }

@@ -2,7 +2,7 @@
 
 use crate::ffprobe::{Found, FoundStream};
 use crate::rate::Rate;
-use nexus_media_protocol::Fetched;
+use nexus_media_protocol::{Failure, Fetched};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -45,6 +45,8 @@ pub struct Stream {
     pub codec: Option<String>,
     pub profile: Option<String>,
     pub level: Option<i32>,
+    /// When it begins, by the file's own clock.
+    pub start_ms: Option<i64>,
     pub duration_ms: Option<u64>,
     pub bits_per_second: Option<u64>,
     pub frames: Option<u64>,
@@ -57,6 +59,8 @@ pub struct Stream {
     pub rotation_degrees: Option<u16>,
     pub interlaced: Option<bool>,
     pub frames_per_second: Option<Rate>,
+    /// What the frames' times are multiples of: the rate that was meant.
+    pub nominal_rate: Option<Rate>,
     /// Whether frames come at one rate all the time, as far as the file says.
     pub constant_rate: Option<bool>,
     /// E.g. `yuv420p`.
@@ -83,12 +87,13 @@ pub struct Color {
 }
 
 impl Output {
-    pub(crate) fn new(found: Found, fetched: &Fetched) -> Result<Self, String> {
+    pub(crate) fn new(found: Found, fetched: &Fetched) -> Result<Self, Failure> {
         if found.streams.is_empty() {
-            return Err("the file holds no stream".into());
+            return Err(Failure::because("no-media-streams", "the file holds no stream"));
         }
         if found.streams.len() > STREAMS_MAX {
-            return Err(format!("the file holds more than {STREAMS_MAX} streams"));
+            let words = format!("the file holds more than {STREAMS_MAX} streams");
+            return Err(Failure::because("too-many-streams", words));
         }
         Ok(Self {
             container: found.format.format_name,
@@ -112,6 +117,7 @@ impl From<FoundStream> for Stream {
         Self {
             index: found.index,
             kind,
+            start_ms: found.start_time.as_deref().and_then(signed_milliseconds),
             duration_ms: milliseconds(found.duration.as_deref()),
             bits_per_second: number(found.bit_rate.as_deref()),
             frames: number(found.nb_frames.as_deref()),
@@ -123,6 +129,7 @@ impl From<FoundStream> for Stream {
                 _ => Some(true),
             }),
             frames_per_second: rate.filter(|_| kind == StreamKind::Video),
+            nominal_rate: base.filter(|_| kind == StreamKind::Video),
             constant_rate: rate.and_then(|rate| Some(rate == base?)).filter(|_| is_video),
             color: is_video.then(|| color(&found)),
             sample_rate: number(found.sample_rate.as_deref()).and_then(|n| n.try_into().ok()),
@@ -171,6 +178,11 @@ fn color(found: &FoundStream) -> Color {
 fn milliseconds(seconds: Option<&str>) -> Option<u64> {
     let seconds: f64 = seconds?.parse().ok()?;
     (0.0..1e12).contains(&seconds).then_some((seconds * 1000.0).round() as u64)
+}
+
+fn signed_milliseconds(seconds: &str) -> Option<i64> {
+    let seconds: f64 = seconds.parse().ok()?;
+    (seconds.abs() < 1e12).then_some((seconds * 1000.0).round() as i64)
 }
 
 fn number(text: Option<&str>) -> Option<u64> {

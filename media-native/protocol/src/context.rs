@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::program::{Ended, Program, ProgramError};
 use crate::wire::{CheckpointRequest, Object, Progress, Readable, Target, UrlsRequest, Writable};
 use crate::worker::Failure;
+use futures::StreamExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -16,6 +17,10 @@ use uuid::Uuid;
 /// Tries of one transfer or call, with pauses that double from the first one on: some 15 s.
 const TRIES: u32 = 6;
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
+/// Objects whose URLs are asked for at once: what the host gives at most.
+const URLS_MAX: usize = 100;
+/// Files sent at once: the store is near, and a disk has one head or a few channels.
+const SENDS_MAX: usize = 8;
 /// What the host keeps of a stage.
 const STAGE_CHARS_MAX: usize = 100;
 
@@ -43,6 +48,14 @@ pub struct Context {
     pub(crate) stop: Stopping,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) fetched: AtomicU32,
+}
+
+/// A file that is to be an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    pub file: PathBuf,
+    pub object: Object,
+    pub content_type: &'static str,
 }
 
 /// An object as a file in the job's folder.
@@ -150,15 +163,44 @@ impl Context {
         self.block(self.patiently(async || self.put_once(file, object, content_type).await))
     }
 
+    /// Stores files as objects, several at a time and in no order; each whole or not at all.
+    /// Returns when all are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::put`]; some may be stored then.
+    pub fn put_all(&self, files: &[Outgoing]) -> Result<(), Failure> {
+        for batch in files.chunks(URLS_MAX) {
+            let mut left: Vec<&Outgoing> = batch.iter().collect();
+            self.block(self.patiently(async || self.put_batch(&mut left).await))?;
+        }
+        Ok(())
+    }
+
+    /// Takes out of `left` what is stored.
+    async fn put_batch(&self, left: &mut Vec<&Outgoing>) -> Result<(), Error> {
+        let mut write = Vec::with_capacity(left.len());
+        for outgoing in left.iter() {
+            write.push(target(&outgoing.file, &outgoing.object, outgoing.content_type).await?);
+        }
+        let request = UrlsRequest { lease: self.lease.clone(), read: Vec::new(), write };
+        let reply = self.client.urls(self.job, &request).await?;
+        if let Some(without) = left.get(reply.write.len()) {
+            return Err(without_url(&without.object));
+        }
+        let sends = left.iter().zip(&reply.write).map(|(outgoing, to)| async move {
+            let http = &self.client.http;
+            http.send_file(&to.method, &to.url, &to.headers, &outgoing.file).await.map(|_| ())
+        });
+        let sends: Vec<_> = sends.collect();
+        let sent: Vec<_> = futures::stream::iter(sends).buffered(SENDS_MAX).collect().await;
+        let mut kept = sent.iter().map(Result::is_err);
+        left.retain(|_| kept.next().unwrap_or(true));
+        sent.into_iter().collect()
+    }
+
     async fn put_once(&self, file: &Path, to: &Object, content_type: &str) -> Result<u64, Error> {
-        let size = tokio::fs::metadata(file).await;
-        let size = size.map_err(|source| Error::File { path: file.to_owned(), source })?.len();
-        let target = Target {
-            object: to.clone(),
-            content_type: Some(content_type.to_owned()),
-            size: Some(size),
-        };
-        let (read, write) = (Vec::new(), vec![target]);
+        let (read, write) = (Vec::new(), vec![target(file, to, content_type).await?]);
         let request = UrlsRequest { lease: self.lease.clone(), read, write };
         let reply = self.client.urls(self.job, &request).await?;
         let Some(Writable { method, url, headers }) = reply.write.into_iter().next() else {
@@ -242,6 +284,13 @@ impl Context {
             }
         })
     }
+}
+
+async fn target(file: &Path, object: &Object, content_type: &str) -> Result<Target, Error> {
+    let found = tokio::fs::metadata(file).await;
+    let size = found.map_err(|source| Error::File { path: file.to_owned(), source })?.len();
+    let content_type = Some(content_type.to_owned());
+    Ok(Target { object: object.clone(), content_type, size: Some(size) })
 }
 
 fn name(object: &Object) -> String {

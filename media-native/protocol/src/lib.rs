@@ -51,6 +51,7 @@
 //! away.
 
 mod client;
+mod confine;
 mod context;
 mod crew;
 mod errand;
@@ -58,11 +59,12 @@ mod error;
 mod http;
 mod program;
 mod scratch;
+mod spent;
 pub mod wire;
 mod worker;
 
 pub use client::{Client, Token};
-pub use context::{Context, Fetched};
+pub use context::{Context, Fetched, Outgoing};
 pub use crew::{Crew, Settings};
 pub use error::Error;
 pub use program::{Ended, Program, ProgramError};

@@ -1,10 +1,12 @@
-//! Outside programs on hostile input: no terminal, no environment, a process group and limits of
-//! their own, a watchdog for those that hang, and an end that leaves nothing running.
+//! Outside programs on hostile input: no terminal, no environment, no network, a process group and
+//! limits of their own, a watchdog for those that hang, and an end that leaves nothing running.
 //!
 //! Knows processes. Refuses to know what a program prints.
 
+use crate::confine::Offline;
 use crate::context::Why;
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit};
+use crate::spent;
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, nice, setrlimit};
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::io;
@@ -47,6 +49,8 @@ pub struct Program {
     pub stall_max: Duration,
     /// Files whose growth shows that it works.
     pub grows: Vec<PathBuf>,
+    /// How far it stands back behind other programs when the machine is busy, 0 to 19.
+    pub niceness: i32,
 }
 
 /// A program that ran to its end, well or not.
@@ -57,6 +61,8 @@ pub struct Ended {
     pub stdout: Vec<u8>,
     /// The end of it.
     pub stderr: String,
+    /// CPU time that it has used, to a hundredth of a second.
+    pub cpu: Duration,
 }
 
 /// Why a program did not come to an end of its own.
@@ -110,6 +116,7 @@ impl Program {
             wall_max: Duration::from_secs(120),
             stall_max: Duration::from_secs(120),
             grows: Vec::new(),
+            niceness: 0,
         }
     }
 
@@ -117,6 +124,16 @@ impl Program {
     pub fn args(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
+    }
+
+    /// Runs in `folder` and outside of any job, such as to see what this machine can do.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ProgramError`] but [`ProgramError::Stopped`].
+    pub async fn try_out(&self, folder: &Path) -> Result<Ended, ProgramError> {
+        let (_never, stop) = watch::channel(None);
+        self.run(folder, stop, None).await
     }
 
     /// Runs in `folder`. Lines of output go to `on_line`, which says whether a line shows
@@ -142,8 +159,12 @@ impl Program {
                     }
                 };
                 let (stdout, stderr) = tokio::join!(stdout, tail(err));
+                let cpu = match running.group {
+                    Some(process) => spent::at_end(process).await,
+                    None => Duration::ZERO,
+                };
                 let status = running.child.wait().await.map_err(ProgramError::Unreadable)?;
-                Ok(Ended { status, stdout: stdout?, stderr })
+                Ok(Ended { status, stdout: stdout?, stderr, cpu })
             };
             tokio::select! {
                 ended = reading => ended,
@@ -192,7 +213,9 @@ impl Program {
             (Resource::Nofile, FILES_MAX, FILES_MAX),
             (Resource::Core, 0, 0),
         ];
-        // SAFETY: only system calls, which are async-signal-safe, and no memory of the parent.
+        let (offline, niceness) = (Offline::new(), self.niceness);
+        // SAFETY: only system calls, which are async-signal-safe, and no memory that the parent
+        // could change.
         unsafe {
             command.pre_exec(move || {
                 // The worker's thread waits for the program; when it dies, so does the program.
@@ -200,7 +223,8 @@ impl Program {
                 for (resource, soft, hard) in limits {
                     setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })?;
                 }
-                Ok(())
+                nice(niceness)?;
+                offline.apply()
             });
         }
         command

@@ -5,6 +5,7 @@ use crate::wire::Claimed;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::fmt;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -61,6 +62,11 @@ impl Failure {
 
     pub fn reject(reason: impl ToString) -> Self {
         Self::Reject(reason.to_string())
+    }
+
+    /// A rejection that a program can tell from others: `code: words`.
+    pub fn because(code: &str, words: impl fmt::Display) -> Self {
+        Self::Reject(format!("{code}: {words}"))
     }
 }
 

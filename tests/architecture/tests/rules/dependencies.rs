@@ -27,6 +27,11 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     // Native workers talk to the host by the job protocol alone.
     ("media-native/protocol", &[]),
     ("media-native/nx-media", &["media-native/*"]),
+    // What those that call ffmpeg share, and what their tests are made of.
+    ("media-native/ffmpeg", &["media-native/protocol", "media-native/probe"]),
+    ("media-native/corpus", &["media-native/protocol", "tests/harness"]),
+    ("media-native/transcode", &FILM),
+    ("media-native/thumbnail", &FILM),
     ("media-native/*", &["media-native/protocol", "components/*/contract"]),
     // Probes show that a guest needs nothing of ours; one shows what the SDK makes of messages.
     ("tests/conformance/probes/journal", &["components/sdk/nexus-sdk"]),
@@ -44,6 +49,10 @@ const LOWER_HOST: [&str; 6] =
 /// `admin` is written over `rollout`, and never the other way round.
 const UPPER_HOST: [&str; 5] =
     ["host/rollout", "host/runtime", "host/storage", "host/observability", UNIFY];
+
+/// What a worker that makes something of a film may know.
+const FILM: [&str; 4] =
+    ["media-native/protocol", "media-native/ffmpeg", "media-native/probe", "media-native/corpus"];
 
 /// Pure: what a schedule's words mean.
 const CALENDAR: &str = "host/calendar";
