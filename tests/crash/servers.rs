@@ -15,10 +15,12 @@ const KILLS: u32 = 8;
 const STORMS: u32 = 6;
 const STRIKES: u32 = 8;
 
-/// A third of all sessions but the one that asks.
+/// A third of all sessions but the one that asks. The server's own workers (autovacuum) are none:
+/// only a superuser may end them.
 const STRIKE: &str = "select count(*) from (
     select pg_terminate_backend(pid) from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid() and random() < 0.33) struck";
+    where datname = current_database() and backend_type = 'client backend'
+      and pid <> pg_backend_pid() and random() < 0.33) struck";
 
 const BACK_MAX: Duration = Duration::from_secs(60);
 
