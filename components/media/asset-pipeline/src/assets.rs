@@ -1,7 +1,7 @@
 //! Assets: begun by an upload, looked at, renamed, deleted.
 
 use crate::domain::{self, AssetState, RunState, StepRow};
-use crate::flow::{self, Standing};
+use crate::flow::{RACES_MAX, Standing};
 use crate::store::assets::Asset;
 use crate::store::runs::Run;
 use crate::{changed_by, seen_by, store};
@@ -291,11 +291,15 @@ async fn rename(
 /// Nobody may play it from now on; its objects are collected soon after.
 async fn remove(by: SignedIn, Path(id): Path<AssetId>) -> Result<NoContent> {
     let owner = changed_by(&by)?;
-    flow::persist(async || {
+    for _ in 0..RACES_MAX {
         let asset = store::assets::find(by.db(), id, owner).await?;
-        delete_one(&by, asset).await
-    })
-    .await
+        match delete_one(&by, asset).await {
+            // A step has just ended.
+            Err(error) if error.is(&standard::Conflict) => {}
+            deleted => return deleted,
+        }
+    }
+    Err(standard::Conflict.into())
 }
 
 async fn delete_one(ctx: &Ctx, mut asset: Asset) -> Result<NoContent> {

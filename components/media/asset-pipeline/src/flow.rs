@@ -13,7 +13,7 @@ use media_contract::step::{Lane, Step, StepDone, StepStarted};
 use nexus_sdk::prelude::*;
 
 /// Steps of one asset end at about the same time; more than these at once are there never.
-const RACES_MAX: usize = 8;
+pub const RACES_MAX: usize = 8;
 /// How much what somebody waits for comes before what makes it better.
 const FAST_PRIORITY: i16 = 50;
 const PICTURES_PRIORITY: i16 = 10;
@@ -165,20 +165,6 @@ pub async fn turn(
         }
     }
     Err(standard::Conflict.into())
-}
-
-/// Again while others are faster; `act` reads anew each time.
-///
-/// # Errors
-/// As `act`; 409 `conflict` when others are faster all the time.
-pub async fn persist<T>(act: impl AsyncFn() -> Result<T>) -> Result<T> {
-    for _ in 1..RACES_MAX {
-        match act().await {
-            Err(error) if error.is(&standard::Conflict) => {}
-            done => return done,
-        }
-    }
-    act().await
 }
 
 pub async fn on_started(ctx: Ctx, event: StepStarted) -> Result<NoContent> {

@@ -2,7 +2,7 @@
 
 use crate::assets::{self, Shown};
 use crate::domain::{AssetState, RunState, StepState};
-use crate::flow::{self, Standing};
+use crate::flow::{RACES_MAX, Standing};
 use crate::store::assets::Asset;
 use crate::{changed_by, store};
 use media_contract::asset_pipeline::{AssetFailed, AssetReady, StepWithdrawn};
@@ -28,18 +28,22 @@ pub fn router() -> Router {
 /// Stops what is under way. What can be played by then stays.
 async fn cancel(by: SignedIn, Path(id): Path<AssetId>) -> Result<NoContent> {
     let owner = changed_by(&by)?;
-    flow::persist(async || {
+    for _ in 0..RACES_MAX {
         let asset = store::assets::find(by.db(), id, owner).await?;
         let standing = Standing::read(by.db(), asset.run_id).await?.ok_or(NothingRuns)?;
         if standing.run.state != RunState::Running {
             return Err(NothingRuns.into());
         }
-        by.commit(stop(standing, by.now())).await
-    })
-    .await
+        match by.commit(stop(&standing, by.now())).await {
+            // A step has just ended.
+            Err(error) if error.is(&standard::Conflict) => {}
+            stopped => return stopped,
+        }
+    }
+    Err(standard::Conflict.into())
 }
 
-fn stop(standing: Standing, now: Time) -> Vec<Write> {
+fn stop(standing: &Standing, now: Time) -> Vec<Write> {
     let (run, mut asset) = (&standing.run, standing.asset.clone());
     let (id, owner) = (asset.id, asset.owner_id);
     let reason = Reason { code: "cancelled".into(), detail: "it was stopped".into() };
