@@ -203,12 +203,7 @@ pub const FILMS: &[Film] = &[
         then: Then::Cut(4),
         fate: Fate::Refused("truncated"),
     },
-    Film {
-        name: "empty.mp4",
-        made_by: "",
-        then: Then::Bytes(b""),
-        fate: Fate::Refused("empty"),
-    },
+    Film { name: "empty.mp4", made_by: "", then: Then::Bytes(b""), fate: Fate::Refused("empty") },
     Film {
         name: "text.mp4",
         made_by: "",

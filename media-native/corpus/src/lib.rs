@@ -2,8 +2,8 @@
 //! each for one thing that goes wrong in the world. Nothing is downloaded.
 //!
 //! A film is made once into a folder of the caller's and found there the next time. For tests, with
-//! the host that they need ([`Bed`]); refuses to know what a worker makes of a film, but for whether
-//! it should.
+//! the host that they need ([`Bed`]); refuses to know what a worker makes of a film, but for
+//! whether it should.
 
 mod bed;
 mod films;

@@ -29,12 +29,21 @@ pub struct Limits {
     pub cpu: Duration,
     /// The largest file that it may write.
     pub file_bytes: u64,
+    /// Address space. Drivers of graphics cards want a great deal that they never fill.
+    pub memory_bytes: u64,
 }
 
 impl Limits {
+    /// As they are, for a call that a driver takes part in.
+    #[must_use]
+    pub fn with_a_driver(self) -> Self {
+        Self { memory_bytes: u64::MAX, ..self }
+    }
+
     /// For so much of a film, at a speed that only a broken machine falls short of.
     pub fn for_content(content: Duration, file_bytes: u64) -> Self {
-        Self { cpu: CPU_MIN + content * CPU_SECONDS_PER_SECOND, file_bytes }
+        let cpu = CPU_MIN + content * CPU_SECONDS_PER_SECOND;
+        Self { cpu, file_bytes, memory_bytes: MEMORY_BYTES_MAX }
     }
 }
 
@@ -99,14 +108,15 @@ impl FFmpeg {
             }
             goes_on
         };
-        self.arguments.splice(0..0, ["-progress", "pipe:1", "-stats_period", "0.5"].map(Into::into));
+        self.arguments
+            .splice(0..0, ["-progress", "pipe:1", "-stats_period", "0.5"].map(Into::into));
         cx.follow(&self.program(limits), &mut on_line)
     }
 
     fn program(self, limits: Limits) -> Program {
         let mut program = Program::new(NAME).args(self.arguments);
         program.cpu_max = limits.cpu;
-        program.memory_bytes_max = MEMORY_BYTES_MAX;
+        program.memory_bytes_max = limits.memory_bytes;
         program.file_bytes_max = limits.file_bytes;
         program.wall_max = WALL_MAX;
         program.stall_max = STALL_MAX;

@@ -10,7 +10,7 @@ mod sound;
 mod source;
 
 pub use call::{FFmpeg, Limits, failure, last_words};
+pub use nexus_media_probe::Rate;
 pub use picture::{Picture, Size};
 pub use sound::Sound;
-pub use nexus_media_probe::Rate;
 pub use source::Source;

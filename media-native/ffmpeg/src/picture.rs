@@ -23,17 +23,8 @@ const RATE_SLACK: f64 = 0.01;
 const RATE_UNKNOWN: Rate = Rate { numerator: 25, denominator: 1 };
 
 /// Codecs that may hold two half pictures in one frame; of the others none is looked for.
-const MAYBE_INTERLACED: [&str; 9] = [
-    "dvvideo",
-    "ffv1",
-    "h264",
-    "mjpeg",
-    "mpeg2video",
-    "mpeg4",
-    "prores",
-    "rawvideo",
-    "vc1",
-];
+const MAYBE_INTERLACED: [&str; 9] =
+    ["dvvideo", "ffv1", "h264", "mjpeg", "mpeg2video", "mpeg4", "prores", "rawvideo", "vc1"];
 
 /// Pixels, square and upright.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

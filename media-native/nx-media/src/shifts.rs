@@ -16,7 +16,11 @@ const EARLY_LANES: [&str; 2] = ["fast", "remux"];
 const ALL_LANES: [&str; 3] = ["fast", "ladder", "remux"];
 
 /// Adds what this machine has, unless somebody has said it.
-pub(crate) fn offer(offers: &mut Offers, name: &str, words: impl IntoIterator<Item = &'static str>) {
+pub(crate) fn offer(
+    offers: &mut Offers,
+    name: &str,
+    words: impl IntoIterator<Item = &'static str>,
+) {
     if !offers.contains_key(name) {
         offers.insert(name.to_owned(), words.into_iter().collect());
     }

@@ -6,7 +6,9 @@
 use crate::confine::Offline;
 use crate::context::Why;
 use crate::spent;
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, nice, setrlimit};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, nice, setrlimit,
+};
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::io;
@@ -37,7 +39,7 @@ pub struct Program {
     arguments: Vec<OsString>,
     /// CPU time of all its threads.
     pub cpu_max: Duration,
-    /// Address space of each of its processes.
+    /// Address space of each of its processes; `u64::MAX` is as much as this process may have.
     pub memory_bytes_max: u64,
     /// The largest file it may write.
     pub file_bytes_max: u64,
@@ -206,12 +208,15 @@ impl Program {
         command.process_group(0).kill_on_drop(true);
         let cpu = self.cpu_max.as_secs().max(1);
         // The soft limit of CPU time ends it by a signal that tells why; the hard one by SIGKILL.
+        // What this process may not have, it cannot give.
+        let own = getrlimit(Resource::As).maximum.unwrap_or(u64::MAX);
+        let memory = Some(self.memory_bytes_max.min(own)).filter(|bytes| *bytes < u64::MAX);
         let limits = [
-            (Resource::Cpu, cpu, cpu + 2),
-            (Resource::As, self.memory_bytes_max, self.memory_bytes_max),
-            (Resource::Fsize, self.file_bytes_max, self.file_bytes_max),
-            (Resource::Nofile, FILES_MAX, FILES_MAX),
-            (Resource::Core, 0, 0),
+            (Resource::Cpu, Some(cpu), Some(cpu + 2)),
+            (Resource::As, memory, memory),
+            (Resource::Fsize, Some(self.file_bytes_max), Some(self.file_bytes_max)),
+            (Resource::Nofile, Some(FILES_MAX), Some(FILES_MAX)),
+            (Resource::Core, Some(0), Some(0)),
         ];
         let (offline, niceness) = (Offline::new(), self.niceness);
         // SAFETY: only system calls, which are async-signal-safe, and no memory that the parent
@@ -220,8 +225,8 @@ impl Program {
             command.pre_exec(move || {
                 // The worker's thread waits for the program; when it dies, so does the program.
                 rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-                for (resource, soft, hard) in limits {
-                    setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })?;
+                for (resource, current, maximum) in limits {
+                    setrlimit(resource, Rlimit { current, maximum })?;
                 }
                 nice(niceness)?;
                 offline.apply()

@@ -21,6 +21,24 @@ async fn a_program_sees_nothing_of_our_environment() {
 }
 
 #[tokio::test]
+async fn a_program_reaches_nobody_by_the_network() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
+    let ended = run(&Program::new("bash").args(["-c", &script])).await.unwrap();
+    assert!(!ended.status.success(), "it has called us");
+    assert!(ended.stderr.contains("Permission denied"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn what_a_program_costs_is_known_at_its_end() {
+    let ended = run(&shell("i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done")).await.unwrap();
+    assert!((20..30_000).contains(&ended.cpu.as_millis()), "{:?}", ended.cpu);
+    let ended = run(&shell("sleep 0.3")).await.unwrap();
+    assert!(ended.cpu.as_millis() < 200, "{:?}", ended.cpu);
+}
+
+#[tokio::test]
 async fn one_that_spins_is_ended_by_its_cpu_time() {
     let mut program = shell("while :; do :; done");
     program.cpu_max = Duration::from_secs(1);

@@ -10,9 +10,9 @@ use tokio::io::unix::AsyncFd;
 /// children it has waited for; zero where this machine does not tell.
 pub(crate) async fn at_end(child: Pid) -> Duration {
     let Ok(handle) = pidfd_open(child, PidfdFlags::NONBLOCK) else { return Duration::ZERO };
-    let Ok(handle) = AsyncFd::register_with_interest(handle, Interest::READABLE) else {
-        return Duration::ZERO;
-    };
+    // SAFETY: the handle owns its descriptor and always gives the same one.
+    let handle = unsafe { AsyncFd::register_with_interest(handle, Interest::READABLE) };
+    let Ok(handle) = handle else { return Duration::ZERO };
     match handle.readable().await {
         Ok(_ended) => read(child).unwrap_or_default(),
         Err(_) => Duration::ZERO,

@@ -69,7 +69,7 @@ impl Worker for Image {
         call.push(["-frames:v", "1", "-map_metadata", "-1", "-fflags", "+bitexact"]);
         call.push(args.format.arguments());
         call.file(&file);
-        let limits = Limits { cpu: Duration::from_secs(60), file_bytes: FILE_BYTES_MAX };
+        let limits = Limits::for_content(Duration::ZERO, FILE_BYTES_MAX);
         let ended = call.run(cx, limits, &mut |_| ()).map_err(failure)?;
         if !ended.status.success() || !file.exists() {
             return Err(Failure::because("unreadable", last_words(&ended.stderr)));
@@ -82,9 +82,10 @@ impl Worker for Image {
 impl Format {
     fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::Jpeg => {
-                &["-pix_fmt", "yuvj420p", "-c:v", "mjpeg", "-q:v", "3", "-update", "1", "-f", "image2"]
-            }
+            Self::Jpeg => &[
+                "-pix_fmt", "yuvj420p", "-c:v", "mjpeg", "-q:v", "3", "-update", "1", "-f",
+                "image2",
+            ],
             Self::Webp => &["-c:v", "libwebp", "-quality", "82", "-f", "webp"],
         }
     }

@@ -107,8 +107,9 @@ mod tests {
         let pixels = (GREY.width * GREY.height) as usize;
         let black = vec![0_u8; pixels];
         let board: Vec<u8> = (0..pixels).map(|at| if at % 2 == 0 { 40 } else { 210 }).collect();
-        let film: Vec<u8> =
-            [&black, &black, &board, &black, &black, &board, &black, &black].map(|it| &it[..]).concat();
+        let film: Vec<u8> = [&black, &black, &board, &black, &black, &board, &black, &black]
+            .map(|it| &it[..])
+            .concat();
         let tiles: Vec<_> = best(&film, 2).into_iter().map(|(tile, _)| tile).collect();
         assert_eq!(tiles, [2, 5]);
         assert!(best(&[], 4).is_empty());

@@ -42,7 +42,8 @@ mod tests {
     use super::*;
 
     fn score(pixel: impl Fn(usize, usize) -> u8) -> f64 {
-        let pixels: Vec<u8> = (0..36).flat_map(|y| (0..64).map(move |x| (x, y))).map(|(x, y)| pixel(x, y)).collect();
+        let pixels: Vec<u8> =
+            (0..36).flat_map(|y| (0..64).map(move |x| (x, y))).map(|(x, y)| pixel(x, y)).collect();
         Grey { width: 64, pixels: &pixels }.score()
     }
 

@@ -154,7 +154,8 @@ fn times(file: &Path) -> Result<Vec<u64>, Failure> {
     let text = std::fs::read_to_string(file).map_err(Failure::retry)?;
     // `#tb 0: 1/25`
     let unit = text.lines().find_map(|line| line.strip_prefix("#tb 0: ")?.split_once('/'));
-    let unit = unit.and_then(|(n, d)| Some((n.parse::<u64>().ok()?, d.trim().parse::<u64>().ok()?)));
+    let unit =
+        unit.and_then(|(n, d)| Some((n.parse::<u64>().ok()?, d.trim().parse::<u64>().ok()?)));
     let (numerator, denominator) = unit.unwrap_or((1, 1));
     let stamps = text.lines().filter(|line| !line.starts_with('#'));
     let stamps = stamps.filter_map(|line| line.split(',').nth(2)?.trim().parse::<u64>().ok());

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 /// Tracks of one job.
 const TRACKS_MAX: usize = 20;
 const TRACK_CHARS_MAX: usize = 20;
-const HEIGHT_MAX: u32 = 4320;
+/// 8K, standing.
+const HEIGHT_MAX: u32 = 8192;
 const CHUNK_SECONDS_MAX: u32 = 600;
 const CRF_USUAL: u8 = 23;
 const BITS_PER_SECOND: std::ops::RangeInclusive<u64> = 8_000..=200_000_000;

@@ -170,12 +170,7 @@ impl Attempt<'_> {
         Err(Failure::retry(format!("no encoder comes to the end: {why}")))
     }
 
-    fn encode(
-        &mut self,
-        picture: &Picture,
-        grid: Grid,
-        encoder: Encoder,
-    ) -> Result<(), Stumble> {
+    fn encode(&mut self, picture: &Picture, grid: Grid, encoder: Encoder) -> Result<(), Stumble> {
         let rungs = &self.args.video;
         if self.known.pictures.is_empty() {
             let new = |rung: &Rung| {

@@ -73,7 +73,8 @@ impl Encoder {
             .args(self.device_arguments())
             .args(["-f", "lavfi", "-i", "color=black:size=320x180:rate=25:duration=0.2"])
             .args(["-vf", upload, "-frames:v", "1", "-c:v", self.name, "-f", "null", "-"]);
-        trial.memory_bytes_max = 7 << 30;
+        // Drivers reserve far more than they fill.
+        trial.memory_bytes_max = if self.is_cpu() { 7 << 30 } else { u64::MAX };
         trial.wall_max = TRIAL_MAX;
         match trial.try_out(folder).await {
             Ok(ended) if ended.status.success() => true,

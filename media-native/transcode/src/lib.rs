@@ -5,7 +5,7 @@
 //! | lane | pictures | sound |
 //! |---|---|---|
 //! | `remux` | the source's own H.264, cut at its keyframes | its own AAC where it is fit |
-//! | `fast`, `ladder` | H.264 in every size that the job names, at one constant rate | AAC, stereo |
+//! | `fast`, `ladder` | H.264 in every size of the job, at one constant rate | AAC, stereo |
 //!
 //! What comes about depends on the source and the arguments alone: another attempt, here or
 //! elsewhere, writes the same bytes under the same names (with the processor's encoder, whose

@@ -60,6 +60,7 @@ impl Chunk<'_> {
         // Where no search is possible, everything before is decoded as well.
         let decoded = if search.is_some() { content } else { content + begins };
         let limits = Limits::for_content(decoded, 3 * bytes + FILE_BYTES_SPARE);
+        let limits = if self.encoder.is_cpu() { limits } else { limits.with_a_driver() };
         call.run(cx, limits, on_time)
     }
 
@@ -71,14 +72,12 @@ impl Chunk<'_> {
     fn graph(&self, begins: Duration) -> String {
         let (picture, grid) = (self.picture, self.grid);
         let (numerator, denominator) = (grid.rate.numerator, grid.rate.denominator);
-        let sizes: Vec<_> = self.args.video.iter().map(|rung| picture.size_at(rung.height)).collect();
+        let sizes: Vec<_> =
+            self.args.video.iter().map(|rung| picture.size_at(rung.height)).collect();
         let largest = sizes.iter().max_by_key(|size| size.height).copied();
         let mut filters: Vec<String> = Vec::new();
         filters.extend(picture.deinterlacing().map(str::to_owned));
-        filters.push(format!(
-            "fps=fps={numerator}/{denominator}:start_time={}",
-            seconds(begins)
-        ));
+        filters.push(format!("fps=fps={numerator}/{denominator}:start_time={}", seconds(begins)));
         filters.push(format!("trim=end_frame={},setpts=N", grid.chunk_frames));
         filters.extend(largest.and_then(|size| picture.tone_mapping(size)));
         let count = sizes.len();

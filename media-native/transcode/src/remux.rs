@@ -30,7 +30,9 @@ pub(crate) fn check(picture: &Picture) -> Result<(), Failure> {
     let complaint = match () {
         () if picture.codec != "h264" => "the pictures are not H.264",
         () if !known(&PROFILES, &picture.profile) => "the profile is not one of every browser",
-        () if !known(&PIXEL_FORMATS, &picture.pixel_format) => "the colours are not 4:2:0 of 8 bits",
+        () if !known(&PIXEL_FORMATS, &picture.pixel_format) => {
+            "the colours are not 4:2:0 of 8 bits"
+        }
         () if picture.rotation_degrees != 0 => "it has to be turned",
         () if !square => "its pixels are not square",
         () if picture.is_interlaced != Some(false) => "it may be interlaced",

@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     const SAID: &str = "[Parsed_ebur128_2 @ 0x1] Summary:\n\n  Integrated loudness:\n    \
-        I:         -23.4 LUFS\n    Threshold: -33.7 LUFS\n\n  Loudness range:\n    LRA: 1.0 LU\n\n  \
+        I:         -23.4 LUFS\n    Threshold: -33.7 LUFS\n\n  Loudness range:\n    LRA: 1.0 LU\n\n\
         Sample peak:\n    Peak:      -18.1 dBFS\n";
 
     #[test]

@@ -244,13 +244,16 @@ impl<'a> Cutter<'a> {
 
     fn head(&mut self, head: &Head) -> Result<(), TrackError> {
         let part = Part { bytes: head.bytes.len() as u64, sha256: sha256(&head.bytes) };
-        let opened =
-            Opened { codec: head.codec.clone(), timescale: head.timescale, init: part };
+        let opened = Opened { codec: head.codec.clone(), timescale: head.timescale, init: part };
         match &self.track.opened {
             Some(known) if *known == opened => Ok(()),
             Some(_) => Err(TrackError::Changed),
             None => {
-                self.store("init.mp4", HEAD_TYPE[usize::from(!self.track.is_video())], &head.bytes)?;
+                self.store(
+                    "init.mp4",
+                    HEAD_TYPE[usize::from(!self.track.is_video())],
+                    &head.bytes,
+                )?;
                 self.track.opened = Some(opened);
                 Ok(())
             }

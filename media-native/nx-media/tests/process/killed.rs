@@ -145,7 +145,8 @@ async fn a_film_whose_workers_are_killed_is_the_film_of_one_that_lives() {
             if seen.is_none() && begun(&log("killed")) > before {
                 seen = Some(Instant::now());
             }
-            let state = format!("select platform.job_state(j) from platform.job j where id = '{id}'");
+            let state =
+                format!("select platform.job_state(j) from platform.job j where id = '{id}'");
             if sql(&bed, &state).await == "succeeded" {
                 break;
             }

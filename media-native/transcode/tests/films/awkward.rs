@@ -26,7 +26,8 @@ async fn check(bed: &Bed, film: &Film, ended: Result<Value, String>) -> Result<(
             }
             let frames_made = cinema.indexes.get("v180").map_or(0, |index| index.frames);
             let sounds_made = cinema.indexes.values();
-            let sounds_made = sounds_made.filter(|it| matches!(it.kind, Kind::Audio { .. })).count();
+            let sounds_made =
+                sounds_made.filter(|it| matches!(it.kind, Kind::Audio { .. })).count();
             ((frames, Some(frames_made)), (sounds, sounds_made))
         }
         (fate, ended) => return Err(format!("{ended:?}, not {fate:?}")),

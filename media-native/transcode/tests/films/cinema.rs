@@ -52,7 +52,8 @@ impl Cinema {
             bed.collect(names.clone()).await;
             let parts: Vec<_> =
                 names.iter().map(|name| std::fs::read(collected.join(name)).unwrap()).collect();
-            let told = [index.init.bytes].into_iter().chain(index.segments.iter().map(|it| it.bytes));
+            let told =
+                [index.init.bytes].into_iter().chain(index.segments.iter().map(|it| it.bytes));
             assert!(parts.iter().map(|part| part.len() as u64).eq(told), "{track}: sizes");
             std::fs::write(collected.join(format!("{track}.mp4")), parts.concat()).unwrap();
             indexes.insert(made.track.clone(), index);

@@ -11,7 +11,8 @@ const MOMENT: f64 = 2.0;
 /// A film that is white and loud from one moment on, for a fifth of a second.
 fn film(name: &str, sound_from: &str, encoding: &str) -> std::path::PathBuf {
     let flash = "drawbox=color=white:t=fill:enable='between(t\\,2\\,2.2)'";
-    let beep = "if(between(t+FROM\\,2\\,2.2)\\,0.5*sin(2*PI*1000*t)\\,0)".replace("FROM", sound_from);
+    let beep =
+        "if(between(t+FROM\\,2\\,2.2)\\,0.5*sin(2*PI*1000*t)\\,0)".replace("FROM", sound_from);
     let arguments = format!(
         "-f lavfi -i color=black:size=320x180:rate=25,{flash} -itsoffset {sound_from} -f lavfi -i \
          aevalsrc={beep}:s=48000:d=4 -t 4 {encoding}"
@@ -62,8 +63,8 @@ async fn segments_of_sound_end_within_a_frame_of_those_of_the_picture() {
     let film = made(
         "long-sound.mp4",
         "-f lavfi -i testsrc2=size=320x180:rate=30000/1001 -f lavfi -i \
-         sine=frequency=440:sample_rate=48000 -t 21 -c:v libx264 -preset ultrafast -pix_fmt yuv420p \
-         -c:a aac",
+         sine=frequency=440:sample_rate=48000 -t 21 -c:v libx264 -preset ultrafast -pix_fmt \
+         yuv420p -c:a aac",
     );
     let source = bed.stash(&film).await;
     let output = bed.ended("transcode", &job(&source, "packages/long")).await.unwrap();
