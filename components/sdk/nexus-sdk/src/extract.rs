@@ -76,7 +76,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !is_json(media_type(request.headers())) {
             return Err(standard::UnsupportedMediaType.because("send application/json").into());
         }
-        Ok(Json(json_of(&body_of(request, state).await?)?))
+        let body = body_of(request, state).await?;
+        let value = json_of(&body)?;
+        if let Some(detail) = unstorable(&body) {
+            let wrong = FieldError { pointer: None, parameter: None, detail: detail.into() };
+            return Err(standard::InvalidBody.with(wrong).into());
+        }
+        Ok(Json(value))
     }
 }
 
@@ -105,6 +111,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        if parts.uri.path().contains("%00") {
+            return Err(refuse_path(None, NUL.into()).into());
+        }
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
         path.map(|axum::extract::Path(value)| Path(value)).map_err(path_error)
     }
@@ -147,6 +156,72 @@ pub(crate) fn json_of<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     Ok(value)
 }
 
+/// PostgreSQL's texts and documents cannot hold it, and nobody means it.
+const NUL: &str = "texts take every character but NUL";
+
+/// PostgreSQL writes a number of a document with all its digits, and what has more than 308 of them
+/// is not read as a number again.
+const NUMBER_MAX: f64 = 1e300;
+
+/// What is wrong with JSON that could be read but not be kept.
+fn unstorable(json: &[u8]) -> Option<&'static str> {
+    let mut at = 0;
+    while let Some(first) = json.get(at) {
+        let token = match first {
+            b'"' => string(&json[at..]),
+            b'0'..=b'9' => number(&json[at..]),
+            _ => &json[at..=at],
+        };
+        if *first == b'"' && has_nul(token) {
+            return Some(NUL);
+        }
+        if first.is_ascii_digit() && is_huge(token) {
+            return Some("numbers are at most 1e300");
+        }
+        at += token.len();
+    }
+    None
+}
+
+/// The string that JSON begins with, quotes included.
+fn string(json: &[u8]) -> &[u8] {
+    let mut at = 1;
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'"' => return &json[..=at],
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    json
+}
+
+/// The digits, point and exponent that JSON begins with.
+fn number(json: &[u8]) -> &[u8] {
+    let end = json.iter().position(|byte| !b"0123456789.eE+-".contains(byte));
+    &json[..end.unwrap_or(json.len())]
+}
+
+/// In JSON that was read, NUL is always an escape.
+fn has_nul(string: &[u8]) -> bool {
+    let mut rest = string;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        if rest[at + 1..].starts_with(b"u0000") {
+            return true;
+        }
+        // What follows is escaped, so a backslash there begins nothing.
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    false
+}
+
+fn is_huge(number: &[u8]) -> bool {
+    // Without an exponent a number is as large as it is long.
+    let suspect = number.len() > 300 || number.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    let value = || std::str::from_utf8(number).ok()?.parse::<f64>().ok();
+    suspect && value().is_some_and(|value| value > NUMBER_MAX)
+}
+
 /// A JSON pointer as a URI fragment (RFC 6901 §6): `#/lines/0/quantity`; the root is `#`.
 fn pointer_to(path: &FieldPath) -> String {
     let mut pointer = String::from("#");
@@ -169,6 +244,11 @@ pub(crate) fn query_of<T: DeserializeOwned>(query: &str) -> Result<T> {
 }
 
 fn pairs_of<T: DeserializeOwned>(pairs: &[u8]) -> Result<T, FieldError> {
+    let nul = form_urlencoded::parse(pairs).find(|(_, value)| value.contains('\0'));
+    if let Some((name, _)) = nul {
+        let parameter = Some(name.into_owned());
+        return Err(FieldError { pointer: None, parameter, detail: NUL.into() });
+    }
     let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(pairs));
     serde_path_to_error::deserialize(pairs).map_err(|error| {
         let path = error.path().to_string();
@@ -256,6 +336,25 @@ mod tests {
             ("application/x-www-form-urlencoded", false),
         ] {
             assert_eq!(is_json(text), json, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_database_cannot_keep_is_found_where_it_is_meant_and_only_there() {
+        let long = format!("[1{}]", "0".repeat(305));
+        for (json, fits) in [
+            (r#"{"a": "b\u0000c"}"#, false),
+            (r#"{"\u0000": 1}"#, false),
+            (r#"["\\\u0000"]"#, false),
+            (r#"["\\u0000"]"#, true),
+            (r#"["\"u0000", "\u0001", "\\"]"#, true),
+            ("[1.7976931348623157e308]", false),
+            ("[-1E301]", false),
+            (&long, false),
+            ("[1e300, -2.5e-308, 12345678901234567890]", true),
+            (r#"["1e308", "\"1e308"]"#, true),
+        ] {
+            assert_eq!(unstorable(json.as_bytes()).is_none(), fits, "{json}");
         }
     }
 

@@ -33,6 +33,7 @@ pub struct Operation {
     body: Option<Value>,
     responses: BTreeMap<u16, Value>,
     headers: Map<String, Value>,
+    errors: Map<String, Value>,
 }
 
 /// What a function may take; each says what it asks of the client.
@@ -65,6 +66,7 @@ impl Operation {
             body: None,
             responses: BTreeMap::new(),
             headers: Map::new(),
+            errors: Map::new(),
         }
     }
 
@@ -121,8 +123,24 @@ impl Operation {
 
     /// Adds a problem as an answer.
     pub fn problem(&mut self, status: u16) {
-        let problem = json!({ "$ref": "#/components/responses/Problem" });
-        self.responses.entry(status).or_insert(problem);
+        self.responses.entry(status).or_insert_with(problem);
+    }
+
+    /// Says how another protocol writes its errors; what stands before the function, and the host,
+    /// still answer with problems.
+    pub fn errors(&mut self, media_type: &str, schema: Value) {
+        self.errors.insert(media_type.to_owned(), json!({ "schema": schema }));
+    }
+
+    /// A problem, or what another protocol has instead.
+    fn error(&self) -> Value {
+        if self.errors.is_empty() {
+            return problem();
+        }
+        let mut content = self.errors.clone();
+        let schema = json!({ "$ref": "#/components/schemas/Problem" });
+        content.insert(PROBLEM.into(), json!({ "schema": schema }));
+        json!({ "description": WRONG, "content": content })
     }
 
     /// The OpenAPI operation object, and the schemas gathered so far.
@@ -131,15 +149,21 @@ impl Operation {
             let key = json!({ "type": "string", "minLength": 1, "maxLength": 255 });
             self.parameter("idempotency-key", "header", false, key);
         }
-        let problem = json!({ "$ref": "#/components/responses/Problem" });
+        let text = json!({ "type": "string" });
+        // What the function does not look at is part of the path all the same.
+        for name in std::mem::take(&mut self.parts) {
+            self.parameter(&name, "path", true, text.clone());
+        }
+        let error = self.error();
         let mut responses = Map::new();
         for (status, mut response) in self.responses {
             if (200..300).contains(&status) && !self.headers.is_empty() {
                 response["headers"] = Value::Object(self.headers.clone());
             }
+            let response = if response == problem() { error.clone() } else { response };
             responses.insert(status.to_string(), response);
         }
-        responses.insert("default".into(), problem);
+        responses.insert("default".into(), error);
         let mut operation = json!({
             "operationId": route.name, "parameters": self.parameters, "responses": responses,
             "security": [], "x-nexus-door": self.door.word(),
@@ -155,6 +179,13 @@ impl Operation {
         }
         (operation, self.schemas)
     }
+}
+
+const PROBLEM: &str = "application/problem+json";
+const WRONG: &str = "What went wrong (RFC 9457)";
+
+fn problem() -> Value {
+    json!({ "$ref": "#/components/responses/Problem" })
 }
 
 fn reason(status: StatusCode) -> &'static str {
@@ -193,8 +224,7 @@ pub(crate) fn document(name: &str, version: &str, summary: &str, routes: &[Route
         "components": {
             "schemas": schemas.take_definitions(true),
             "responses": { "Problem": {
-                "description": "What went wrong (RFC 9457)",
-                "content": { "application/problem+json": { "schema": problem } },
+                "description": WRONG, "content": { PROBLEM: { "schema": problem } },
             } },
             "securitySchemes": {
                 "bearer": { "type": "http", "scheme": "bearer" },
@@ -402,9 +432,10 @@ macro_rules! text_output {
 
 text_output! { String, &'static str }
 
-/// A response built by hand says nothing about itself.
+/// A response built by hand says nothing about itself, whether it is a refusal or not.
 impl Output for Response<Body> {
     fn describe(operation: &mut Operation) {
         operation.empty_response(StatusCode::OK);
+        operation.errors("*/*", json!({}));
     }
 }

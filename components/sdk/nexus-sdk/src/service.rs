@@ -82,6 +82,7 @@ impl Service {
 
     /// Answers one request.
     pub async fn call(&self, mut request: Request) -> Response<Body> {
+        by_another_name(&mut request);
         let asked = Asked::of(&request);
         let origin = Origin {
             service: self.facts.name,
@@ -132,6 +133,14 @@ async fn health(facts: Facts, asked: Request) -> Response<Body> {
     body["instance"] = request_id.into();
     let kind = [(header::CONTENT_TYPE, "application/problem+json"), (header::RETRY_AFTER, "1")];
     (StatusCode::SERVICE_UNAVAILABLE, kind, body.to_string()).into_response()
+}
+
+/// Vault's clients ask for a collection by the method LIST, everybody else by GET; axum knows no
+/// methods but HTTP's own.
+fn by_another_name(request: &mut Request) {
+    if request.method().as_str() == "LIST" {
+        *request.method_mut() = Method::GET;
+    }
 }
 
 /// What the answer must be completed with from the question.

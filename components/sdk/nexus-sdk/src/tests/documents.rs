@@ -1,9 +1,10 @@
 //! What a service says about itself.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::catalog::{ask, nobody, service};
-use crate::Door;
+use crate::prelude::*;
+use crate::{Door, Operation, Output};
 
 fn operation(path: &str, method: &str) -> Value {
     let document = service().openapi();
@@ -63,6 +64,43 @@ fn parameters_of_path_query_and_header_are_documented_with_their_schemas() {
     assert_eq!(names, ["cursor", "limit", "title"]);
     let echo = operation("/api/catalog/v1/echo/{rest}", "get");
     assert_eq!(echo["parameters"][0]["name"], "rest");
+}
+
+#[test]
+fn a_part_of_the_path_that_no_function_reads_and_an_error_of_another_protocol_are_described() {
+    fn gone(_by: crate::Public) -> std::future::Ready<Gone> {
+        std::future::ready(Gone)
+    }
+    let http = Router::new().route("/gone/{*rest}", get(gone));
+    let facts = crate::Facts {
+        name: "past", version: "1", description: "What was.", topics: &[], crons: &[],
+    };
+    let document = crate::Service::new(facts, http, Router::new()).openapi();
+    let gone = &document["paths"]["/api/past/v1/gone/{rest}"]["get"];
+    let part = json!({
+        "name": "rest", "in": "path", "required": true, "schema": { "type": "string" },
+    });
+    assert_eq!(gone["parameters"], json!([part]));
+    for status in ["410", "default"] {
+        let content = gone["responses"][status]["content"].as_object().unwrap();
+        let kinds: Vec<&String> = content.keys().collect();
+        assert_eq!(kinds, ["application/gone+json", "application/problem+json"], "{status}");
+    }
+}
+
+struct Gone;
+
+impl IntoResponse for Gone {
+    fn into_response(self) -> Response<Body> {
+        StatusCode::GONE.into_response()
+    }
+}
+
+impl Output for Gone {
+    fn describe(operation: &mut Operation) {
+        operation.problem(410);
+        operation.errors("application/gone+json", json!({ "type": "object" }));
+    }
 }
 
 #[test]

@@ -50,6 +50,16 @@ async fn what_is_ones_own_needs_a_person_who_has_proven_it_lately() {
 }
 
 #[tokio::test]
+async fn programs_and_cut_down_credentials_have_no_say_over_what_only_a_person_may_do() {
+    let path = "/api/catalog/v1/mine";
+    let ada = Principal { auth_time: Some(Utc::now().timestamp()), ..member(&["*"]) };
+    let key = Principal { kind: Kind::ApiKey, ..ada.clone() };
+    ask(&key, "GET", path).answer().await.problem(403, "people-only");
+    let token = Principal { limited: true, ..ada };
+    ask(&token, "GET", path).answer().await.problem(403, "credential-limited");
+}
+
+#[tokio::test]
 async fn what_components_ask_each_other_is_not_there_for_anybody_else() {
     let path = "/api/catalog/v1/internal/stock";
     for who in [nobody(), member(&["*"])] {
@@ -133,4 +143,27 @@ async fn a_part_of_the_path_that_is_no_id_is_named() {
 async fn a_version_must_be_named_to_be_changed() {
     let asking = ask(&member(&["*"]), "PUT", PRODUCT).json(json!({ "title": "Lamp" }));
     asking.answer().await.problem(428, "precondition-required");
+}
+
+#[tokio::test]
+async fn a_text_with_nul_is_refused_wherever_it_stands() {
+    let editor = member(&["catalog:edit"]);
+    let products = "/api/catalog/v1/products";
+    let answer = ask(&editor, "POST", products).json(json!({ "title": "a\0b" })).answer().await;
+    answer.problem(422, "invalid-body");
+    let answer = ask(&editor, "GET", "/api/catalog/v1/echo/a%00b").answer().await;
+    answer.problem(400, "invalid-path");
+    let answer = ask(&editor, "GET", "/api/catalog/v1/echo/a?title=%00").answer().await;
+    assert_eq!(answer.problem(400, "invalid-query").errors[0].parameter.as_deref(), Some("title"));
+}
+
+#[tokio::test]
+async fn a_collection_may_be_asked_for_as_clients_of_vault_do() {
+    let answer = ask(&nobody(), "LIST", "/.well-known/catalog").answer().await;
+    assert_eq!((answer.status, &*answer.body), (200, &b"a catalog"[..]));
+    ask(&nobody(), "LIST", "/api/catalog/v1/mine").answer().await.problem(401, "unauthenticated");
+    ask(&nobody(), "LISTS", "/.well-known/catalog")
+        .answer()
+        .await
+        .problem(405, "method-not-allowed");
 }
