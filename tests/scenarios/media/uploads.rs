@@ -1,1 +1,9 @@
 //! Files on their way here.
+
+mod concatenation;
+mod direct;
+mod ground;
+mod kept;
+mod protocol;
+mod refused;
+mod turns;

@@ -111,7 +111,7 @@ impl<'c> Intake<'c> {
         let hash = Running::resume(upload.hash_state.as_deref())?;
         let left = room(upload.length, upload.purpose) - upload.received;
         let (full, left) = (to_usize(upload.part_bytes), to_usize(left));
-        let mut part = Vec::with_capacity((tail.len() + left).min(full));
+        let mut part = Vec::with_capacity(tail.len().saturating_add(left).min(full));
         part.extend_from_slice(&tail);
         Ok(Intake {
             by,
@@ -393,6 +393,7 @@ impl<'c> Intake<'c> {
     }
 }
 
+/// Here a `usize` has 32 bits, and a film has more bytes than that.
 fn to_usize(bytes: i64) -> usize {
-    usize::try_from(bytes).unwrap_or(0)
+    usize::try_from(bytes.max(0)).unwrap_or(usize::MAX)
 }
