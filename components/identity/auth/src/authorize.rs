@@ -4,12 +4,12 @@
 
 use crate::clients::{self, AUTHORIZATION_CODE, Client};
 use crate::oauth::{
-    Denied, OauthError, Parameters, answer, consent_required, invalid_request, login_required,
-    request_not_supported, unauthorized_client, unmet_authentication_requirements,
+    Denied, OauthError, Parameters, answer, consent_required, invalid_dpop_proof, invalid_request,
+    login_required, request_not_supported, unauthorized_client, unmet_authentication_requirements,
     unsupported_response_type,
 };
 use crate::requests::{Asked, Waiting};
-use crate::{codes, origin, redirects, scopes, secrets, store};
+use crate::{codes, origin, proofs, redirects, scopes, secrets, store};
 use identity_contract::acr;
 use nexus_sdk::axum::http::{HeaderValue, Uri};
 use nexus_sdk::prelude::*;
@@ -52,7 +52,10 @@ async fn pushed(by: &Ctx, headers: &HeaderMap, body: &[u8]) -> Result<Response, 
     if parameters.get("request_uri").is_some() {
         return Err(invalid_request("a pushed request names no other").into());
     }
-    parameters.remove("client_secret");
+    for secret in ["client_secret", "client_assertion", "client_assertion_type"] {
+        parameters.remove(secret);
+    }
+    bind(&mut parameters, proofs::dpop(by, headers, "/oauth2/par").await?)?;
     parameters.set("client_id", &client.id.to_string());
     let address = parameters.need("redirect_uri")?;
     if !redirects::is_registered(address, &client.redirect_uris) {
@@ -75,6 +78,20 @@ async fn pushed(by: &Ctx, headers: &HeaderMap, body: &[u8]) -> Result<Response, 
     Ok(Secret((StatusCode::CREATED, Json(body))).into_response())
 }
 
+/// A proof that came with the request stands for `dpop_jkt` (RFC 9449 §10.1).
+fn bind(parameters: &mut Parameters, jkt: Option<String>) -> Result<(), OauthError> {
+    match (parameters.get("dpop_jkt"), &jkt) {
+        (Some(named), Some(jkt)) if named != jkt => {
+            Err(invalid_dpop_proof("dpop_jkt names another key"))
+        }
+        (_, Some(jkt)) => {
+            parameters.set("dpop_jkt", jkt);
+            Ok(())
+        }
+        (_, None) => Ok(()),
+    }
+}
+
 /// What a client asks for, read and allowed.
 pub struct Wish {
     pub redirect_uri: String,
@@ -82,6 +99,8 @@ pub struct Wish {
     pub state: Option<String>,
     pub nonce: Option<String>,
     pub challenge: String,
+    /// Thumbprint of the key that must redeem the code.
+    pub jkt: Option<String>,
     prompt: Prompt,
     max_age: Option<i64>,
     acr: Option<&'static str>,
@@ -119,6 +138,10 @@ impl Wish {
         if challenge.len() != 43 || !challenge.bytes().all(url_safe) {
             return Err(invalid_request("code_challenge is 43 characters of base64url"));
         }
+        let jkt = parameters.get("dpop_jkt").map(str::to_owned);
+        if jkt.as_deref().is_some_and(|jkt| !proofs::is_thumbprint(jkt)) {
+            return Err(invalid_request("dpop_jkt is 43 characters of base64url"));
+        }
         let max_age = parameters.get("max_age").map(str::parse).transpose();
         let max_age: Option<i64> = max_age.map_err(|_| invalid_request("max_age is seconds"))?;
         Ok(Self {
@@ -127,6 +150,7 @@ impl Wish {
             state: parameters.get("state").map(str::to_owned),
             nonce: parameters.get("nonce").map(str::to_owned),
             challenge: challenge.to_owned(),
+            jkt,
             prompt: Prompt::read(&parameters.words("prompt"))?,
             max_age: max_age.filter(|seconds| *seconds >= 0),
             acr: strongest(&parameters.words("acr_values")),
@@ -388,7 +412,8 @@ mod tests {
             "redirect_uris": ["https://c.example/cb"], "post_logout_redirect_uris": [],
             "grant_types": ["authorization_code"], "scopes": ["catalog:*"], "permissions": [],
             "trusted": false, "require_pushed": false, "logo_uri": null, "policy_uri": null,
-            "terms_uri": null, "logout_uri": null, "created_at": "2026-01-01T00:00:00Z",
+            "terms_uri": null, "logout_uri": null, "auth_method": "none", "jwks": null,
+            "jwks_uri": null, "id_token_alg": "ES256", "dpop_bound": false, "created_at": "2026-01-01T00:00:00Z",
             "disabled_at": null, "version": 1,
         }))
         .unwrap()
@@ -429,6 +454,7 @@ mod tests {
             (("prompt", "none login"), "invalid_request"),
             (("prompt", "create"), "invalid_request"),
             (("max_age", "soon"), "invalid_request"),
+            (("dpop_jkt", "short"), "invalid_request"),
             (("request", "eyJ"), "request_not_supported"),
         ] {
             assert_eq!(wish(&[changed]).err(), Some(code), "{changed:?}");

@@ -3,31 +3,46 @@
 
 use crate::oauth::{Denied, OauthError, Parameters, invalid_client};
 use crate::redirects::{self, RedirectForm};
-use crate::{Manage, View, secrets, store};
+use crate::{Manage, View, jose, origin, outside, proofs, secrets, store};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use identity_contract::ClientId;
 use identity_contract::auth::ClientRegistered;
 use nexus_sdk::prelude::*;
+use serde_json::Value;
 
 nexus_sdk::refusals! {
     ClientName = 422, "a client's name is 1 to 120 characters";
     GrantTypes = 422,
-        "grant types are authorization_code, refresh_token, client_credentials and \
-         urn:ietf:params:oauth:grant-type:device_code; only a confidential client acts for itself";
+        "grant types are authorization_code, refresh_token, client_credentials, \
+         urn:ietf:params:oauth:grant-type:device_code and \
+         urn:ietf:params:oauth:grant-type:token-exchange; only a confidential client acts for \
+         itself or exchanges tokens";
     ListTooLong = 422, "at most 20 addresses, and 100 scopes or permissions";
     ScopeForm = 422, "a scope is service:verb, service:* or *";
     ScopeNotHeld = 403, "a client may not be given what you may not do yourself";
-    PublicClient = 409, "a public client has no secret"
+    PublicClient = 409, "this client has no secret";
+    ClientProof = 422,
+        "a public client proves itself by none; a confidential one by client_secret_basic, \
+         client_secret_post or private_key_jwt";
+    ClientKeys = 422,
+        "private_key_jwt takes either jwks (1 to 10 public keys for ES256, EdDSA or RS256) or \
+         jwks_uri (https, by name)"
 }
 
 pub const AUTHORIZATION_CODE: &str = "authorization_code";
 pub const REFRESH_TOKEN: &str = "refresh_token";
 pub const CLIENT_CREDENTIALS: &str = "client_credentials";
 pub const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+pub const GRANT_TYPES: [&str; 5] =
+    [AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, DEVICE_CODE, TOKEN_EXCHANGE];
+/// What a client is given by somebody who may, and never takes by itself.
+pub const NEEDS_LEAVE: [&str; 2] = [CLIENT_CREDENTIALS, TOKEN_EXCHANGE];
 
 const ADDRESSES_MAX: usize = 20;
 const WORDS_MAX: usize = 100;
+const KEYS_MAX: usize = 10;
 
 pub fn router() -> Router {
     Router::new()
@@ -44,6 +59,54 @@ pub enum ClientKind {
 }
 
 impl ToParam for ClientKind {
+    fn to_param(&self) -> nexus_sdk::Param {
+        word(self)
+    }
+}
+
+/// How a client proves that it is itself (RFC 7591 §2, OpenID Connect Core §9). Of the two ways to
+/// send a secret either is taken from whoever has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    None,
+    ClientSecretBasic,
+    ClientSecretPost,
+    PrivateKeyJwt,
+}
+
+impl AuthMethod {
+    pub fn has_secret(self) -> bool {
+        matches!(self, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
+    }
+}
+
+impl ToParam for AuthMethod {
+    fn to_param(&self) -> nexus_sdk::Param {
+        word(self)
+    }
+}
+
+/// How a client's ID tokens are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum IdTokenAlg {
+    #[default]
+    #[serde(rename = "ES256")]
+    Es256,
+    #[serde(rename = "RS256")]
+    Rs256,
+}
+
+impl IdTokenAlg {
+    pub fn name(self) -> &'static str {
+        match self {
+            IdTokenAlg::Es256 => "ES256",
+            IdTokenAlg::Rs256 => "RS256",
+        }
+    }
+}
+
+impl ToParam for IdTokenAlg {
     fn to_param(&self) -> nexus_sdk::Param {
         word(self)
     }
@@ -66,6 +129,11 @@ pub struct Client {
     pub policy_uri: Option<String>,
     pub terms_uri: Option<String>,
     pub logout_uri: Option<String>,
+    pub auth_method: AuthMethod,
+    pub jwks: Option<Value>,
+    pub jwks_uri: Option<String>,
+    pub id_token_alg: IdTokenAlg,
+    pub dpop_bound: bool,
     pub created_at: Time,
     pub disabled_at: Option<Time>,
     pub version: i32,
@@ -77,6 +145,8 @@ pub struct Proof {
     pub secret_digest: Option<Vec<u8>>,
     pub old_secret_digest: Option<Vec<u8>>,
     pub old_secret_until: Option<Time>,
+    /// Of the token by which it looks after itself (RFC 7592).
+    pub registration_digest: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -112,6 +182,20 @@ pub struct Draft {
     /// Where it is told that a session is over (OpenID Connect Back-Channel Logout).
     #[serde(default)]
     pub logout_uri: Option<String>,
+    /// Where it is absent: a secret for a confidential client, nothing for a public one.
+    #[serde(default)]
+    pub auth_method: Option<AuthMethod>,
+    /// Public keys (RFC 7517) by which it proves itself.
+    #[serde(default)]
+    pub jwks: Option<Value>,
+    /// Where they are.
+    #[serde(default)]
+    pub jwks_uri: Option<String>,
+    #[serde(default)]
+    pub id_token_alg: IdTokenAlg,
+    /// It gets tokens only with a proof of its key (RFC 9449).
+    #[serde(default)]
+    pub dpop_bound: bool,
 }
 
 fn code_and_refresh() -> Vec<String> {
@@ -119,19 +203,26 @@ fn code_and_refresh() -> Vec<String> {
 }
 
 impl Draft {
-    /// Refuses what no client may be, and what whoever makes it may not give.
-    pub fn check(&self, by: &nexus_sdk::Principal) -> Result<()> {
+    pub fn method(&self) -> AuthMethod {
+        self.auth_method.unwrap_or(match self.kind {
+            ClientKind::Public => AuthMethod::None,
+            ClientKind::Confidential => AuthMethod::ClientSecretBasic,
+        })
+    }
+
+    /// Refuses what no client may be, and what whoever makes it `may` not give.
+    pub fn check(&self, may: impl Fn(&str) -> bool, origin: &str) -> Result<()> {
         if !(1..=120).contains(&self.name.trim().chars().count()) {
             return Err(ClientName.at("name").into());
         }
-        let known = [AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, DEVICE_CODE];
-        let own_account = self.grant_types.iter().any(|grant| grant == CLIENT_CREDENTIALS);
-        let unknown = self.grant_types.iter().any(|grant| !known.contains(&grant.as_str()));
-        if unknown || self.grant_types.is_empty() || own_account && self.kind == ClientKind::Public
+        let needs_proof = self.grant_types.iter().any(|it| NEEDS_LEAVE.contains(&it.as_str()));
+        let unknown = self.grant_types.iter().any(|grant| !GRANT_TYPES.contains(&grant.as_str()));
+        if unknown || self.grant_types.is_empty() || needs_proof && self.kind == ClientKind::Public
         {
             return Err(GrantTypes.at("grant_types").into());
         }
         self.check_addresses()?;
+        self.check_keys(origin)?;
         for (field, words) in [("scopes", &self.scopes), ("permissions", &self.permissions)] {
             if words.len() > WORDS_MAX {
                 return Err(ListTooLong.at(field).into());
@@ -139,11 +230,30 @@ impl Draft {
             if words.iter().any(|word| !is_permission(word)) {
                 return Err(ScopeForm.at(field).into());
             }
-            if words.iter().any(|word| !by.may(word)) {
+            if words.iter().any(|word| !may(word)) {
                 return Err(ScopeNotHeld.at(field).into());
             }
         }
         Ok(())
+    }
+
+    fn check_keys(&self, origin: &str) -> Result<(), Refusal> {
+        let public = self.kind == ClientKind::Public;
+        if public != (self.method() == AuthMethod::None) {
+            return Err(ClientProof.at("auth_method"));
+        }
+        let keys = self.jwks.as_ref().is_none_or(|set| jose::is_key_set(set, KEYS_MAX));
+        let address = self.jwks_uri.as_ref().is_none_or(|uri| outside::may_ask(uri, origin));
+        let some = usize::from(self.jwks.is_some()) + usize::from(self.jwks_uri.is_some());
+        let fits = match self.method() {
+            AuthMethod::PrivateKeyJwt => some == 1,
+            _ => some <= 1,
+        };
+        match (keys, address && fits) {
+            (true, true) => Ok(()),
+            (false, _) => Err(ClientKeys.at("jwks")),
+            (_, false) => Err(ClientKeys.at("jwks_uri")),
+        }
     }
 
     fn check_addresses(&self) -> Result<()> {
@@ -176,7 +286,8 @@ impl Draft {
         Ok(())
     }
 
-    fn into_client(self, id: ClientId, created_at: Time) -> Client {
+    pub fn into_client(self, id: ClientId, created_at: Time) -> Client {
+        let auth_method = self.method();
         Client {
             id,
             name: self.name.trim().to_owned(),
@@ -192,6 +303,11 @@ impl Draft {
             policy_uri: self.policy_uri,
             terms_uri: self.terms_uri,
             logout_uri: self.logout_uri,
+            auth_method,
+            jwks: self.jwks,
+            jwks_uri: self.jwks_uri,
+            id_token_alg: self.id_token_alg,
+            dpop_bound: self.dpop_bound,
             created_at,
             disabled_at: None,
             version: 1,
@@ -236,17 +352,17 @@ async fn create(
     by: Allowed<Manage>,
     Json(draft): Json<Draft>,
 ) -> Result<Secret<Created<NewClient>>> {
-    register(&by, draft).await.map(|client| Secret(Created(client)))
+    register(&by, draft, None).await.map(|client| Secret(Created(client)))
 }
 
-/// Makes a client for whoever may.
-pub async fn register(by: &Ctx, draft: Draft) -> Result<NewClient> {
-    draft.check(by.principal())?;
+/// Makes a client for whoever may. With `registration`, whoever knows that can change it.
+pub async fn register(by: &Ctx, draft: Draft, registration: Option<Vec<u8>>) -> Result<NewClient> {
+    draft.check(|word| by.principal().may(word), &origin(by).await?)?;
     let client = draft.into_client(by.new_id(), by.now());
-    let secret = (client.kind == ClientKind::Confidential).then(|| secrets::fresh("nxc_"));
+    let secret = client.auth_method.has_secret().then(|| secrets::fresh("nxc_"));
     let digest = secret.as_deref().map(secrets::digest);
     let event = ClientRegistered { client: client.id, name: client.name.clone() };
-    let insert = store::clients::insert(&client, digest, &by.principal().subject);
+    let insert = store::clients::insert(&client, digest, registration, &by.principal().subject);
     by.commit([insert, emit(event)]).await?;
     Ok(NewClient { client, client_secret: secret })
 }
@@ -256,7 +372,7 @@ async fn replace(
     Path(id): Path<ClientId>,
     Json(draft): Json<Draft>,
 ) -> Result<Json<Client>> {
-    draft.check(by.principal())?;
+    draft.check(|word| by.principal().may(word), &origin(&by).await?)?;
     let known = store::clients::find(by.db(), id).await?;
     if known.kind != draft.kind {
         return Err(standard::Conflict.because("a client stays of its kind").into());
@@ -290,7 +406,7 @@ async fn exchange_secret(
     Json(exchange): Json<Exchange>,
 ) -> Result<Secret<Json<NewClient>>> {
     let client = store::clients::find(by.db(), id).await?;
-    if client.kind == ClientKind::Public {
+    if !client.auth_method.has_secret() {
         return Err(PublicClient.into());
     }
     let secret = secrets::fresh("nxc_");
@@ -299,7 +415,8 @@ async fn exchange_secret(
     Ok(Secret(Json(NewClient { client, client_secret: Some(secret) })))
 }
 
-/// Who a protocol request comes from (RFC 6749 §2.3): a header, or fields of the form; never both.
+/// Who a protocol request comes from (RFC 6749 §2.3): a header, fields of the form, or an assertion;
+/// never two of them.
 ///
 /// # Errors
 /// `invalid_client`, without telling an unknown client from a wrong secret.
@@ -308,21 +425,32 @@ pub async fn authenticate(
     headers: &HeaderMap,
     form: &Parameters,
 ) -> Result<Client, Denied> {
-    let (id, secret) = credentials(headers, form)?;
     let refused = || invalid_client("the client is unknown, or has not proven that it is itself");
+    if let Some((id, token)) = proofs::claimed_by(form)? {
+        if form.get("client_secret").is_some() || basic(headers).is_some() {
+            return Err(invalid_client("the client proves itself in one way only").into());
+        }
+        let known = store::clients::find_active(by.db(), id).await?;
+        let client = known.filter(|client| client.auth_method == AuthMethod::PrivateKeyJwt);
+        let client = client.ok_or_else(refused)?;
+        proofs::assertion(by, &client, &token).await?;
+        return Ok(client);
+    }
+    let (id, secret) = credentials(headers, form)?;
     let id: ClientId = id.parse().map_err(|_| refused())?;
     let known = store::clients::find_active(by.db(), id).await?;
     let Some(client) = known else { return Err(refused().into()) };
     let proof = store::clients::proof(by.db(), id).await?;
-    match (client.kind, secret) {
-        (ClientKind::Public, None) => Ok(client),
-        (ClientKind::Confidential, Some(secret)) if proof.takes(&secret, by.now()) => Ok(client),
+    let secretly = client.auth_method.has_secret();
+    match (client.auth_method, secret) {
+        (AuthMethod::None, None) => Ok(client),
+        (_, Some(secret)) if secretly && proof.takes(&secret, by.now()) => Ok(client),
         _ => Err(refused().into()),
     }
 }
 
 impl Proof {
-    fn takes(&self, secret: &str, now: Time) -> bool {
+    pub fn takes(&self, secret: &str, now: Time) -> bool {
         let old = self.old_secret_digest.as_ref();
         let old = old.filter(|_| self.old_secret_until.is_some_and(|until| now < until));
         // Both are compared, so that time does not tell which one it was.
@@ -334,16 +462,17 @@ impl Proof {
     }
 }
 
+/// What follows `Basic` in the header.
+fn basic(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, rest) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("basic").then_some(rest.trim())
+}
+
 fn credentials(
     headers: &HeaderMap,
     form: &Parameters,
 ) -> Result<(String, Option<String>), OauthError> {
-    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let basic = sent.and_then(|value| {
-        let (scheme, rest) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("basic").then_some(rest.trim())
-    });
-    let Some(basic) = basic else {
+    let Some(basic) = basic(headers) else {
         let id = form.get("client_id").ok_or_else(|| invalid_client("client_id is missing"))?;
         return Ok((id.to_owned(), form.get("client_secret").map(str::to_owned)));
     };
@@ -373,7 +502,7 @@ fn credentials(
 mod tests {
     use super::*;
 
-    fn basic(text: &str) -> HeaderMap {
+    fn with_basic(text: &str) -> HeaderMap {
         let value = format!("Basic {}", STANDARD.encode(text));
         HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())])
     }
@@ -381,16 +510,16 @@ mod tests {
     #[test]
     fn a_client_names_itself_in_the_header_or_in_the_form_but_not_in_both() {
         let empty = Parameters::default();
-        let (id, secret) = credentials(&basic("a%2Bb:s%3A%26+1"), &empty).unwrap();
+        let (id, secret) = credentials(&with_basic("a%2Bb:s%3A%26+1"), &empty).unwrap();
         assert_eq!((id.as_str(), secret.as_deref()), ("a+b", Some("s:& 1")));
         let form = Parameters::parse(b"client_id=a&client_secret=s").unwrap();
         assert_eq!(credentials(&HeaderMap::new(), &form), Ok(("a".into(), Some("s".into()))));
         let public = Parameters::parse(b"client_id=a").unwrap();
         assert_eq!(credentials(&HeaderMap::new(), &public), Ok(("a".into(), None)));
         for (headers, form) in [
-            (basic("a:s"), &b"client_secret=s"[..]),
-            (basic("a:s"), b"client_id=b"),
-            (basic("a"), b""),
+            (with_basic("a:s"), &b"client_secret=s"[..]),
+            (with_basic("a:s"), b"client_id=b"),
+            (with_basic("a"), b""),
             (HeaderMap::new(), b""),
         ] {
             let form = Parameters::parse(form).unwrap();
@@ -405,9 +534,48 @@ mod tests {
             secret_digest: Some(secrets::digest("new")),
             old_secret_digest: Some(secrets::digest("old")),
             old_secret_until: Some(now),
+            registration_digest: None,
         };
         assert!(proof.takes("new", now) && proof.takes("old", now - hours(1)));
         assert!(!proof.takes("old", now) && !proof.takes("other", now - hours(1)));
+    }
+
+    #[test]
+    fn a_client_with_a_key_shows_exactly_one_place_where_its_public_half_is() {
+        let check = |changed: Value| {
+            let mut draft = json!({ "name": "Shop", "kind": "confidential" });
+            draft.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
+            let draft: Draft = serde_json::from_value(draft).unwrap();
+            match draft.check(|_| true, "https://nexus.example") {
+                Ok(()) => None,
+                Err(Error::Refused(refusal)) => Some(refusal.name),
+                Err(other) => panic!("{other}"),
+            }
+        };
+        let key = json!({ "kty": "OKP", "crv": "Ed25519",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
+        let set = json!({ "keys": [key] });
+        let by_key = |more: Value| {
+            let mut draft = json!({ "auth_method": "private_key_jwt" });
+            draft.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            draft
+        };
+        assert_eq!(check(by_key(json!({ "jwks": set }))), None);
+        assert_eq!(check(by_key(json!({ "jwks_uri": "https://shop.example/jwks" }))), None);
+        let mut private = key.clone();
+        private["d"] = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A".into();
+        for (changed, refusal) in [
+            (by_key(json!({})), "ClientKeys"),
+            (by_key(json!({ "jwks": set, "jwks_uri": "https://shop.example/jwks" })), "ClientKeys"),
+            (by_key(json!({ "jwks_uri": "https://127.0.0.1/jwks" })), "ClientKeys"),
+            (by_key(json!({ "jwks": { "keys": [] } })), "ClientKeys"),
+            (by_key(json!({ "jwks": { "keys": [private] } })), "ClientKeys"),
+            (json!({ "auth_method": "none" }), "ClientProof"),
+            (json!({ "kind": "public", "auth_method": "client_secret_basic" }), "ClientProof"),
+            (json!({ "kind": "public", "grant_types": [TOKEN_EXCHANGE] }), "GrantTypes"),
+        ] {
+            assert_eq!(check(changed.clone()), Some(refusal), "{changed}");
+        }
     }
 
     #[test]

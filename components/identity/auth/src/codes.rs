@@ -22,6 +22,8 @@ pub struct Code {
     pub scopes: Vec<String>,
     pub nonce: Option<String>,
     pub challenge: String,
+    /// Thumbprint of the key that must redeem it.
+    pub jkt: Option<String>,
     pub auth_time: Option<Time>,
     pub acr: Option<String>,
     pub expires_at: Time,
@@ -48,6 +50,7 @@ pub fn new(by: &Ctx, client: &Client, wish: &Wish) -> Fresh {
         scopes: wish.scopes.clone(),
         nonce: wish.nonce.clone(),
         challenge: wish.challenge.clone(),
+        jkt: wish.jkt.clone(),
         auth_time,
         acr: who.acr.clone(),
         expires_at: by.now() + nexus_sdk::seconds(CODE_SECONDS),

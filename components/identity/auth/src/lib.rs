@@ -1,16 +1,22 @@
-//! Auth: how other programs let people in by way of this installation (OAuth 2.1, OpenID Connect).
-//! Knows clients, what people allow them, and the steps of the protocol; refuses to know passwords
-//! (`user-auth`), sessions (`session-mgr`), keys and tokens (`token-mgr`), and pages
-//! (`frontend-app`).
+//! Auth: how other programs let people in by way of this installation (OAuth 2.1, OpenID Connect),
+//! and how they come in here by way of another provider. Knows clients, what people allow them,
+//! providers, and the steps of the protocol; refuses to know passwords (`user-auth`), sessions
+//! (`session-mgr`), keys and tokens (`token-mgr`), and pages (`frontend-app`).
 
 mod authorize;
 mod clients;
 mod codes;
 mod consents;
 mod device;
+mod exchange;
+mod identities;
+mod jose;
 mod logout;
 mod oauth;
+mod outside;
 mod peers;
+mod proofs;
+mod provider;
 mod redirects;
 mod registration;
 mod requests;
@@ -19,14 +25,16 @@ mod secrets;
 mod store;
 mod telling;
 mod tokens;
+mod upstream_login;
+mod upstreams;
 
 use logout::{on_logout_due, on_session_revoked, on_user_erased};
 use nexus_sdk::prelude::*;
 
 nexus_sdk::permissions! {
-    /// Clients, without their secrets.
+    /// Clients and providers, without their secrets.
     View = "auth:view";
-    /// Clients and their secrets.
+    /// Clients, providers and their secrets.
     Manage = "auth:manage";
     /// Registering a client by the protocol (RFC 7591).
     Register = "auth:register"
@@ -44,7 +52,13 @@ nexus_sdk::service! {
 }
 
 fn router() -> Router {
-    clients::router().merge(requests::router()).merge(device::router()).merge(consents::router())
+    clients::router()
+        .merge(requests::router())
+        .merge(device::router())
+        .merge(consents::router())
+        .merge(upstreams::router())
+        .merge(upstream_login::router())
+        .merge(identities::router())
 }
 
 fn protocol() -> Router {
@@ -69,6 +83,8 @@ async fn purge(ctx: System) -> Result<NoContent> {
         store::requests::purge(now - days(1)),
         store::families::purge(now - days(90)),
         store::sessions::purge(now - days(90)),
+        store::upstreams::purge_flows(now),
+        store::proofs::purge(now),
     ])
     .await
 }

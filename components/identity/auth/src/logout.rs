@@ -117,7 +117,10 @@ pub async fn on_logout_due(ctx: Ctx, event: LogoutDue) -> Result<NoContent> {
         lifetime_seconds: LOGOUT_TOKEN_SECONDS,
         scope: None,
         session: Some(&event.session),
+        organisation: None,
         client_id: None,
+        jkt: None,
+        alg: client.id_token_alg.name(),
         auth_time: None,
         acr: None,
         claims,
@@ -143,6 +146,10 @@ pub async fn on_logout_due(ctx: Ctx, event: LogoutDue) -> Result<NoContent> {
 /// Nothing is kept of people who are gone.
 pub async fn on_user_erased(ctx: Ctx, event: UserErased) -> Result<NoContent> {
     let subject = event.id.to_string();
-    ctx.commit([store::consents::forget_person(&subject), store::sessions::forget_person(&subject)])
-        .await
+    ctx.commit([
+        store::consents::forget_person(&subject),
+        store::sessions::forget_person(&subject),
+        store::upstreams::forget_person(&subject),
+    ])
+    .await
 }

@@ -46,15 +46,15 @@ macro_rules! errors {
 
 errors! {
     access_denied authorization_pending consent_required expired_token invalid_client
-    invalid_grant invalid_request invalid_scope login_required request_not_supported slow_down
-    unauthorized_client unsupported_grant_type unsupported_response_type
-    unmet_authentication_requirements
+    invalid_dpop_proof invalid_grant invalid_request invalid_scope invalid_target invalid_token
+    login_required request_not_supported slow_down unauthorized_client unsupported_grant_type
+    unsupported_response_type unmet_authentication_requirements
 }
 
 impl OauthError {
     fn status(&self) -> StatusCode {
         match self.code {
-            "invalid_client" => StatusCode::UNAUTHORIZED,
+            "invalid_client" | "invalid_token" => StatusCode::UNAUTHORIZED,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -68,6 +68,10 @@ impl IntoResponse for OauthError {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.code == "invalid_client" {
             let scheme = HeaderValue::from_static("Basic realm=\"oauth2\"");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        if self.code == "invalid_token" {
+            let scheme = HeaderValue::from_static("Bearer error=\"invalid_token\"");
             headers.insert(header::WWW_AUTHENTICATE, scheme);
         }
         response

@@ -1,7 +1,12 @@
 //! What other services do for this one: `token-mgr` makes tokens, `users` knows people,
-//! `session-mgr` ends sessions. Knows their routes; refuses to know how they do it.
+//! `session-mgr` ends sessions, `user-auth` lets people in, `kms` seals. Knows their routes; refuses
+//! to know how they do it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use identity_contract::auth::UpstreamId;
 use identity_contract::{ClientId, TokenFamilyId};
+use nexus_sdk::axum::http::{HeaderName, HeaderValue};
 use nexus_sdk::prelude::*;
 use nexus_sdk::serde_json::{Map, Value};
 
@@ -18,6 +23,10 @@ pub struct Grant<'a> {
     pub acr: Option<&'a str>,
     /// Whether the client may come back without the person.
     pub refresh: bool,
+    /// Thumbprint of the key that the access token is bound to.
+    pub jkt: Option<&'a str>,
+    /// Whether refresh tokens are, too.
+    pub refresh_bound: bool,
 }
 
 /// What `token-mgr` gives for a grant or a refresh token.
@@ -51,8 +60,13 @@ pub async fn open(grant: &Grant<'_>) -> Result<Tokens> {
 ///
 /// # Errors
 /// 503 when `token-mgr` is away.
-pub async fn refresh(token: &str, client: ClientId, scope: Option<&str>) -> Result<Option<Tokens>> {
-    let body = json!({ "refresh_token": token, "client_id": client, "scope": scope });
+pub async fn refresh(
+    token: &str,
+    client: ClientId,
+    scope: Option<&str>,
+    jkt: Option<&str>,
+) -> Result<Option<Tokens>> {
+    let body = json!({ "refresh_token": token, "client_id": client, "scope": scope, "jkt": jkt });
     let asked = call("token-mgr").post(format!("{TOKENS}/families/refresh")).json(&body);
     let reply = asked.send().await?;
     match reply.status.as_u16() {
@@ -86,7 +100,12 @@ pub struct Mint<'a> {
     pub lifetime_seconds: i64,
     pub scope: Option<String>,
     pub session: Option<&'a str>,
+    pub organisation: Option<&'a str>,
     pub client_id: Option<ClientId>,
+    /// Thumbprint of the key that an access token is bound to.
+    pub jkt: Option<&'a str>,
+    /// `ES256`, or `RS256` for what only a client reads.
+    pub alg: &'a str,
     pub auth_time: Option<i64>,
     pub acr: Option<&'a str>,
     pub claims: Map<String, Value>,
@@ -149,6 +168,133 @@ pub async fn person(subject: &str) -> Result<Person> {
         404 => Err(standard::NotFound.into()),
         status => Err(away("users", status)),
     }
+}
+
+/// Whose address it is.
+///
+/// # Errors
+/// 503 when `users` is away.
+pub async fn person_of_address(email: &str) -> Result<Option<String>> {
+    #[derive(Deserialize)]
+    struct Known {
+        id: String,
+    }
+    let query: String = form_urlencoded::byte_serialize(email.as_bytes()).collect();
+    let path = format!("/api/users/v1/internal/users/by-email?email={query}");
+    let reply = call("users").get(path).send().await?;
+    match reply.status.as_u16() {
+        200 => read::<Known>(&reply.body, "read whose address it is").map(|known| Some(known.id)),
+        // What is no address has no account.
+        404 | 422 => Ok(None),
+        status => Err(away("users", status)),
+    }
+}
+
+/// Makes an account for an address that a provider vouches for.
+///
+/// # Errors
+/// What `users` refuses: a policy that takes no new accounts, or not this address.
+pub async fn register(email: &str, name: Option<&str>) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Made {
+        id: String,
+    }
+    // A name that is too long is none; the person can give one later.
+    let name = name.map(str::trim).filter(|name| {
+        (1..=120).contains(&name.chars().count()) && !name.contains(char::is_control)
+    });
+    let body = json!({ "email": email, "email_verified": true, "display_name": name });
+    let reply = call("users").post("/api/users/v1/internal/users").json(&body).send().await?;
+    match reply.status.as_u16() {
+        201 => read::<Made>(&reply.body, "read the account that users made").map(|made| made.id),
+        409 => Err(crate::upstream_login::AccountExists.into()),
+        403 | 422 => {
+            let told = reply.problem().map(|problem| problem.detail).unwrap_or_default();
+            Err(crate::upstream_login::AccountNeeded.because(told).into())
+        }
+        status => Err(away("users", status)),
+    }
+}
+
+/// Whoever came in, or is asked for more: the words of `user-auth` for the browser.
+pub struct Entered {
+    pub value: Map<String, Value>,
+    pub cookies: Vec<HeaderValue>,
+}
+
+/// Lets somebody in whom a provider has named. `unclaimed` where nobody may be able to come into
+/// the account yet. `headers` say which browser it is.
+///
+/// # Errors
+/// What `user-auth` refuses: a suspended account, one that somebody can come into.
+pub async fn enter(subject: &str, headers: &HeaderMap, unclaimed: bool) -> Result<Entered> {
+    let body = json!({ "user": subject, "amr": ["fed"], "unclaimed": unclaimed });
+    let mut asked = call("user-auth").post("/api/user-auth/v1/internal/entrances").json(&body);
+    for (name, value) in browser(headers) {
+        asked = asked.header(name, value);
+    }
+    let reply = asked.send().await?;
+    match reply.status.as_u16() {
+        200 => Ok(Entered {
+            value: read(&reply.body, "read how user-auth lets somebody in")?,
+            cookies: reply.headers.get_all(header::SET_COOKIE).iter().cloned().collect(),
+        }),
+        404 => Err(standard::NotFound.into()),
+        409 => Err(crate::upstream_login::AccountExists.into()),
+        403 => {
+            let told = reply.problem().map(|problem| problem.detail).unwrap_or_default();
+            Err(standard::Forbidden.because(told).into())
+        }
+        status => Err(away("user-auth", status)),
+    }
+}
+
+/// Where a request came from: what our own front end says of its visitor, and otherwise what the
+/// host saw.
+fn browser(headers: &HeaderMap) -> impl Iterator<Item = (HeaderName, HeaderValue)> + '_ {
+    let front = headers.get("nexus-caller").is_some_and(|caller| caller == "frontend-app");
+    let pairs = match front {
+        true => [
+            ("nexus-client-addr", "nexus-client-addr"),
+            ("nexus-client-agent", "nexus-client-agent"),
+        ],
+        false => [("spin-client-addr", "nexus-client-addr"), ("user-agent", "nexus-client-agent")],
+    };
+    pairs
+        .into_iter()
+        .filter_map(|(from, to)| Some((HeaderName::from_static(to), headers.get(from)?.clone())))
+}
+
+const UPSTREAM_KEY: &str = "/api/kms/v1/internal/keys/upstreams";
+
+/// Seals a provider's secret: only with the same provider's id it opens again.
+///
+/// # Errors
+/// 503 when `kms` is away.
+pub async fn seal(id: UpstreamId, secret: &str) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Sealed {
+        ciphertext: String,
+    }
+    let kind = json!({ "type": "aes256-gcm96", "tenant": true });
+    let _made: Value = call("kms").post(UPSTREAM_KEY).json(&kind).read().await?;
+    let body = json!({ "plaintext": STANDARD.encode(secret), "context": id, "tenant": true });
+    let asked = call("kms").post(format!("{UPSTREAM_KEY}/encrypt")).json(&body);
+    asked.read::<Sealed>().await.map(|sealed| sealed.ciphertext)
+}
+
+/// # Errors
+/// 503 when `kms` is away.
+pub async fn unseal(id: UpstreamId, ciphertext: &str) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Open {
+        plaintext: String,
+    }
+    let body = json!({ "ciphertext": ciphertext, "context": id, "tenant": true });
+    let asked = call("kms").post(format!("{UPSTREAM_KEY}/decrypt")).json(&body);
+    let open: Open = asked.read().await?;
+    let bytes = STANDARD.decode(open.plaintext).context("decode an opened secret")?;
+    Ok(String::from_utf8(bytes).context("read an opened secret")?)
 }
 
 /// Ends the session of whoever asks.

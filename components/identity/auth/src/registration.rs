@@ -1,12 +1,22 @@
-//! Dynamic registration (RFC 7591): a program registers itself, with the leave of somebody who may.
+//! Dynamic registration (RFC 7591): a program registers itself, with the leave of somebody who may,
+//! and looks after that registration by a token of its own from then on (RFC 7592).
 
 use crate::Register;
-use crate::clients::{self, ClientKind, Draft, NewClient};
-use crate::oauth::OauthError;
+use crate::clients::{self, AuthMethod, Client, ClientKind, Draft, IdTokenAlg, NewClient};
+use crate::oauth::{Denied, OauthError, answer, invalid_token};
+use crate::{origin, secrets, store};
+use identity_contract::ClientId;
+use nexus_sdk::covers;
 use nexus_sdk::prelude::*;
+use serde_json::Value;
+
+/// What such a token begins with: hosts leave it to us.
+const TOKEN_PREFIX: &str = "nxm_";
 
 pub fn router() -> Router {
-    Router::new().route("/oauth2/register", post(register))
+    Router::new()
+        .route("/oauth2/register", post(register))
+        .route("/oauth2/register/{client_id}", get(read).put(change).delete(remove))
 }
 
 /// What a client says about itself (RFC 7591 §2); what is not known here is left out of the answer.
@@ -36,19 +46,35 @@ struct Metadata {
     backchannel_logout_uri: Option<String>,
     #[serde(default)]
     require_pushed_authorization_requests: bool,
+    #[serde(default)]
+    jwks: Option<Value>,
+    #[serde(default)]
+    jwks_uri: Option<String>,
+    #[serde(default)]
+    id_token_signed_response_alg: Option<String>,
+    /// RFC 9449 §5.2.
+    #[serde(default)]
+    dpop_bound_access_tokens: bool,
+    /// Of a change: which client, and its secret, as they are (RFC 7592 §2.2).
+    #[serde(default)]
+    client_id: Option<String>,
+    #[serde(default)]
+    client_secret: Option<String>,
 }
 
 impl Metadata {
     fn into_draft(self) -> Result<Draft, OauthError> {
-        let wrong = |description: &str| OauthError {
-            code: "invalid_client_metadata",
-            description: description.to_owned(),
-        };
         let method = self.token_endpoint_auth_method.as_deref().unwrap_or("client_secret_basic");
-        let kind = match method {
-            "none" => ClientKind::Public,
-            "client_secret_basic" | "client_secret_post" => ClientKind::Confidential,
-            _ => return Err(wrong("token_endpoint_auth_method is not one of ours")),
+        let auth_method: AuthMethod = serde_json::from_value(method.into())
+            .map_err(|_| wrong("token_endpoint_auth_method is not one of ours"))?;
+        let kind = match auth_method {
+            AuthMethod::None => ClientKind::Public,
+            _ => ClientKind::Confidential,
+        };
+        let id_token_alg = match self.id_token_signed_response_alg.as_deref() {
+            None | Some("ES256") => IdTokenAlg::Es256,
+            Some("RS256") => IdTokenAlg::Rs256,
+            Some(_) => return Err(wrong("id_token_signed_response_alg is ES256 or RS256")),
         };
         if self.response_types.is_some_and(|types| types.iter().any(|kind| kind != "code")) {
             return Err(wrong("response_types is [\"code\"]"));
@@ -71,35 +97,134 @@ impl Metadata {
             policy_uri: self.policy_uri,
             terms_uri: self.tos_uri,
             logout_uri: self.backchannel_logout_uri,
+            auth_method: Some(auth_method),
+            jwks: self.jwks,
+            jwks_uri: self.jwks_uri,
+            id_token_alg,
+            dpop_bound: self.dpop_bound_access_tokens,
         })
     }
 }
 
-async fn register(by: Allowed<Register>, Json(metadata): Json<Metadata>) -> Result<Response> {
-    let method = metadata.token_endpoint_auth_method.clone();
-    let draft = match metadata.into_draft() {
-        Ok(draft) => draft,
-        Err(error) => return Ok(error.into_response()),
-    };
-    match clients::register(&by, draft).await {
-        Ok(made) => {
-            let body = Json(registered(made, method));
-            Ok(Secret((StatusCode::CREATED, body)).into_response())
-        }
-        Err(Error::Refused(refusal)) if refusal.status == 422 => {
+fn wrong(description: &str) -> OauthError {
+    OauthError { code: "invalid_client_metadata", description: description.to_owned() }
+}
+
+/// A refused draft in the words of the protocol.
+fn told(error: Error) -> Denied {
+    match error {
+        Error::Refused(refusal) if refusal.status == 422 => {
             let address = refusal.name == crate::redirects::RedirectForm.name;
             let code = if address { "invalid_redirect_uri" } else { "invalid_client_metadata" };
-            let description = refusal.sentence.to_owned();
-            Ok(OauthError { code, description }.into_response())
+            OauthError { code, description: refusal.sentence.to_owned() }.into()
         }
-        Err(error) => Err(error),
+        other => other.into(),
     }
 }
 
-/// RFC 7591 §3.2.1.
-fn registered(made: NewClient, method: Option<String>) -> serde_json::Value {
+async fn register(by: Allowed<Register>, Json(metadata): Json<Metadata>) -> Result<Response> {
+    answer(registered(&by, metadata).await)
+}
+
+async fn registered(by: &Ctx, metadata: Metadata) -> Result<Response, Denied> {
+    let draft = metadata.into_draft()?;
+    let token = secrets::fresh(TOKEN_PREFIX);
+    let made = clients::register(by, draft, Some(secrets::digest(&token))).await.map_err(told)?;
+    let origin = origin(by).await?;
+    let body = Json(described(made, &token, &origin));
+    Ok(Secret((StatusCode::CREATED, body)).into_response())
+}
+
+/// The client that a token is for, and the token (RFC 7592 §2).
+async fn holder(by: &Ctx, headers: &HeaderMap, id: &str) -> Result<(Client, String), Denied> {
+    let refused = || invalid_token("this token is for no registration, or not for this one");
+    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = sent.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    });
+    let token = token.filter(|token| token.starts_with(TOKEN_PREFIX)).ok_or_else(refused)?;
+    let id: ClientId = id.parse().map_err(|_| refused())?;
+    let client = store::clients::find_active(by.db(), id).await?.ok_or_else(refused)?;
+    let proof = store::clients::proof(by.db(), id).await?;
+    match proof.registration_digest.is_some_and(|digest| secrets::is(token, &digest)) {
+        true => Ok((client, token.to_owned())),
+        false => Err(refused().into()),
+    }
+}
+
+async fn read(by: Public, headers: HeaderMap, Path(id): Path<String>) -> Result<Response> {
+    let shown = async {
+        let (client, token) = holder(&by, &headers, &id).await?;
+        let made = NewClient { client, client_secret: None };
+        Ok(Secret(Json(described(made, &token, &origin(&by).await?))))
+    };
+    answer(shown.await)
+}
+
+async fn change(
+    by: Public,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Json(metadata): Json<Metadata>,
+) -> Result<Response> {
+    answer(changed(&by, &headers, &id, metadata).await)
+}
+
+/// A program gives itself nothing that it was not given: what it may ask for can only become less.
+async fn changed(
+    by: &Ctx,
+    headers: &HeaderMap,
+    id: &str,
+    metadata: Metadata,
+) -> Result<Response, Denied> {
+    let (known, token) = holder(by, headers, id).await?;
+    let secret = metadata.client_secret.clone();
+    if metadata.client_id.as_deref() != Some(known.id.to_string().as_str()) {
+        return Err(wrong("client_id is that of the registration").into());
+    }
+    let proof = store::clients::proof(by.db(), known.id).await?;
+    if secret.is_some_and(|secret| !proof.takes(&secret, by.now())) {
+        return Err(wrong("client_secret is that of the registration").into());
+    }
+    let mut draft = metadata.into_draft()?;
+    if draft.kind != known.kind || draft.method().has_secret() != known.auth_method.has_secret() {
+        return Err(wrong("a client keeps to its way of proving itself").into());
+    }
+    draft.permissions = known.permissions.clone();
+    draft.trusted = known.trusted;
+    let held = [known.scopes.as_slice(), &known.permissions].concat();
+    let origin = origin(by).await?;
+    draft.check(|word| held.iter().any(|it| covers(it, word)), &origin).map_err(
+        |error| match error {
+            Error::Refused(refusal) if refusal.status == 403 => wrong(refusal.sentence).into(),
+            other => told(other),
+        },
+    )?;
+    let more = draft.grant_types.iter().any(|grant| !known.grant_types.contains(grant));
+    if more && draft.grant_types.iter().any(|grant| clients::NEEDS_LEAVE.contains(&grant.as_str()))
+    {
+        return Err(wrong("these grant types are not the client's to take").into());
+    }
+    let client = draft.into_client(known.id, known.created_at);
+    by.commit([store::clients::replace(&client, known.version)]).await?;
+    let made = NewClient { client, client_secret: None };
+    Ok(Secret(Json(described(made, &token, &origin))).into_response())
+}
+
+/// The client is gone, and its token with it (RFC 7592 §2.3).
+async fn remove(by: Public, headers: HeaderMap, Path(id): Path<String>) -> Result<Response> {
+    let removed = async {
+        let (client, _) = holder(&by, &headers, &id).await?;
+        by.commit([store::clients::disable(client.id, by.now())]).await?;
+        Ok(NoContent)
+    };
+    answer(removed.await)
+}
+
+/// RFC 7591 §3.2.1, RFC 7592 §3.
+fn described(made: NewClient, token: &str, origin: &str) -> Value {
     let client = made.client;
-    let usual = if made.client_secret.is_some() { "client_secret_basic" } else { "none" };
     let mut answer = json!({
         "client_id": client.id,
         "client_id_issued_at": client.created_at.timestamp(),
@@ -108,9 +233,13 @@ fn registered(made: NewClient, method: Option<String>) -> serde_json::Value {
         "post_logout_redirect_uris": client.post_logout_redirect_uris,
         "grant_types": client.grant_types,
         "response_types": ["code"],
-        "token_endpoint_auth_method": method.as_deref().unwrap_or(usual),
+        "token_endpoint_auth_method": client.auth_method,
         "scope": client.scopes.join(" "),
         "require_pushed_authorization_requests": client.require_pushed,
+        "id_token_signed_response_alg": client.id_token_alg,
+        "dpop_bound_access_tokens": client.dpop_bound,
+        "registration_access_token": token,
+        "registration_client_uri": format!("{origin}/oauth2/register/{}", client.id),
     });
     if let Some(secret) = made.client_secret {
         answer["client_secret"] = secret.into();
@@ -122,10 +251,14 @@ fn registered(made: NewClient, method: Option<String>) -> serde_json::Value {
         ("policy_uri", client.policy_uri),
         ("tos_uri", client.terms_uri),
         ("backchannel_logout_uri", client.logout_uri),
+        ("jwks_uri", client.jwks_uri),
     ] {
         if let Some(value) = value {
             answer[name] = value.into();
         }
+    }
+    if let Some(set) = client.jwks {
+        answer["jwks"] = set;
     }
     answer
 }

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac as _};
 use nexus_sdk::spin_sdk::wasip3::random::random::get_random_bytes;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -57,7 +58,17 @@ pub fn verifies(verifier: &str, challenge: &str) -> bool {
     well_formed && challenge_of(verifier).as_bytes().ct_eq(challenge.as_bytes()).into()
 }
 
-fn challenge_of(verifier: &str) -> String {
+/// What follows from a secret for one purpose and one occasion, and cannot be told without it: 43
+/// characters of base64url, as a verifier needs them (RFC 7636 §4.1).
+pub fn derived(secret: &str, purpose: &str, occasion: &str) -> String {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes());
+    let mac = mac.expect("HMAC takes keys of any length");
+    let mac = mac.chain_update(purpose).chain_update([0]).chain_update(occasion);
+    URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+}
+
+/// The challenge of a verifier (RFC 7636 §4.2, S256).
+pub fn challenge_of(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(verifier))
 }
 
@@ -78,6 +89,17 @@ mod tests {
         assert!(!verifies(&format!("{verifier}x"), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"));
         let short = "short";
         assert!(!verifies(short, &challenge_of(short)), "43 characters are the least");
+    }
+
+    #[test]
+    fn what_is_derived_differs_by_secret_purpose_and_occasion() {
+        let one = derived("s", "verifier", "o");
+        assert!(verifies(&one, &challenge_of(&one)));
+        for other in [derived("t", "verifier", "o"), derived("s", "nonce", "o")] {
+            assert_ne!(one, other);
+        }
+        assert_ne!(derived("s", "a", "bc"), derived("s", "ab", "c"));
+        assert_eq!(one, derived("s", "verifier", "o"));
     }
 
     #[test]

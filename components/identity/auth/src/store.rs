@@ -5,5 +5,7 @@ pub mod codes;
 pub mod consents;
 pub mod devices;
 pub mod families;
+pub mod proofs;
 pub mod requests;
 pub mod sessions;
+pub mod upstreams;

@@ -2,6 +2,7 @@
 //! can do (discovery).
 
 use crate::clients::{self, ClientKind};
+use crate::jose::Algorithm;
 use crate::oauth::{Denied, answer, form, unauthorized_client};
 use crate::{origin, peers, scopes};
 use base64::Engine as _;
@@ -13,6 +14,9 @@ use nexus_sdk::serde_json::{Map, Value};
 nexus_sdk::refusals! {
     OpenidScope = 403, "this token was not issued for openid"
 }
+
+/// How clients prove themselves; the last is no proof.
+const METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
 
 /// Discovery is asked for by every client that starts.
 const DISCOVERY_CACHE: HeaderValue = HeaderValue::from_static("public, max-age=3600");
@@ -106,18 +110,16 @@ async fn discovery(by: Public) -> Result<Response> {
         "scopes_supported": scopes::ABOUT_PEOPLE,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": [
-            clients::AUTHORIZATION_CODE, clients::REFRESH_TOKEN, clients::CLIENT_CREDENTIALS,
-            clients::DEVICE_CODE,
-        ],
+        "grant_types_supported": clients::GRANT_TYPES,
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["ES256"],
-        "token_endpoint_auth_methods_supported":
-            ["client_secret_basic", "client_secret_post", "none"],
-        "introspection_endpoint_auth_methods_supported":
-            ["client_secret_basic", "client_secret_post"],
-        "revocation_endpoint_auth_methods_supported":
-            ["client_secret_basic", "client_secret_post", "none"],
+        "id_token_signing_alg_values_supported": ["ES256", "RS256"],
+        "token_endpoint_auth_methods_supported": METHODS,
+        "token_endpoint_auth_signing_alg_values_supported": Algorithm::NAMES,
+        "introspection_endpoint_auth_methods_supported": METHODS[..3],
+        "introspection_endpoint_auth_signing_alg_values_supported": Algorithm::NAMES,
+        "revocation_endpoint_auth_methods_supported": METHODS,
+        "revocation_endpoint_auth_signing_alg_values_supported": Algorithm::NAMES,
+        "dpop_signing_alg_values_supported": ["ES256", "EdDSA"],
         "code_challenge_methods_supported": ["S256"],
         "acr_values_supported": [
             identity_contract::acr::SINGLE_FACTOR, identity_contract::acr::TWO_FACTORS,

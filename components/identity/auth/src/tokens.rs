@@ -1,19 +1,21 @@
 //! `/oauth2/token`: what a client gets for a code, a refresh token, a device code, or its own name.
 
 use crate::clients::{
-    self, AUTHORIZATION_CODE, CLIENT_CREDENTIALS, Client, ClientKind, DEVICE_CODE, REFRESH_TOKEN,
+    self, AUTHORIZATION_CODE, Client, ClientKind, DEVICE_CODE, GRANT_TYPES, REFRESH_TOKEN,
+    TOKEN_EXCHANGE,
 };
 use crate::codes::Code;
 use crate::oauth::{
-    Denied, Parameters, answer, form, invalid_grant, unauthorized_client, unsupported_grant_type,
+    Denied, Parameters, answer, form, invalid_dpop_proof, invalid_grant, unauthorized_client,
+    unsupported_grant_type,
 };
 use crate::peers::{self, Grant, Mint, Tokens};
-use crate::{device, scopes, secrets, store};
+use crate::{device, exchange, proofs, scopes, secrets, store};
 use nexus_sdk::prelude::*;
 use nexus_sdk::serde_json::Map;
 
 /// As long as an access token of a person.
-const ACCESS_SECONDS: i64 = 600;
+pub const ACCESS_SECONDS: i64 = 600;
 const ID_SECONDS: i64 = 600;
 
 nexus_sdk::refusals! {
@@ -31,36 +33,54 @@ async fn token(by: Public, headers: HeaderMap, body: Bytes) -> Result<Response> 
 /// RFC 6749 §5.1, with what OpenID Connect adds.
 #[derive(Serialize)]
 pub struct Granted {
-    access_token: String,
-    token_type: &'static str,
-    expires_in: i64,
+    pub access_token: String,
+    pub token_type: &'static str,
+    pub expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<String>,
+    pub refresh_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    id_token: Option<String>,
-    scope: String,
+    pub id_token: Option<String>,
+    /// RFC 8693 §2.2.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'static str>,
+    pub scope: String,
+}
+
+/// How a token is shown: with a proof of the key that it is bound to, if it is (RFC 9449 §5).
+pub fn token_type(jkt: Option<&str>) -> &'static str {
+    if jkt.is_some() { "DPoP" } else { "Bearer" }
 }
 
 async fn granted(by: &Ctx, headers: &HeaderMap, body: &[u8]) -> Result<Granted, Denied> {
     let form = form(headers, body)?;
     let kind = form.need("grant_type")?;
-    let known = [AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, DEVICE_CODE];
-    if !known.contains(&kind) {
+    if !GRANT_TYPES.contains(&kind) {
         return Err(unsupported_grant_type("this grant type is not known").into());
     }
     let client = clients::authenticate(by, headers, &form).await?;
     if !client.grant_types.iter().any(|grant| grant == kind) {
         return Err(unauthorized_client("this client may not use that grant type").into());
     }
+    let jkt = proofs::dpop(by, headers, "/oauth2/token").await?;
+    if client.dpop_bound && jkt.is_none() {
+        return Err(invalid_dpop_proof("this client shows a proof of its key").into());
+    }
+    let jkt = jkt.as_deref();
     match kind {
-        AUTHORIZATION_CODE => for_code(by, &client, &form).await,
-        REFRESH_TOKEN => for_refresh(&client, &form).await,
-        DEVICE_CODE => for_device(by, &client, &form).await,
-        _ => for_itself(&client, &form).await,
+        AUTHORIZATION_CODE => for_code(by, &client, &form, jkt).await,
+        REFRESH_TOKEN => for_refresh(&client, &form, jkt).await,
+        DEVICE_CODE => for_device(by, &client, &form, jkt).await,
+        TOKEN_EXCHANGE => exchange::exchanged(by, &client, &form, jkt).await,
+        _ => for_itself(&client, &form, jkt).await,
     }
 }
 
-async fn for_code(by: &Ctx, client: &Client, form: &Parameters) -> Result<Granted, Denied> {
+async fn for_code(
+    by: &Ctx,
+    client: &Client,
+    form: &Parameters,
+    jkt: Option<&str>,
+) -> Result<Granted, Denied> {
     let digest = secrets::digest(form.need("code")?);
     let code = store::codes::find(by.db(), &digest).await?;
     // One sentence for all that can be wrong: a thief learns nothing.
@@ -70,6 +90,7 @@ async fn for_code(by: &Ctx, client: &Client, form: &Parameters) -> Result<Grante
     let fits = code.client_id == client.id
         && code.expires_at > by.now()
         && address == Some(code.redirect_uri.as_str())
+        && (code.jkt.is_none() || code.jkt.as_deref() == jkt)
         && secrets::verifies(form.get("code_verifier").unwrap_or_default(), &code.challenge);
     if code.used_at.is_some() && code.client_id == client.id {
         // Whoever was first may have been a thief (RFC 6749 §4.1.2).
@@ -104,10 +125,12 @@ async fn for_code(by: &Ctx, client: &Client, form: &Parameters) -> Result<Grante
         auth_time: code.auth_time.map(|at| at.timestamp()),
         acr: code.acr.as_deref(),
         refresh,
+        jkt,
+        refresh_bound: client.kind == ClientKind::Public,
     };
     let tokens = peers::open(&grant).await?;
     remember_session(by, client, &code).await?;
-    Ok(with_id_token(client, tokens, code.nonce.as_deref()).await?)
+    Ok(with_id_token(client, tokens, code.nonce.as_deref(), jkt).await?)
 }
 
 /// A client is told when a session ends in which it got tokens.
@@ -119,20 +142,29 @@ async fn remember_session(by: &Ctx, client: &Client, code: &Code) -> Result<()> 
     by.aside().commit([note]).await.map(drop)
 }
 
-async fn for_refresh(client: &Client, form: &Parameters) -> Result<Granted, Denied> {
+async fn for_refresh(
+    client: &Client,
+    form: &Parameters,
+    jkt: Option<&str>,
+) -> Result<Granted, Denied> {
     let token = form.need("refresh_token")?;
     let scope = form.get("scope");
     if scope.is_some() {
         let allowed = [client.scopes.as_slice(), &["offline_access".to_owned()]].concat();
         scopes::granted(&form.words("scope"), &allowed)?;
     }
-    let tokens = peers::refresh(token, client.id, scope).await?;
+    let tokens = peers::refresh(token, client.id, scope, jkt).await?;
     let refused = || invalid_grant("the refresh token is unknown, used, expired or revoked");
     let tokens = tokens.ok_or_else(refused)?;
-    Ok(with_id_token(client, tokens, None).await?)
+    Ok(with_id_token(client, tokens, None, jkt).await?)
 }
 
-async fn for_device(by: &Ctx, client: &Client, form: &Parameters) -> Result<Granted, Denied> {
+async fn for_device(
+    by: &Ctx,
+    client: &Client,
+    form: &Parameters,
+    jkt: Option<&str>,
+) -> Result<Granted, Denied> {
     let waiting = device::redeem(by, client, form.need("device_code")?).await?;
     let subject = waiting.subject.as_deref().unwrap_or_default();
     let refresh = client.grant_types.iter().any(|grant| grant == REFRESH_TOKEN)
@@ -147,13 +179,19 @@ async fn for_device(by: &Ctx, client: &Client, form: &Parameters) -> Result<Gran
         auth_time: waiting.auth_time.map(|at| at.timestamp()),
         acr: waiting.acr.as_deref(),
         refresh,
+        jkt,
+        refresh_bound: client.kind == ClientKind::Public,
     };
-    Ok(with_id_token(client, peers::open(&grant).await?, None).await?)
+    Ok(with_id_token(client, peers::open(&grant).await?, None, jkt).await?)
 }
 
 /// A client that acts for itself carries its permissions in the token: there is no person whose
 /// permissions could be looked up.
-async fn for_itself(client: &Client, form: &Parameters) -> Result<Granted, Denied> {
+async fn for_itself(
+    client: &Client,
+    form: &Parameters,
+    jkt: Option<&str>,
+) -> Result<Granted, Denied> {
     if client.kind != ClientKind::Confidential {
         return Err(unauthorized_client("a public client cannot act for itself").into());
     }
@@ -174,23 +212,32 @@ async fn for_itself(client: &Client, form: &Parameters) -> Result<Granted, Denie
         lifetime_seconds: ACCESS_SECONDS,
         scope: Some(scope.clone()),
         session: None,
+        organisation: None,
         client_id: Some(client.id),
+        jkt,
+        alg: "ES256",
         auth_time: None,
         acr: None,
         claims,
     };
     Ok(Granted {
         access_token: peers::mint(&mint).await?,
-        token_type: "Bearer",
+        token_type: token_type(jkt),
         expires_in: ACCESS_SECONDS,
         refresh_token: None,
         id_token: None,
+        issued_token_type: None,
         scope,
     })
 }
 
 /// Adds an ID token (OpenID Connect Core §2) where `openid` was asked for.
-async fn with_id_token(client: &Client, tokens: Tokens, nonce: Option<&str>) -> Result<Granted> {
+async fn with_id_token(
+    client: &Client,
+    tokens: Tokens,
+    nonce: Option<&str>,
+    jkt: Option<&str>,
+) -> Result<Granted> {
     let wanted = tokens.scope.split(' ').any(|word| word == "openid");
     let id_token = match wanted {
         true => Some(id_token(client, &tokens, nonce).await?),
@@ -198,10 +245,11 @@ async fn with_id_token(client: &Client, tokens: Tokens, nonce: Option<&str>) -> 
     };
     Ok(Granted {
         access_token: tokens.access_token,
-        token_type: "Bearer",
+        token_type: token_type(jkt),
         expires_in: tokens.expires_in,
         refresh_token: tokens.refresh_token,
         id_token,
+        issued_token_type: None,
         scope: tokens.scope,
     })
 }
@@ -222,7 +270,10 @@ async fn id_token(client: &Client, tokens: &Tokens, nonce: Option<&str>) -> Resu
         lifetime_seconds: ID_SECONDS,
         scope: None,
         session: tokens.session.as_deref(),
+        organisation: None,
         client_id: None,
+        jkt: None,
+        alg: client.id_token_alg.name(),
         auth_time: tokens.auth_time,
         acr: tokens.acr.as_deref(),
         claims,

@@ -6,7 +6,7 @@ use nexus_sdk::prelude::*;
 pub async fn find(db: &Db, digest: &[u8]) -> Result<Option<Code>> {
     let code = sql!(
         "select client_id, family, subject, session, organisation, redirect_uri, scopes, nonce,
-           challenge, auth_time, acr, expires_at, used_at
+           challenge, jkt, auth_time, acr, expires_at, used_at
          from auth.code where tenant_id = {tenant} and digest = {digest}"
     );
     db.optional(code).await
@@ -15,9 +15,9 @@ pub async fn find(db: &Db, digest: &[u8]) -> Result<Option<Code>> {
 pub fn insert(digest: &[u8], c: &Code) -> Write {
     sql!(
         "insert into auth.code (tenant_id, digest, client_id, family, subject, session,
-           organisation, redirect_uri, scopes, nonce, challenge, auth_time, acr, expires_at)
+           organisation, redirect_uri, scopes, nonce, challenge, jkt, auth_time, acr, expires_at)
          values ({tenant}, {digest}, {c.client_id}, {c.family}, {c.subject}, {c.session},
-           {c.organisation}, {c.redirect_uri}, {c.scopes}, {c.nonce}, {c.challenge},
+           {c.organisation}, {c.redirect_uri}, {c.scopes}, {c.nonce}, {c.challenge}, {c.jkt},
            {c.auth_time}, {c.acr}, {c.expires_at})"
     )
 }

@@ -41,6 +41,8 @@ notices! {
     PASSWORD_CHANGED = "password-changed", "Your password is changed.";
     PROFILE_SAVED = "profile-saved", "Your profile is saved.";
     PROGRAM_REVOKED = "program-revoked", "That program may no longer act for you.";
+    PROVIDER_CONNECTED = "provider-connected", "From now on you can sign in that way, too.";
+    PROVIDER_DISCONNECTED = "provider-disconnected", "That way in is closed.";
     SIGNED_IN = "signed-in", "You are signed in.";
     SIGNED_OUT = "signed-out", "You are signed out.";
     TOTP_OFF = "totp-off", "The authenticator app is no longer asked for.";

@@ -21,6 +21,7 @@ pub struct Visitor {
     /// Of the client: `ip:port`, as the host saw it.
     address: Option<HeaderValue>,
     agent: Option<HeaderValue>,
+    cookies: Option<HeaderValue>,
 }
 
 impl Visitor {
@@ -76,6 +77,12 @@ impl Visitor {
         self.agent.as_ref()
     }
 
+    /// The cookies of the browser, without the session's, which the host takes: for a service that
+    /// has set one.
+    pub fn cookies(&self) -> Option<&HeaderValue> {
+        self.cookies.as_ref()
+    }
+
     /// Our own origin, without a slash at the end.
     pub async fn public_url(&self) -> Result<String, Trouble> {
         let url = self.by.variable("public_url").await;
@@ -96,6 +103,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
             back: back(parts),
             address: parts.headers.get("spin-client-addr").cloned(),
             agent: parts.headers.get(header::USER_AGENT).cloned(),
+            cookies: parts.headers.get(header::COOKIE).cloned(),
         })
     }
 }

@@ -4,7 +4,7 @@
 //! Knows the answers of `user-auth`. The secret of an unfinished sign-in travels in the form, not
 //! in an address and not in a cookie, so it is gone with the page.
 
-use super::second_factor;
+use super::{enrol, second_factor};
 use crate::kit::ask::Done;
 use crate::kit::prelude::*;
 use crate::kit::return_to;
@@ -16,6 +16,8 @@ use nexus_sdk::prelude::*;
 pub enum Entered {
     SignedIn,
     SecondFactor(Unfinished),
+    /// A second factor is asked of the account, and there is none.
+    EnrolSecondFactor(Unfinished),
 }
 
 /// A sign-in that wants one more proof.
@@ -42,6 +44,9 @@ pub fn go_on(done: Done<Entered>, wish: &str, notice: Option<Notice>) -> Respons
         Entered::SecondFactor(unfinished) => {
             let step = second_factor::Step::of(unfinished, wish);
             page(StatusCode::OK, step.show(&Complaints::none()))
+        }
+        Entered::EnrolSecondFactor(unfinished) => {
+            page(StatusCode::OK, enrol::Enrolment::of(unfinished, wish).ask())
         }
     };
     with_cookies(response, &done.cookies)

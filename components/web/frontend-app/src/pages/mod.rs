@@ -3,6 +3,7 @@
 
 mod consent;
 mod device;
+mod enrol;
 mod entry;
 mod invite;
 mod keys;
@@ -15,6 +16,7 @@ mod passkey_sign_in;
 mod passkeys;
 mod profile;
 mod programs;
+mod provider;
 mod recover;
 mod register;
 mod second_factor;
@@ -35,6 +37,8 @@ pub fn router() -> Router {
         .merge(sign_in::router())
         .merge(passkey_sign_in::router())
         .merge(second_factor::router())
+        .merge(enrol::router())
+        .merge(provider::router())
         .merge(register::router())
         .merge(verify::router())
         .merge(recover::router())

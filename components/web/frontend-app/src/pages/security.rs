@@ -2,7 +2,7 @@
 
 use super::entry::status_of;
 use super::passkeys::{self, Passkey};
-use super::totp;
+use super::{provider, totp};
 use crate::kit::prelude::*;
 use nexus_sdk::prelude::*;
 
@@ -51,13 +51,20 @@ fn password_card(factors: &Factors, complaints: &Complaints) -> Markup {
     }
 }
 
-fn content(factors: &Factors, passkeys: &[Passkey], now: Time, wrong: &Wrong) -> Markup {
+fn content(
+    factors: &Factors,
+    passkeys: &[Passkey],
+    elsewhere: &Markup,
+    now: Time,
+    wrong: &Wrong,
+) -> Markup {
     html! {
         div.cards {
             (passkeys::card(passkeys, now))
             (totp::card(factors, &wrong.totp))
             (totp::codes_card(factors))
             (password_card(factors, &wrong.password))
+            (elsewhere)
         }
     }
 }
@@ -66,7 +73,10 @@ fn content(factors: &Factors, passkeys: &[Passkey], now: Time, wrong: &Wrong) ->
 pub async fn shown(visitor: &Visitor, wrong: &Wrong) -> Result<Markup, Trouble> {
     let factors = factors(visitor).await?;
     let passkeys = passkeys::list(visitor).await?;
-    let content = content(&factors, &passkeys, visitor.now(), wrong);
+    let providers = provider::offered(visitor).await?;
+    let connected = provider::connected(visitor).await?;
+    let elsewhere = provider::card(&providers, &connected);
+    let content = content(&factors, &passkeys, &elsewhere, visitor.now(), wrong);
     Ok(account(Menu::Security, "Security", visitor.notice(), &content))
 }
 

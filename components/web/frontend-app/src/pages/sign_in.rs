@@ -1,6 +1,7 @@
 //! Signing in with a password, and signing out.
 
 use super::entry::{self, Entered};
+use super::provider::{self, Provider};
 use crate::kit::prelude::*;
 use crate::kit::return_to::{or_home, with_wish};
 use nexus_sdk::prelude::*;
@@ -17,6 +18,7 @@ struct Form<'a> {
     email: &'a str,
     remember: bool,
     return_to: &'a str,
+    providers: &'a [Provider],
 }
 
 impl Form<'_> {
@@ -47,6 +49,7 @@ impl Form<'_> {
                 a.button.second.wide href=(with_wish("/account/magic-link", self.return_to)) {
                     (icon::mail()) "E-mail me a link"
                 }
+                (provider::buttons(self.providers, self.return_to))
             }
             p.beneath {
                 "New here? "
@@ -63,7 +66,8 @@ async fn show(visitor: Visitor) -> Answer {
         return Ok(go(or_home(wish)));
     }
     let email = visitor.query("login_hint");
-    let form = Form { email, return_to: or_home(wish), ..Form::default() };
+    let providers = provider::offered(&visitor).await?;
+    let form = Form { email, return_to: or_home(wish), providers: &providers, ..Form::default() };
     Ok(page(StatusCode::OK, form.show(visitor.notice(), &Complaints::none())))
 }
 
@@ -72,6 +76,7 @@ async fn send(visitor: Visitor, form: Posted) -> Answer {
         email: form.text("email"),
         remember: form.is_ticked("remember"),
         return_to: or_home(form.raw("return_to")),
+        ..Form::default()
     };
     let credentials = json!({
         "email": shown.email, "password": form.raw("password"), "remember": shown.remember,
@@ -85,6 +90,8 @@ async fn send(visitor: Visitor, form: Posted) -> Answer {
         }
         Err(refused) => {
             let complaints = Complaints::of(&refused);
+            let providers = provider::offered(&visitor).await?;
+            let shown = Form { providers: &providers, ..shown };
             Ok(page(entry::status_of(&refused), shown.show(None, &complaints)))
         }
     }

@@ -17,7 +17,7 @@ pub fn router() -> Router {
 
 /// An app that is being added.
 #[derive(Debug, Deserialize)]
-struct Offer {
+pub struct Offer {
     /// For those who type.
     secret: String,
     /// The same for those whose app is on this device: `otpauth://…`.
@@ -84,6 +84,35 @@ fn picture(svg: &str) -> String {
     format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg))
 }
 
+/// What the app takes in, by eye, by hand or on this device.
+pub fn scan(offer: &Offer) -> Markup {
+    html! {
+        div.qr {
+            img src=(picture(&offer.qr_svg)) width="200" height="200"
+                alt="QR code that adds this account to an authenticator app";
+            div.stack {
+                p { "Cannot scan? Type this into the app:" }
+                code.secret tabindex="0" { (offer.secret) }
+                p { a href=(offer.uri) { "Open an app on this device" } }
+            }
+        }
+    }
+}
+
+/// The offer in a form, so that it can be shown once more.
+pub fn kept(offer: &Offer) -> Markup {
+    html! {
+        (hidden("secret", &offer.secret))
+        (hidden("uri", &offer.uri))
+        (hidden("qr_svg", &offer.qr_svg))
+    }
+}
+
+/// Codes to be kept.
+pub fn codes(codes: &[String]) -> Markup {
+    html! { ol.codes { @for code in codes { li { code { (code) } } } } }
+}
+
 fn offer_page(offer: &Offer, complaints: &Complaints) -> Markup {
     let body = html! {
         section.card {
@@ -91,19 +120,9 @@ fn offer_page(offer: &Offer, complaints: &Complaints) -> Markup {
             p { "Any app for one-time codes will do." }
             div.stack {
                 (complaints.summary())
-                div.qr {
-                    img src=(picture(&offer.qr_svg)) width="200" height="200"
-                        alt="QR code that adds this account to an authenticator app";
-                    div.stack {
-                        p { "Cannot scan? Type this into the app:" }
-                        code.secret tabindex="0" { (offer.secret) }
-                        p { a href=(offer.uri) { "Open an app on this device" } }
-                    }
-                }
+                (scan(offer))
                 form.stack method="post" action="/account/security/totp/confirm" {
-                    (hidden("secret", &offer.secret))
-                    (hidden("uri", &offer.uri))
-                    (hidden("qr_svg", &offer.qr_svg))
+                    (kept(offer))
                     (Field::code("code", "Then type the code that it shows").show(complaints))
                     div.actions {
                         (submit("Turn on"))
@@ -116,13 +135,13 @@ fn offer_page(offer: &Offer, complaints: &Complaints) -> Markup {
     account(Menu::Security, "Set up your authenticator app", None, &body)
 }
 
-pub fn codes_page(codes: &[String]) -> Markup {
+pub fn codes_page(all: &[String]) -> Markup {
     let body = html! {
         section.card {
             h2 { "Keep these recovery codes" }
             p { "Each opens your account once. They are not shown again." }
             div.stack {
-                ol.codes { @for code in codes { li { code { (code) } } } }
+                (codes(all))
                 p.caution {
                     (icon::warning())
                     span { "Print them or put them into your password manager." }
@@ -163,18 +182,19 @@ async fn confirm(visitor: Visitor, posted: Posted) -> Answer {
         Err(refused) if posted.raw("secret").is_empty() => again(&visitor, &refused).await,
         Err(refused) => {
             // The same offer once more: it came back with the form.
-            let offer = Offer {
-                secret: posted.raw("secret").to_owned(),
-                uri: posted.raw("uri").to_owned(),
-                qr_svg: posted.raw("qr_svg").to_owned(),
-            };
-            let shown = offer_page(&offer.checked(), &Complaints::of(&refused));
+            let shown = offer_page(&Offer::of_form(&posted), &Complaints::of(&refused));
             Ok(page(status_of(&refused), shown))
         }
     }
 }
 
 impl Offer {
+    /// As it came back with a form.
+    pub fn of_form(posted: &Posted) -> Offer {
+        let text = |name: &str| posted.raw(name).to_owned();
+        Offer { secret: text("secret"), uri: text("uri"), qr_svg: text("qr_svg") }.checked()
+    }
+
     /// A link that came back with a form is one for authenticator apps, or none.
     fn checked(self) -> Offer {
         match self.uri.starts_with("otpauth://") {
