@@ -43,12 +43,7 @@ pub enum Door {
 ///
 /// # Errors
 /// 409 for the same family again, or one too many; 503 when kms is away.
-pub async fn open(
-    by: &Ctx,
-    family: Kept,
-    refreshes: bool,
-    jkt: Option<&str>,
-) -> Result<Tokens> {
+pub async fn open(by: &Ctx, family: Kept, refreshes: bool, jkt: Option<&str>) -> Result<Tokens> {
     let (token, issued) = access(by, &family, family.scope.as_deref(), jkt).await?;
     let refresh_token = refreshes.then(opaque::refresh_token);
     let mut writes = vec![
@@ -116,9 +111,7 @@ pub struct Holder<'a> {
 impl Holder<'_> {
     fn may_go_on(&self, family: &Kept) -> bool {
         let bound = family.jkt.is_some() && family.jkt.as_deref() != self.jkt;
-        family.client_id == self.client_id
-            && family.by_auth == (self.door == Door::Auth)
-            && !bound
+        family.client_id == self.client_id && family.by_auth == (self.door == Door::Auth) && !bound
     }
 }
 

@@ -63,15 +63,13 @@ async fn confirm(
         return Err(entrance::AccountSuspended.into());
     }
     let tries = begin_try(&by, &caller, &flow, &person).await?;
-    let (mut writes, codes) =
-        second_factors::taken(&by, &caller, person.id, &given.code).await?;
+    let (mut writes, codes) = second_factors::taken(&by, &caller, person.id, &given.code).await?;
     writes.push(store::flows::take(flow.id).or_refuse(FlowOver));
     by.commit(writes).await?;
     let mut amr = flow.amr;
     amr.extend(["otp".to_owned(), "mfa".to_owned()]);
     amr.dedup();
     let proven = Proven { person, amr, method: "totp", persistent: flow.persistent };
-    let entrance =
-        entrance::enter(&by, &caller, proven, acr::TWO_FACTORS, Some(&tries)).await?;
+    let entrance = entrance::enter(&by, &caller, proven, acr::TWO_FACTORS, Some(&tries)).await?;
     Ok(entrance.with_codes(codes))
 }

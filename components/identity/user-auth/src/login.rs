@@ -112,12 +112,7 @@ struct Code {
 
 /// The flow, when this is the browser in which it began. An id alone is worth nothing and uses no
 /// try up.
-pub async fn flow(
-    by: &Ctx,
-    id: FlowId,
-    secret: &str,
-    errand: Errand,
-) -> Result<(Flow, Person)> {
+pub async fn flow(by: &Ctx, id: FlowId, secret: &str, errand: Errand) -> Result<(Flow, Person)> {
     let flow = store::flows::find(by.db(), id, by.now()).await?;
     let flow = flow.filter(|flow| flow.is_for(errand) && secrets::is(secret, &flow.digest));
     let flow = flow.ok_or(FlowOver)?;
