@@ -35,6 +35,10 @@ const VAULT_PATHS: &str = "/v1/";
 pub(crate) const SECURE_COOKIE: &str = "__Host-nexus-session";
 pub(crate) const PLAIN_COOKIE: &str = "nexus-session";
 
+/// What a component has given out for routes of its own (RFC 7592), to be sent as bearer by the
+/// protocol: it knows them, and they are nobody's credential here.
+const OF_COMPONENTS: &str = "nxm_";
+
 /// Longer tokens are refused unseen; real ones stay below 2 KiB.
 const TOKEN_BYTES_MAX: usize = 8 << 10;
 /// `nxs_` and 32 bytes; some room for what is to come.
@@ -86,6 +90,9 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>,
 }
 
 fn of_token(token: &str, scheme: Scheme) -> Result<Shown<'_>, Problem> {
+    if token.starts_with(OF_COMPONENTS) {
+        return Ok(Shown::Nothing);
+    }
     // API keys may also come as bearer; their prefix tells them from a JWT.
     if token.starts_with("nx_") {
         return of_key(token);
@@ -139,7 +146,9 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
     headers.remove(&VAULT_TOKEN);
     let authorization = headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
     let scheme = authorization.and_then(|value| value.split(' ').next()).and_then(Scheme::named);
-    if scheme.is_some() {
+    let token = authorization.and_then(|value| value.split_once(' ')).map(|(_, token)| token);
+    let of_component = token.is_some_and(|it| it.trim_matches(' ').starts_with(OF_COMPONENTS));
+    if scheme.is_some() && !of_component {
         headers.remove(AUTHORIZATION);
     }
     // The proof belongs to the token; without one it asks for a token, which is a component's.
@@ -211,6 +220,11 @@ mod tests {
             (&[("authorization", "bearer  a.b.c ")], Shown::Token("a.b.c", Scheme::Bearer)),
             (&[("authorization", "DPoP a.b.c")], Shown::Token("a.b.c", Scheme::Dpop)),
             (&[("authorization", "Bearer nx_live_1_2")], Shown::ApiKey("nx_live_1_2")),
+            (&[("authorization", "Bearer nxm_1")], Shown::Nothing),
+            (
+                &[("authorization", "Bearer nxm_1"), ("cookie", "nexus-session=nxs_1")],
+                Shown::Nothing,
+            ),
             (&[("x-api-key", "nx_live_1_2")], Shown::ApiKey("nx_live_1_2")),
             (&[("x-vault-token", "nx_live_1_2")], Shown::Nothing),
             (&[("cookie", "a=b; nexus-session=nxs_1")], Shown::Session(Some("nxs_1"))),
@@ -271,6 +285,8 @@ mod tests {
             ("authorization", "Bearer a.b.c", None),
             ("authorization", "dpop a.b.c", None),
             ("authorization", "Basic abc", Some("Basic abc")),
+            ("authorization", "Bearer nxm_1", Some("Bearer nxm_1")),
+            ("authorization", "Bearer", None),
             ("x-api-key", "nx_live_1_2", None),
             ("x-vault-token", "hvs.1", None),
             ("cookie", "nexus-session=nxs_1", None),
