@@ -118,7 +118,7 @@ pub fn save(a: &Asset, now: Time) -> Write {
            is_degraded = {a.is_degraded}, failure_code = {a.failure_code},
            failure_detail = {a.failure_detail}, playable_at = {a.playable_at},
            ready_at = {a.ready_at}, version = version + 1, updated_at = {now},
-           deleted_at = case when {a.state} = 'deleted' then {now} end
+           deleted_at = case when {a.state} = 'deleted' then {now}::timestamptz end
          where tenant_id = {tenant} and id = {a.id} and version = {a.version}"
     )
     .expect_rows(1)
