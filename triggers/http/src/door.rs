@@ -138,6 +138,7 @@ impl<B: Backend> Door<B> {
         match (own, found) {
             (Some(own), _) => self.show(&own, &parts, &table).await,
             (None, Some((entry, matched))) => {
+                self.look_at_lifecycles(&table);
                 let letter = Letter { parts, body, host, client, trace };
                 self.deliver(draft, entry, &matched, letter).await
             }
@@ -218,11 +219,23 @@ impl<B: Backend> Door<B> {
         let id = draft.record.request_id.clone();
         let mut call = Call::with_header(id, sender.identity.principal, sender.identity.header);
         call.trace = letter.trace.context();
-        let response = self.call(entry, request, call, faults).await?;
+        let mut response = self.call(entry, request, call, faults).await?;
         if response.status().is_informational() {
             return Err(problems::BAD_RESPONSE.into());
         }
+        let path = draft.record.uri.path();
+        self.shard.plane.lifecycles.mark(path, response.headers_mut());
         Ok(response)
+    }
+
+    /// Now and then, beside a request that does not wait for it.
+    fn look_at_lifecycles(&self, table: &Table) {
+        if let Some(gateway) = self.shard.plane.lifecycles.due(table) {
+            let shard = self.shard.clone();
+            tokio::spawn(async move {
+                shard.plane.lifecycles.look(&shard.backend, &gateway).await;
+            });
+        }
     }
 
     /// Calls the component; a fault of the body is the answer, whatever the component makes of it.

@@ -24,6 +24,7 @@ mod identity;
 mod inbound;
 mod key_set;
 mod last_word;
+mod lifecycles;
 mod listen;
 mod local_keys;
 mod metrics;

@@ -10,6 +10,7 @@ use http_body_util::{BodyExt as _, Limited};
 use nexus_runtime::{Call, ComponentId, Principal, full};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -56,7 +57,7 @@ impl OpenApi {
             return merged.clone();
         }
         let mut documents = Vec::new();
-        let mut missing = false;
+        let mut missing = Vec::new();
         let anonymous = Arc::new(Principal::anonymous(tenant));
         let mut asked = Vec::new();
         for id in &table.active {
@@ -68,13 +69,18 @@ impl OpenApi {
             match answer {
                 Answer::Document(document) => documents.push((id, document)),
                 Answer::None => {}
-                Answer::Failed => missing = true,
+                Answer::Failed => missing.push(id),
             }
         }
         let title = format!("{} API", table.application);
-        let json = Bytes::from(merge(&title, &table.version, server, documents).to_string());
+        let mut merged = merge(&title, &table.version, server, documents);
+        if !missing.is_empty() {
+            let names: Vec<&str> = missing.iter().map(ComponentId::as_str).collect();
+            merged["x-nexus-missing"] = json!(names);
+        }
+        let json = Bytes::from(merged.to_string());
         let etag = format!("\"{:x}\"", Sha256::digest(&json));
-        let until = missing.then(|| Instant::now() + INCOMPLETE_FOR);
+        let until = (!missing.is_empty()).then(|| Instant::now() + INCOMPLETE_FOR);
         let merged = Merged { generation, until, json, etag };
         *cached = Some(merged.clone());
         merged
@@ -123,6 +129,7 @@ fn merge(title: &str, version: &str, server: &str, documents: Vec<(ComponentId, 
     let mut paths = Map::new();
     let mut components = Map::new();
     let mut tags = Vec::new();
+    let mut names = HashSet::new();
     for (id, mut document) in documents {
         let renamed = rename_clashes(&id, &mut document, &components);
         for (from, to) in &renamed {
@@ -140,7 +147,7 @@ fn merge(title: &str, version: &str, server: &str, documents: Vec<(ComponentId, 
             }
         }
         for (path, item) in take(&mut document, "paths") {
-            paths.entry(path).or_insert(tagged(item, &id));
+            paths.entry(path).or_insert_with(|| tagged(item, &id, &mut names));
         }
     }
     json!({
@@ -160,16 +167,35 @@ fn take(document: &mut Value, member: &str) -> Map<String, Value> {
     }
 }
 
-/// Operations are grouped by component.
-fn tagged(mut item: Value, id: &ComponentId) -> Value {
+/// Operations are grouped by component, and named so that no two have one name: generators of
+/// clients make a function of each.
+fn tagged(mut item: Value, id: &ComponentId, names: &mut HashSet<String>) -> Value {
     const METHODS: [&str; 8] =
         ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
     for method in METHODS {
         if let Some(Value::Object(operation)) = item.get_mut(method) {
             operation.insert("tags".into(), json!([id.as_str()]));
+            if let Some(name) = operation.get("operationId").and_then(Value::as_str) {
+                let name = unique(format!("{id}.{}", name.replace("::", ".")), method, names);
+                operation.insert("operationId".into(), name.into());
+            }
         }
     }
     item
+}
+
+/// One function may stand behind several methods and paths.
+fn unique(name: String, method: &str, names: &mut HashSet<String>) -> String {
+    let mut candidate = name.clone();
+    let mut number = 1;
+    while !names.insert(candidate.clone()) {
+        candidate = match number {
+            1 => format!("{name}.{method}"),
+            number => format!("{name}.{method}{number}"),
+        };
+        number += 1;
+    }
+    candidate
 }
 
 /// Renames what the merged document already has under the same name with another meaning; returns
@@ -231,7 +257,10 @@ mod tests {
         let document = json!({
             "openapi": "3.1.0",
             "info": { "title": id, "description": format!("What {id} does.") },
-            "paths": { path: { "get": { "responses": { "200": answer } } } },
+            "paths": { path: {
+                "get": { "operationId": "things::list", "responses": { "200": answer } },
+                "put": { "operationId": "things::list" },
+            } },
             "components": { "schemas": { "Thing": schema, "Same": { "type": "string" } } },
         });
         (ComponentId::new(id).unwrap(), document)
@@ -259,6 +288,9 @@ mod tests {
         assert_eq!(merged["servers"][0]["url"], "https://a.example");
         let operation = &merged["paths"]["/api/stock/v1/things"]["get"];
         assert_eq!(operation["tags"], json!(["stock"]));
+        assert_eq!(operation["operationId"], "stock.things.list");
+        let other = &merged["paths"]["/api/stock/v1/things"]["put"];
+        assert_eq!(other["operationId"], "stock.things.list.put", "no two have one name");
         assert_eq!(merged["tags"][1]["description"], "What stock does.");
     }
 

@@ -4,6 +4,7 @@ use crate::config::{HttpConfig, HttpLimits};
 use crate::cors::Cors;
 use crate::dpop::Seen;
 use crate::identities::Identities;
+use crate::lifecycles::Lifecycles;
 use crate::own_paths::OwnPages;
 use crate::peers::Peers;
 use crate::principal::{Identity, Tenants, Verifier};
@@ -29,6 +30,7 @@ pub(crate) struct Plane {
     pub(crate) dpop_proofs: Seen,
     pub(crate) shared_rate: Option<SharedRate>,
     pub(crate) pages: OwnPages,
+    pub(crate) lifecycles: Lifecycles,
     pub(crate) hsts: Option<HeaderValue>,
     /// For clients that name no host (HTTP/1.0).
     pub(crate) authority: Authority,
@@ -57,6 +59,7 @@ impl Plane {
             follows,
             dpop_proofs: Seen::new(),
             shared_rate: config.redis.map(SharedRate::new),
+            lifecycles: Lifecycles::new(server.clone(), config.default_tenant),
             pages: OwnPages::new(server, config.default_tenant),
             hsts: hsts.map(HeaderValue::try_from).transpose()?,
             authority,

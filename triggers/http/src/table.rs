@@ -2,6 +2,7 @@
 //! counters, worked out once and then only read.
 
 use crate::backend::View;
+use crate::lifecycles::CONTROL_PLANE;
 use crate::metrics::{ShardMetrics, Traffic};
 use crate::rate::{ClassIndex, DEFAULT_CLASS, RateLimiter};
 use crate::router::{Matched, Router};
@@ -19,6 +20,8 @@ pub(crate) struct Table {
     /// By name: all that are active, and all that are not.
     pub(crate) active: Vec<ComponentId>,
     pub(crate) inactive: Vec<ComponentId>,
+    /// The component that knows which API versions end, where it is active.
+    pub(crate) control_plane: Option<ComponentId>,
     router: Router,
     entries: Vec<Entry>,
 }
@@ -44,6 +47,7 @@ impl Table {
             version: String::new(),
             active: Vec::new(),
             inactive: Vec::new(),
+            control_plane: None,
             router: Router::default(),
             entries: Vec::new(),
         }
@@ -67,6 +71,8 @@ impl Table {
         let (active, inactive) = view.components.iter().partition::<Vec<_>, _>(|c| c.1.is_ok());
         table.active = active.into_iter().map(|(id, _)| id.clone()).collect();
         table.inactive = inactive.into_iter().map(|(id, _)| id.clone()).collect();
+        let named = |id: &&ComponentId| id.as_str() == CONTROL_PLANE;
+        table.control_plane = table.active.iter().find(named).cloned();
         table
     }
 

@@ -66,7 +66,7 @@ async fn the_merged_api_is_made_once_and_known_by_its_tag() {
     let docs = ask(host.address(), get("/docs")).await;
     assert!(docs.text().contains("<!doctype html>"));
     let policy = docs.field("content-security-policy");
-    assert!(policy.contains("script-src 'sha256-") && policy.contains("frame-ancestors 'none'"));
+    assert!(!policy.contains("script-src") && policy.contains("frame-ancestors 'none'"));
     host.stop().await;
 }
 
