@@ -10,7 +10,7 @@ use bindings::wit_stream;
 use identity_contract::profiles::{AvatarId, ProfileUpdated};
 use nexus_sdk::axum::extract::{FromRequest, Request};
 use nexus_sdk::prelude::*;
-use nexus_sdk::{Input, Operation};
+use nexus_sdk::{Input, Operation, Output};
 
 #[allow(missing_docs, unreachable_pub, dead_code)]
 mod bindings {
@@ -106,21 +106,42 @@ pub async fn forget(tenant: TenantId, avatar: Option<AvatarId>) {
     }
 }
 
+/// A picture on its way out.
+struct Image {
+    media_type: String,
+    bytes: Vec<u8>,
+}
+
+impl IntoResponse for Image {
+    fn into_response(self) -> Response {
+        let headers = [
+            (header::CONTENT_TYPE, self.media_type.as_str()),
+            (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
+            (header::CONTENT_DISPOSITION, "inline"),
+        ];
+        // Pages of other brands on this installation show it, too.
+        let more = [("cross-origin-resource-policy", "cross-origin")];
+        (headers, more, self.bytes).into_response()
+    }
+}
+
+impl Output for Image {
+    fn describe(operation: &mut Operation) {
+        operation.response(StatusCode::OK, "image/*", json!({}));
+        operation.response_header("cache-control");
+    }
+}
+
+/// A picture that is opened by itself does nothing, whatever its bytes are.
+const CONTENT_POLICY: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
+
 /// Everybody who has the address may see it: where it is shown, the profile says.
-async fn show(anyone: Public, Path(id): Path<AvatarId>) -> Result<Response> {
-    let Some((media_type, bytes)) = read_object(&key(anyone.tenant(), id)).await? else {
-        return Err(standard::NotFound.into());
-    };
-    let headers = [
-        (header::CONTENT_TYPE, media_type.as_str()),
-        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox; frame-ancestors 'none'"),
-        (header::CONTENT_DISPOSITION, "inline"),
-    ];
-    // Pages of other brands on this installation show it, too.
-    let more = [("cross-origin-resource-policy", "cross-origin")];
-    Ok((headers, more, bytes).into_response())
+async fn show(anyone: Public, Path(id): Path<AvatarId>) -> Result<Image> {
+    let found = read_object(&key(anyone.tenant(), id)).await?;
+    let (media_type, bytes) = found.ok_or(standard::NotFound)?;
+    Ok(Image { media_type, bytes })
 }
 
 async fn open() -> Result<Bucket> {

@@ -8,6 +8,7 @@ use nexus::password::passwords::{self, Verification};
 use nexus_sdk::axum::http::HeaderValue;
 use nexus_sdk::prelude::*;
 use nexus_sdk::spin_sdk::wit_bindgen;
+use nexus_sdk::{Operation, Output};
 
 wit_bindgen::generate!({
     path: "../../../wit/nexus-password@0.1.0",
@@ -69,12 +70,38 @@ async fn lift(by: SignedIn, Path(id): Path<SubprofileId>) -> Result<NoContent> {
     by.commit(write.expect_rows(1).or_refuse(standard::NotFound)).await
 }
 
+/// It is open, or one has to wait.
+enum Unlocked {
+    Open,
+    Wait { seconds: i64 },
+}
+
+impl IntoResponse for Unlocked {
+    fn into_response(self) -> Response {
+        match self {
+            Unlocked::Open => NoContent.into_response(),
+            Unlocked::Wait { seconds } => {
+                let mut response = Error::from(PinWait).into_response();
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                response
+            }
+        }
+    }
+}
+
+impl Output for Unlocked {
+    fn describe(operation: &mut Operation) {
+        operation.empty_response(StatusCode::NO_CONTENT);
+        operation.problem(429);
+    }
+}
+
 /// The try is counted before it is looked at, so that many at once gain nothing.
 async fn unlock(
     by: SignedIn,
     Path(id): Path<SubprofileId>,
     Json(pin): Json<Pin>,
-) -> Result<Response> {
+) -> Result<Unlocked> {
     let owner = own::id(&by)?;
     let lock = store::subprofiles::lock(by.db(), owner, id).await?;
     let Some(hash) = lock.pin_hash else { return Err(PinNone.into()) };
@@ -83,16 +110,14 @@ async fn unlock(
         Ok(NoContent) => {}
         Err(error) if error.is(&PinWait) => {
             let seconds = lock.pin_open_at.map_or(1, |at| (at - by.now()).num_seconds().max(1));
-            let mut response = Error::from(PinWait).into_response();
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            return Ok(response);
+            return Ok(Unlocked::Wait { seconds });
         }
         Err(error) => return Err(error),
     }
     match passwords::verify(pin.pin, Some(hash)).await.map_err(error)? {
         Verification::Match | Verification::MatchNeedsRehash => {
             by.commit(store::subprofiles::forget_tries(owner, id)).await?;
-            Ok(NoContent.into_response())
+            Ok(Unlocked::Open)
         }
         Verification::Mismatch => Err(PinWrong.into()),
     }

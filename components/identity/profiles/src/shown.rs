@@ -6,6 +6,7 @@ use crate::visibility::Viewer;
 use crate::{avatars, handle, own, store};
 use identity_contract::UserId;
 use nexus_sdk::prelude::*;
+use nexus_sdk::{Operation, Output};
 
 pub fn router() -> Router {
     Router::new().route("/profiles/{name}", get(show))
@@ -51,8 +52,25 @@ impl Shown {
     }
 }
 
+/// A profile, or where it is now.
+struct Seen(Response);
+
+impl IntoResponse for Seen {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl Output for Seen {
+    fn describe(operation: &mut Operation) {
+        Json::<Shown>::describe(operation);
+        operation.empty_response(StatusCode::NOT_MODIFIED);
+        operation.empty_response(StatusCode::PERMANENT_REDIRECT);
+    }
+}
+
 /// `@handle`, or the id of an account.
-async fn show(anyone: Public, Path(name): Path<String>) -> Result<Response> {
+async fn show(anyone: Public, Path(name): Path<String>) -> Result<Seen> {
     let profile = match name.strip_prefix('@') {
         Some(_) => {
             let key = handle::key(&name).ok_or(standard::NotFound)?;
@@ -73,17 +91,17 @@ async fn show(anyone: Public, Path(name): Path<String>) -> Result<Response> {
     if let (Some(asked), Some(present)) = (name.strip_prefix('@'), &profile.handle)
         && !asked.eq_ignore_ascii_case(present)
     {
-        return Ok(moved(present));
+        return Ok(Seen(moved(present)));
     }
     // What one sees depends on who one is.
     let headers = [(header::CACHE_CONTROL, "private, no-cache"), (header::VARY, "authorization")];
     let etag = Etag::of_version(profile.version);
     let shown = Json(Shown::to(viewer, profile));
-    Ok(match viewer {
+    Ok(Seen(match viewer {
         // The same version shows others something else.
         Viewer::Anybody => (headers, Tagged(etag, shown)).into_response(),
         _ => (headers, shown).into_response(),
-    })
+    }))
 }
 
 /// 308: the method stays, and who keeps addresses may keep the new one.

@@ -1,7 +1,7 @@
 //! An OpenAPI document as its reader sees it: operations in groups, each with what it takes and
 //! gives. Pure. What a service hands in is read leniently: a strange part is left out.
 
-use serde_json::Value;
+use nexus_sdk::serde_json::Value;
 use std::collections::BTreeMap;
 
 const METHODS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head", "options"];
@@ -171,7 +171,7 @@ pub fn kind(document: &Document, schema: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use nexus_sdk::serde_json::json;
 
     fn document() -> Document {
         let answer = json!({ "operationId": "keys::rotate", "x-nexus-door": "allowed",

@@ -37,11 +37,6 @@ pub async fn services(db: &Db, filter: &Filter, cursor: &Cursor) -> Result<Page<
     db.page(all.across_tenants(), cursor, ascending(["name"])).await
 }
 
-/// One service, as the reference shows it.
-pub async fn service(db: &Db, name: &str) -> Result<Entry> {
-    db.one(sql!("select * from gateway.service where name = {name}").across_tenants()).await
-}
-
 /// Those that can be described, by context.
 pub async fn described(db: &Db) -> Result<Vec<Entry>> {
     let all = sql!(

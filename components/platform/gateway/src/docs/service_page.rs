@@ -60,9 +60,9 @@ fn notice(version: &Version) -> Markup {
         p.notice role="note" {
             strong {
                 @match version.stage {
-                    Stage::Sunset => (version.version) " has ended.",
-                    Stage::Deprecated => (version.version) " is deprecated.",
-                    Stage::Current => (version.version) " will be deprecated.",
+                    Stage::Sunset => { (version.version) " has ended." }
+                    Stage::Deprecated => { (version.version) " is deprecated." }
+                    Stage::Current => { (version.version) " will be deprecated." }
                 }
             }
             @if let Some(day) = day(version.deprecated_at) { " Deprecated from " (day) "." }
@@ -111,9 +111,9 @@ fn shown(document: &Document, operation: &Operation<'_>, server: &str) -> Markup
 fn who(operation: &Operation<'_>) -> Markup {
     html! {
         @match (operation.door(), operation.permission()) {
-            (_, Some(permission)) => "Needs the permission " code { (permission) } ".",
-            ("signed-in", _) => "For whoever is signed in, about what is their own.",
-            _ => "For everybody; no credential is needed.",
+            (_, Some(permission)) => { "Needs the permission " code { (permission) } "." }
+            ("signed-in", _) => { "For whoever is signed in, about what is their own." }
+            _ => { "For everybody; no credential is needed." }
         }
     }
 }

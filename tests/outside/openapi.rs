@@ -1,0 +1,15 @@
+//! Programs that read the merged API document.
+
+use crate::tools::{self, claim_success};
+use nexus_harness::prelude::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_finds_the_merged_document_valid_and_complete() {
+    let nexus = Nexus::start().await;
+    let merged: Value = nexus.anonymous().get("/openapi.json").await.ok().json();
+    assert_eq!(merged.get("x-nexus-missing"), None, "every component has answered");
+    let mut python = tools::python();
+    python.arg(tools::scripts().join("openapi.py")).env("NEXUS_URL", nexus.url());
+    let output = tokio::task::spawn_blocking(move || python.output()).await.unwrap();
+    claim_success(&output.unwrap(), "openapi-spec-validator");
+}
