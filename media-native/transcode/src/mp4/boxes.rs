@@ -5,8 +5,6 @@ use super::Mp4Error;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Atom<'a> {
     pub(super) name: [u8; 4],
-    /// Head and body.
-    pub(super) whole: &'a [u8],
     pub(super) body: &'a [u8],
 }
 
@@ -18,7 +16,7 @@ pub(super) fn boxes(mut bytes: &[u8]) -> impl Iterator<Item = Atom<'_>> {
         let size = usize::try_from(size).ok().filter(|size| *size >= 8)?;
         let whole = bytes.get(..size)?;
         bytes = &bytes[size..];
-        Some(Atom { name, whole, body: &whole[8..] })
+        Some(Atom { name, body: &whole[8..] })
     })
 }
 
