@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod identity;
+mod openapi;
 mod scim;
 mod tools;
 mod vault;

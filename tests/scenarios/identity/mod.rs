@@ -8,6 +8,7 @@ mod oauth;
 mod organisations;
 mod organisations_invites;
 mod passkeys;
+mod profiles;
 mod recovery;
 mod registration;
 mod scim;

@@ -3,6 +3,7 @@
 mod branding;
 mod configuration;
 mod flags;
+mod gateway;
 mod incidents;
 mod kms_people;
 mod kms_secrets;
