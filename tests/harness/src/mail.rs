@@ -2,7 +2,6 @@
 //! form of a message; refuses to know what any of them should say.
 
 use crate::nexus::Nexus;
-use crate::staged::repository;
 use mail_parser::{Message, MessageParser};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -105,12 +104,6 @@ impl Mail {
             text,
         }
     }
-}
-
-/// The worker that delivers, if it is staged.
-pub(crate) fn worker() -> Option<PathBuf> {
-    let program = repository().join(".nexus/bin/nx-media");
-    program.is_file().then_some(program)
 }
 
 /// In the order of their names, which begin with when they were delivered and go on with an id that

@@ -21,6 +21,9 @@ const READY_MAX: Duration = Duration::from_secs(120);
 /// Enough for every test, and little address space: several hosts share a process.
 const INSTANCES_MAX: u32 = 256;
 
+/// Services that have native workers do things; hosts without them start none.
+const WORKED_FOR: [&str; 4] = ["email", "media-metadata", "thumbnailer", "transcoder"];
+
 /// A running host. Cut off when dropped, ended in order by [`Nexus::stop`].
 ///
 /// A warning or an error in its log that the test does not expect fails the test, at the end.
@@ -300,8 +303,9 @@ impl Setup {
         settings.compiled = repository().join(".nexus/compiled");
         settings.instances_max = INSTANCES_MAX;
         settings.shards = NonZeroUsize::new(2).expect("two is not zero");
-        if settings.manifest.components.iter().any(|component| component.id.as_str() == "email") {
-            settings.workers.program = crate::mail::worker();
+        let mut components = settings.manifest.components.iter();
+        if components.any(|component| WORKED_FOR.contains(&component.id.as_str())) {
+            settings.workers.program = crate::staged::worker();
         }
         settings.database = match self.database {
             true => Database::Open(TestDatabase::create().await.database().clone()),

@@ -1,4 +1,4 @@
-//! Where the repository is, and the guests that `cargo xtask build` has staged in it.
+//! Where the repository is, and the guests and workers that `cargo xtask build` has staged in it.
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,12 @@ pub fn probe(name: &str) -> PathBuf {
 /// When it is not staged.
 pub fn component(name: &str) -> PathBuf {
     staged("components", name)
+}
+
+/// The program of all native workers, if it is staged.
+pub(crate) fn worker() -> Option<PathBuf> {
+    let program = repository().join(".nexus/bin/nx-media");
+    program.is_file().then_some(program)
 }
 
 fn staged(folder: &str, name: &str) -> PathBuf {
