@@ -40,7 +40,7 @@ struct Story {
 fn story() -> Story {
     match std::env::var_os("NEXUS_LONG") {
         Some(_) => Story { bytes: 1 << 30, pace: 12_000_000, cuts: 20, kills: 3 },
-        None => Story { bytes: 64 << 20, pace: 6_000_000, cuts: 4, kills: 1 },
+        None => Story { bytes: 64 << 20, pace: 3_000_000, cuts: 4, kills: 1 },
     }
 }
 
@@ -107,7 +107,10 @@ impl Host {
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         *self.child.lock().unwrap() = Some(command.spawn().unwrap());
         eventually("the host is ready", seconds(240), async || {
-            self.client().request(http::Method::GET, "/ready").try_send().await
+            self.client()
+                .request(http::Method::GET, "/ready")
+                .try_send()
+                .await
                 .is_ok_and(|answer| answer.status == 200)
         })
         .await;

@@ -90,10 +90,9 @@ pub async fn put_part(
 /// Makes one object of parts; one that was made of them before, by somebody who died then, counts.
 pub async fn finish(key: &str, multipart: &str, parts: &[StoredPart], bytes: i64) -> Result<()> {
     let bucket = open().await?;
-    let named = parts.iter().map(|part| Part {
-        number: part.number.unsigned_abs(),
-        etag: part.etag.clone(),
-    });
+    let named = parts
+        .iter()
+        .map(|part| Part { number: part.number.unsigned_abs(), etag: part.etag.clone() });
     let done = bucket.complete_upload(key.to_owned(), multipart.to_owned(), named.collect(), None);
     match done.await {
         Ok(_) => Ok(()),
@@ -145,10 +144,8 @@ pub async fn head(key: &str) -> Result<Option<Object>> {
 /// Copies exactly the object that was looked at.
 pub async fn copy(key: &str, etag: &str, to: &str, media_type: &str) -> Result<()> {
     let (from, target) = (open().await?, open().await?);
-    let options = CopyOptions {
-        attributes: Some(attributes(media_type)),
-        if_match: Some(etag.to_owned()),
-    };
+    let options =
+        CopyOptions { attributes: Some(attributes(media_type)), if_match: Some(etag.to_owned()) };
     let copied = from.copy(key.to_owned(), &target, to.to_owned(), options).await;
     copied.map(drop).map_err(|why| failed("copy a file", &why))
 }
@@ -189,8 +186,7 @@ async fn chunk(stream: &mut StreamReader<u8>) -> Option<Bytes> {
 
 /// The first bytes of an object.
 pub async fn beginning(key: &str, bytes: usize) -> Result<Vec<u8>> {
-    let options =
-        GetOptions { range: Some(Range::Slice((0, bytes as u64))), if_match: None };
+    let options = GetOptions { range: Some(Range::Slice((0, bytes as u64))), if_match: None };
     let got = match open().await?.get(key.to_owned(), options).await {
         // No byte of an empty object can be read.
         Err(BlobError::RangeNotSatisfiable) => return Ok(Vec::new()),
@@ -217,11 +213,14 @@ pub async fn download_url(
 }
 
 /// A URL to which its bearer may send exactly so many bytes of this type.
-pub async fn upload_url(key: &str, media_type: &str, bytes: i64, seconds: u32) -> Result<SignedUrl> {
-    let upload = UploadUrl {
-        content_type: Some(media_type.to_owned()),
-        size: Some(bytes.unsigned_abs()),
-    };
+pub async fn upload_url(
+    key: &str,
+    media_type: &str,
+    bytes: i64,
+    seconds: u32,
+) -> Result<SignedUrl> {
+    let upload =
+        UploadUrl { content_type: Some(media_type.to_owned()), size: Some(bytes.unsigned_abs()) };
     sign(key, Permission::Upload(upload), seconds).await
 }
 

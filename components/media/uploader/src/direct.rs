@@ -1,5 +1,6 @@
-//! Uploads past us: the client sends its bytes to the store, by URLs that carry one permission each,
-//! and says when it is done. What has arrived is looked at then, as if it had come through here.
+//! Uploads past us: the client sends its bytes to the store, by URLs that carry one permission
+//! each, and says when it is done. What has arrived is looked at then, as if it had come through
+//! here.
 
 use crate::bucket::{self, SignedUrl, StoredPart};
 use crate::domain::{
@@ -27,9 +28,7 @@ const URL_SECONDS: u32 = 24 * 3600;
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 
 pub fn router() -> Router {
-    Router::new()
-        .route("/presign", post(presign))
-        .route("/presign/{id}/complete", post(complete))
+    Router::new().route("/presign", post(presign)).route("/presign/{id}/complete", post(complete))
 }
 
 #[derive(Deserialize, JsonSchema)]

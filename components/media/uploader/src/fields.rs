@@ -1,8 +1,8 @@
 //! The header fields of tus: what a client asks, and what it is told. Pure.
 
 use crate::domain::{
-    Kind, LengthMissing, OffsetMissing, PartialUnknown, ProtocolVersion, UPLOAD_BYTES_MAX, Upload,
-    State,
+    Kind, LengthMissing, OffsetMissing, PartialUnknown, ProtocolVersion, State, UPLOAD_BYTES_MAX,
+    Upload,
 };
 use crate::hash::{ALGORITHMS, Checksum};
 use media_contract::UploadId;
@@ -247,9 +247,15 @@ mod tests {
     #[test]
     fn only_a_page_that_was_let_in_reads_the_answer() {
         let page = ("origin", "https://app.example");
-        let answered = answer(&asked(&[page, ("tus-resumable", VERSION)]), Ok(empty(StatusCode::OK)));
+        let answered =
+            answer(&asked(&[page, ("tus-resumable", VERSION)]), Ok(empty(StatusCode::OK)));
         assert_eq!(answered.headers()["access-control-allow-origin"], "https://app.example");
-        assert!(answered.headers()["access-control-expose-headers"].to_str().unwrap().contains("upload-offset"));
+        assert!(
+            answered.headers()["access-control-expose-headers"]
+                .to_str()
+                .unwrap()
+                .contains("upload-offset")
+        );
         let simple = answer(&asked(&[page]), Ok(empty(StatusCode::OK)));
         assert!(!simple.headers().contains_key("access-control-allow-origin"));
     }

@@ -46,18 +46,9 @@ pub fn refused_as(upload: &Upload) -> Option<&'static str> {
 }
 
 /// Refuses a file, and tells it.
-pub async fn reject(
-    by: &Ctx,
-    upload: &Upload,
-    holder: Uuid,
-    reason: &str,
-    at: Time,
-) -> Result<()> {
-    let told = UploadRejected {
-        upload: upload.id,
-        owner: upload.owner_id,
-        reason: reason.to_owned(),
-    };
+pub async fn reject(by: &Ctx, upload: &Upload, holder: Uuid, reason: &str, at: Time) -> Result<()> {
+    let told =
+        UploadRejected { upload: upload.id, owner: upload.owner_id, reason: reason.to_owned() };
     let write = contents::reject(upload.id, holder, reason, at, at + REASON_KEPT);
     by.commit([write, emit(told)]).await?;
     crate::removals::sweep(by).await;

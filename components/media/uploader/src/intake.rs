@@ -2,14 +2,12 @@
 //! acknowledged before they are safe. Refuses to know HTTP, and what the file will be.
 //!
 //! Two parts are in memory at most: one that fills, one on its way to the store. What is less than
-//! a part is written to the database when the client leaves, and also while it sends slowly, so that
-//! a host that is killed costs its client about a second of sending and never a byte that was
+//! a part is written to the database when the client leaves, and also while it sends slowly: a host
+//! that is killed costs its client about a second of sending and never a byte that was
 //! acknowledged. A fast client fills the next part sooner than that.
 
 use crate::bucket::{self, StoredPart};
-use crate::domain::{
-    ChecksumMismatch, MediaRefused, SNIFF_BYTES, Upload, UploadTooLarge, room,
-};
+use crate::domain::{ChecksumMismatch, MediaRefused, SNIFF_BYTES, Upload, UploadTooLarge, room};
 use crate::finish::{self, Bytes as Whole};
 use crate::hash::{Checksum, Running};
 use crate::quota::Bounds;

@@ -30,7 +30,8 @@ pub fn parse(line: &str) -> Result<Map<String, Value>, Refusal> {
         let mut words = pair.split(' ').filter(|word| !word.is_empty());
         let key = words.next().ok_or(MetadataMalformed)?;
         let value = STANDARD.decode(words.next().unwrap_or_default());
-        let value = value.map_err(|_| MetadataMalformed.because(format!("the value of {key:?}")))?;
+        let value =
+            value.map_err(|_| MetadataMalformed.because(format!("the value of {key:?}")))?;
         let is_key = key.len() <= 64 && key.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_key || words.next().is_some() || keys.contains(&key) || keys.len() == KEYS_MAX {
             return Err(MetadataMalformed.because("a key is odd, or comes twice"));

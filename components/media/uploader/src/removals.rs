@@ -1,5 +1,5 @@
-//! Takes out of the store what the database has ordered to go. Orders are written in the commit that
-//! makes something superfluous; carrying them out may be tried as often as one likes.
+//! Takes out of the store what the database has ordered to go. Orders are written in the commit
+//! that makes something superfluous; carrying them out may be tried as often as one likes.
 
 use crate::bucket;
 use crate::store::removals::{self, Removal};

@@ -221,7 +221,10 @@ mod tests {
             (padded(&[b"\0\0\0\x20ftypM4A "]), "audio/mp4"),
             (padded(&[b"\0\0\0\x20ftypavif"]), "image/avif"),
             (padded(&[b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x1fB\x82\x84webm"]), "video/webm"),
-            (padded(&[b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x1fB\x82\x88matroska"]), "video/x-matroska"),
+            (
+                padded(&[b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x1fB\x82\x88matroska"]),
+                "video/x-matroska",
+            ),
             (padded(&[b"RIFF\0\0\0\0AVI LIST"]), "video/x-msvideo"),
             (padded(&[b"RIFF\0\0\0\0WAVEfmt "]), "audio/wav"),
             (padded(&[b"RIFF\0\0\0\0WEBPVP8 "]), "image/webp"),

@@ -69,8 +69,7 @@ pub async fn on_asset_deleted(ctx: Ctx, event: AssetDeleted) -> Result<NoContent
 pub async fn on_user_erased(ctx: Ctx, event: UserErased) -> Result<NoContent> {
     let all = uploads::of_owner(ctx.db(), event.id.into(), ERASED_MAX).await?;
     let is_rest = all.len() as i64 == ERASED_MAX;
-    let writes: Vec<Write> =
-        all.iter().map(|place| uploads::forget(place.id, ctx.now())).collect();
+    let writes: Vec<Write> = all.iter().map(|place| uploads::forget(place.id, ctx.now())).collect();
     // What is left, or written to at this moment, goes when the event comes again.
     let soon = std::time::Duration::from_secs(10);
     if is_rest {

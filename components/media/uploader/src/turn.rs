@@ -17,12 +17,7 @@ pub async fn take(by: &Ctx, id: UploadId) -> Result<(Uuid, Upload)> {
 }
 
 /// Gives the turn back when what was done with it has failed.
-pub async fn or_release<T>(
-    by: &Ctx,
-    id: UploadId,
-    holder: Uuid,
-    result: Result<T>,
-) -> Result<T> {
+pub async fn or_release<T>(by: &Ctx, id: UploadId, holder: Uuid, result: Result<T>) -> Result<T> {
     if result.is_err() {
         by.commit(writing::release(id, holder)).await.or_log("give back the turn of an upload");
     }

@@ -4,8 +4,8 @@
 
 use crate::concat;
 use crate::domain::{
-    self, Kind, LengthFixed, LengthMissing, OffsetConflict, OffsetMissing, OffsetType,
-    Purpose, State, Upload, UploadDirect, UploadOfParts, UploadTooLarge, Way, length,
+    self, Kind, LengthFixed, LengthMissing, OffsetConflict, OffsetMissing, OffsetType, Purpose,
+    State, Upload, UploadDirect, UploadOfParts, UploadTooLarge, Way, length,
 };
 use crate::fields::{self, Asked};
 use crate::hash::Checksum;
@@ -20,8 +20,10 @@ use nexus_sdk::prelude::*;
 use nexus_sdk::spin_sdk::time::sleep;
 use std::time::Duration;
 
-/// How long one who asks waits for a writer to let go, and how often it looks.
-const WAIT_TURNS: u32 = 50;
+/// How often one who asks looks whether a writer has let go: a little longer than the lease of a
+/// writer that has died (see `writing::LEASE_SECONDS`), for a client that went on too early would
+/// send for nothing.
+const WAIT_TURNS: u32 = 130;
 const WAIT_TURN: Duration = Duration::from_millis(50);
 
 pub fn router() -> Router {
@@ -236,11 +238,7 @@ async fn declare(by: &Ctx, upload: Upload, asked: &Asked<'_>, bounds: &Bounds) -
     uploads::find(by.db(), upload.id, upload.owner_id).await
 }
 
-async fn terminate(
-    by: Allowed<Create>,
-    Path(id): Path<UploadId>,
-    headers: HeaderMap,
-) -> Response {
+async fn terminate(by: Allowed<Create>, Path(id): Path<UploadId>, headers: HeaderMap) -> Response {
     fields::answer(&headers, end(&by, id, &headers).await)
 }
 

@@ -1,5 +1,5 @@
-//! What the stories of uploads share: the two services, clients that speak tus, bytes that look like
-//! a film.
+//! What the stories of uploads share: the two services, clients that speak tus, bytes that look
+//! like a film.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -56,7 +56,12 @@ pub async fn begin(client: &Client, bytes: usize) -> String {
 }
 
 /// PATCH of these bytes.
-pub fn patch<'c>(client: &'c Client, upload: &str, offset: usize, bytes: &[u8]) -> RequestDraft<'c> {
+pub fn patch<'c>(
+    client: &'c Client,
+    upload: &str,
+    offset: usize,
+    bytes: &[u8],
+) -> RequestDraft<'c> {
     client
         .request(Method::PATCH, upload)
         .header("content-type", "application/offset+octet-stream")

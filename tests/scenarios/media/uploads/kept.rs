@@ -57,10 +57,8 @@ async fn an_upload_that_nobody_goes_on_with_is_forgotten() {
     nexus.advance(hours(25)).await;
     assert_eq!(head(&ada, &upload).await.status, 410);
     patch(&ada, &upload, film.len(), b"x").send().await.problem(410, "upload-gone");
-    eventually("the upload is gone", seconds(60), async || {
-        head(&ada, &upload).await.status == 404
-    })
-    .await;
+    eventually("the upload is gone", seconds(60), async || head(&ada, &upload).await.status == 404)
+        .await;
     assert_eq!(held(&ada).await, (0, 0));
 }
 

@@ -59,7 +59,8 @@ async fn a_file_may_come_along_with_its_creation() {
     let nexus = setup().start().await;
     let ada = creator(&nexus).await;
     let film = film(70_000, 2);
-    let creation = creation(&ada, film.len()).header("content-type", "application/offset+octet-stream");
+    let creation =
+        creation(&ada, film.len()).header("content-type", "application/offset+octet-stream");
     let answer = creation.body(film[..50_000].to_vec()).send().await.status(201);
     assert_eq!(answer.header("upload-offset"), Some("50000"), "{answer:?}");
     let upload = answer.header("location").unwrap().to_owned();
@@ -129,7 +130,11 @@ async fn whoever_breaks_the_protocol_is_told_how() {
     let silent = creation(&ada, 5).without("tus-resumable").send().await;
     silent.problem(412, "protocol-version");
     patch(&ada, &upload, 1, b"x").send().await.problem(409, "offset-conflict");
-    patch(&ada, &upload, 2000, b"x").without("upload-offset").send().await.problem(400, "offset-missing");
+    patch(&ada, &upload, 2000, b"x")
+        .without("upload-offset")
+        .send()
+        .await
+        .problem(400, "offset-missing");
     let plain = patch(&ada, &upload, 2000, b"x").header("content-type", "text/plain").send().await;
     plain.problem(415, "offset-type");
     patch(&ada, &upload, 2000, &[0; 3001]).send().await.problem(413, "upload-too-large");

@@ -36,6 +36,7 @@ fn keeper(nexus: &Nexus) -> (String, Client) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_sent_before_its_line_broke_is_kept() {
     let nexus = setup().start().await;
+    nexus.expects_log("hyper error");
     let (token, ada) = keeper(&nexus);
     let film = film(9 * MIB, 60);
     let upload = begin(&ada, film.len()).await;
@@ -43,10 +44,8 @@ async fn what_a_client_sent_before_its_line_broke_is_kept() {
     let raw = half_sent(&nexus, &token, &upload, 0, film.len(), &film[..sent]).await;
     drop(raw);
     // A client asks how far it came, and goes on there.
-    eventually("all that came is safe", seconds(30), async || {
-        offset(&ada, &upload).await == sent
-    })
-    .await;
+    eventually("all that came is safe", seconds(30), async || offset(&ada, &upload).await == sent)
+        .await;
     append(&ada, &upload, sent, &film[sent..]).await;
     assert_eq!(shown(&ada, &upload).await["sha256"], sha256(&film));
 }
@@ -54,6 +53,7 @@ async fn what_a_client_sent_before_its_line_broke_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_somebody_writes_another_waits_and_who_is_silent_gives_way() {
     let nexus = setup().start().await;
+    nexus.expects_log("hyper error");
     let (token, ada) = keeper(&nexus);
     let film = film(9_000, 61);
     let upload = begin(&ada, film.len()).await;

@@ -79,13 +79,7 @@ pub struct Arrived {
     pub lets_go: bool,
 }
 
-pub fn keep(
-    upload: &Upload,
-    holder: Uuid,
-    arrived: Arrived,
-    bounds: &Bounds,
-    at: Time,
-) -> Write {
+pub fn keep(upload: &Upload, holder: Uuid, arrived: Arrived, bounds: &Bounds, at: Time) -> Write {
     let (id, a, b) = (upload.id, arrived, bounds);
     let expires = crate::domain::expires(upload.created_at, at);
     let numbers: Vec<i32> = a.parts.iter().map(|part| part.number).collect();
