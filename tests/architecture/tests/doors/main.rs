@@ -35,6 +35,7 @@ fn services() -> Vec<(&'static str, Service)> {
         thumbnailer,
         token_mgr,
         transcoder,
+        uploader,
         user_auth,
         users,
     ]
