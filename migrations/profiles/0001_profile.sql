@@ -8,7 +8,7 @@ create table profiles.profile (
   -- but that there was one, so that a late event does not bring it back.
   status text not null default 'active' check (status in ('active', 'hidden', 'erased')),
   -- When the fact behind `status` was told: facts may arrive in another order.
-  status_told_at timestamptz not null default '-infinity',
+  status_told_at timestamptz not null default 'epoch',
   handle text,
   handle_changed_at timestamptz,
   display_name text check (length(display_name) between 1 and 120),

@@ -32,7 +32,6 @@ pub struct Entry {
     pub bases: Vec<String>,
     /// How many operations it offers.
     pub operations: i32,
-    #[serde(default)]
     pub health: String,
     /// When this was looked at.
     pub seen_at: Time,
@@ -50,8 +49,7 @@ pub struct Filter {
 
 async fn list(anyone: Public, Query(filter): Query<Filter>, cursor: Cursor) -> Result<Page<Entry>> {
     registry::ensure_fresh(&anyone).await?;
-    let page = store::services(anyone.db(), &filter, &cursor).await?;
-    Ok(page.map(|entry| Entry { health: format!("/services/{}/health", entry.name), ..entry }))
+    store::services(anyone.db(), &filter, &cursor).await
 }
 
 /// How something is, as `core-os` has said it.

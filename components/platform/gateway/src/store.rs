@@ -26,7 +26,7 @@ pub fn record(seen: Value, at: Time) -> Write {
 pub async fn services(db: &Db, filter: &Filter, cursor: &Cursor) -> Result<Page<Entry>> {
     let f = filter;
     let all = sql!(
-        "select * from gateway.service
+        "select *, '/services/' || name || '/health' as health from gateway.service
          where (domain = {f.domain} or {f.domain}::text is null)
            and (state = {f.state} or {f.state}::text is null)
            and ({f.module}::text is null or {f.module} = any (modules))
@@ -40,8 +40,8 @@ pub async fn services(db: &Db, filter: &Filter, cursor: &Cursor) -> Result<Page<
 /// Those that can be described, by context.
 pub async fn described(db: &Db) -> Result<Vec<Entry>> {
     let all = sql!(
-        "select * from gateway.service where state <> 'missing'
-         order by domain, name limit 200"
+        "select *, '/services/' || name || '/health' as health from gateway.service
+         where state <> 'missing' order by domain, name limit 200"
     );
     db.all(all.across_tenants()).await
 }
