@@ -324,6 +324,32 @@ async fn a_stolen_signing_key_is_withdrawn_at_once_and_the_next_one_signs() {
     assert_eq!(number(&nexus, "select count(*) from platform.signing_key").await, 1);
 }
 
+/// Whoever listens to kms may make the next key known a moment before the withdrawal looks for it,
+/// by a clock that is ahead of its own. The table plays that other one.
+const AHEAD: &str = "
+  create function token_mgr.another_host() returns trigger language plpgsql as
+    $$ begin new.active_at := new.active_at + interval '5 seconds'; return new; end $$;
+  create trigger another_host before insert on token_mgr.key
+    for each row execute function token_mgr.another_host()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_is_answered_as_done_when_another_host_was_faster_with_the_next_key() {
+    let nexus = nexus().await;
+    let ada = person(&nexus, &[]).await;
+    let before = grant(&nexus, &ada, None).await;
+    let kid = decode_header(before["access_token"].as_str().unwrap()).unwrap().kid.unwrap();
+    nexus.host().database().unwrap().host().await.unwrap().batch(AHEAD).await.unwrap();
+    let path = format!("{TOKENS}/keys/{kid}/withdraw");
+    nexus.operator().post(&path, json!({})).await.no_content();
+    // The next key does not wait either: nobody else signs.
+    let after = refresh(&nexus, &before["refresh_token"], None).await.1;
+    let text = after["access_token"].as_str().unwrap();
+    assert_ne!(decode_header(text).unwrap().kid.unwrap(), kid);
+    assert!(verified(&nexus, text).await.is_some());
+    let versions = "select count(*) from token_mgr.key";
+    assert_eq!(number(&nexus, versions).await, 2, "one key took over, not several");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_taken_away_is_gone_for_tokens_that_were_made_before() {
     let nexus = nexus().await;

@@ -2,6 +2,8 @@
 
 mod browser;
 mod forms;
+mod identity_provider;
 mod journey;
 mod pages;
+mod provider;
 mod visitor;
