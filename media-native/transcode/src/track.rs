@@ -11,7 +11,6 @@ use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 
 const SEGMENT_TYPE: &str = "video/iso.segment";
-const HEAD_TYPE: [&str; 2] = ["video/mp4", "audio/mp4"];
 
 /// What is known of a track so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +30,8 @@ pub(crate) struct Track {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Opened {
     codec: String,
+    /// The first picture is shown so many ticks after it is decoded.
+    shift: i32,
     pub(crate) timescale: u32,
     init: Part,
 }
@@ -117,7 +118,8 @@ pub(crate) struct Cutter<'a> {
     span: Span,
     times: Times,
     timescale: u32,
-    /// The first sample's distance from decoding to being shown; all others count from it.
+    /// The distance of the file's first sample from being decoded to being shown. A chunk of very
+    /// few pictures may have another than the chunks before, and gets theirs.
     shift: Option<i32>,
     /// Samples that are left out, because they would be heard before the beginning.
     skipped: usize,
@@ -189,8 +191,8 @@ impl<'a> Cutter<'a> {
             self.skipped -= 1;
             return Ok(());
         }
-        let shift = *self.shift.get_or_insert(sample.offset);
-        sample.offset -= shift;
+        let own = *self.shift.get_or_insert(sample.offset);
+        sample.offset += self.track.opened.as_ref().map_or(own, |opened| opened.shift) - own;
         if let Times::Constant(ticks) = self.times {
             sample.duration = ticks;
         }
@@ -243,17 +245,17 @@ impl<'a> Cutter<'a> {
     }
 
     fn head(&mut self, head: &Head) -> Result<(), TrackError> {
-        let part = Part { bytes: head.bytes.len() as u64, sha256: sha256(&head.bytes) };
-        let opened = Opened { codec: head.codec.clone(), timescale: head.timescale, init: part };
+        let known = self.track.opened.as_ref().map(|opened| opened.shift);
+        let shift = known.or(self.shift).unwrap_or(0);
+        let bytes = head.bytes(shift);
+        let init = Part { bytes: bytes.len() as u64, sha256: sha256(&bytes) };
+        let opened = Opened { codec: head.codec.clone(), shift, timescale: head.timescale, init };
         match &self.track.opened {
             Some(known) if *known == opened => Ok(()),
             Some(_) => Err(TrackError::Changed),
             None => {
-                self.store(
-                    "init.mp4",
-                    HEAD_TYPE[usize::from(!self.track.is_video())],
-                    &head.bytes,
-                )?;
+                let content_type = if self.track.is_video() { "video/mp4" } else { "audio/mp4" };
+                self.store("init.mp4", content_type, &bytes)?;
                 self.track.opened = Some(opened);
                 Ok(())
             }

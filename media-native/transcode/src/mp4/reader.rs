@@ -1,7 +1,7 @@
 //! Reads a fragmented MP4 file with one track: its head, then fragment by fragment the samples and
 //! their bytes.
 
-use super::boxes::{Numbers, boxes, find, plain_box};
+use super::boxes::{Numbers, boxes, find, full_box, plain_box};
 use super::{Mp4Error, Sample};
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
@@ -17,13 +17,44 @@ const AUDIO_ENTRY_BYTES: usize = 28;
 /// What a track says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Head {
-    /// The initialization segment.
-    pub(crate) bytes: Vec<u8>,
+    /// As the encoder's muxer wrote it.
+    moov: Vec<u8>,
     /// Ticks a second.
     pub(crate) timescale: u32,
     /// By RFC 6381, e.g. `avc1.64001f`.
     pub(crate) codec: String,
     defaults: Defaults,
+}
+
+impl Head {
+    /// The initialization segment of a track whose first picture is shown so many ticks after it is
+    /// decoded: an edit takes them off, so that presentation begins where decoding does.
+    pub(crate) fn bytes(&self, shift: i32) -> Vec<u8> {
+        let mut moov = Vec::new();
+        for part in boxes(self.moov.get(8..).unwrap_or_default()) {
+            match &part.name {
+                b"trak" => moov.extend(edited(part.body, shift)),
+                _ => moov.extend(plain_box(&part.name, &[part.body])),
+            }
+        }
+        let ftyp = plain_box(b"ftyp", &[b"iso6", &0u32.to_be_bytes(), b"iso6", b"cmfc", b"mp41"]);
+        [ftyp, plain_box(b"moov", &[&moov])].concat()
+    }
+}
+
+/// A `trak` whose times begin at `shift`.
+fn edited(trak: &[u8], shift: i32) -> Vec<u8> {
+    // One entry: as long as there are fragments, from there on, at usual speed.
+    let entry = [1u32, 0, shift.cast_unsigned(), 0x0001_0000].map(u32::to_be_bytes).concat();
+    let edts = plain_box(b"edts", &[&full_box(b"elst", 0, &entry)]);
+    let mut body = Vec::new();
+    for part in boxes(trak).filter(|part| &part.name != b"edts") {
+        body.extend(plain_box(&part.name, &[part.body]));
+        if &part.name == b"tkhd" && shift > 0 {
+            body.extend(&edts);
+        }
+    }
+    plain_box(b"trak", &[&body])
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -117,14 +148,12 @@ fn head(moov: &[u8]) -> Result<Head, Mp4Error> {
     let mut numbers = Numbers(trex.get(12..).unwrap_or_default());
     let defaults =
         Defaults { duration: numbers.u32()?, size: numbers.u32()?, flags: numbers.u32()? };
-    let (codec, brand) = codec(stsd.get(8..).unwrap_or_default())?;
-    let ftyp = plain_box(b"ftyp", &[b"iso6", &0u32.to_be_bytes(), b"iso6", brand, b"mp41"]);
-    Ok(Head { bytes: [&ftyp[..], moov].concat(), timescale, codec, defaults })
+    let codec = codec(stsd.get(8..).unwrap_or_default())?;
+    Ok(Head { moov: moov.to_vec(), timescale, codec, defaults })
 }
 
-/// The codec's name of RFC 6381 by the first sample entry, and the CMAF brand that fits the track:
-/// pictures have offsets below zero.
-fn codec(entries: &[u8]) -> Result<(String, &'static [u8; 4]), Mp4Error> {
+/// The codec's name of RFC 6381 by the first sample entry.
+fn codec(entries: &[u8]) -> Result<String, Mp4Error> {
     let entry = boxes(entries).next().ok_or(Mp4Error::Shape("no sample entry"))?;
     match &entry.name {
         b"avc1" | b"avc3" => {
@@ -134,12 +163,12 @@ fn codec(entries: &[u8]) -> Result<(String, &'static [u8; 4]), Mp4Error> {
                 return Err(Mp4Error::Shape("a short avcC"));
             };
             let name = String::from_utf8_lossy(&entry.name);
-            Ok((format!("{name}.{profile:02x}{constraints:02x}{level:02x}"), b"cmf2"))
+            Ok(format!("{name}.{profile:02x}{constraints:02x}{level:02x}"))
         }
         b"mp4a" => {
             let within = entry.body.get(AUDIO_ENTRY_BYTES..).unwrap_or_default();
             let kind = object_type(find(within, &[b"esds"])?);
-            Ok((format!("mp4a.40.{}", kind.unwrap_or(2)), b"cmfc"))
+            Ok(format!("mp4a.40.{}", kind.unwrap_or(2)))
         }
         _ => Err(Mp4Error::Shape("a codec that nobody has asked for")),
     }

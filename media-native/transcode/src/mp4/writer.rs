@@ -108,7 +108,7 @@ impl Uniform {
                 body.extend(sample.offset.to_be_bytes());
             }
         }
-        // Version 1: offsets may be below zero.
+        // Version 1: a picture of the group before may be shown after the first of this one.
         full_box(b"trun", 1 << 24 | flags, &body)
     }
 }
