@@ -285,8 +285,8 @@ impl Lacking {
 }
 
 fn lacking(wish: &Wish, who: &Principal, since: Time, now: Time) -> Option<Lacking> {
-    // A key or a token is no person at a browser.
-    if who.kind != Kind::User || who.session.is_none() {
+    // A key or a token is no person at a browser; and one with a scope would get itself more.
+    if who.kind != Kind::User || who.session.is_none() || who.limited {
         return Some(Lacking::Anybody);
     }
     let proven = who.auth_time.unwrap_or(0);
@@ -488,6 +488,8 @@ mod tests {
         let strong = [("acr_values", acr::TWO_FACTORS)];
         assert_eq!(word(&strong, &fresh), Some("unmet_authentication_requirements"));
         assert_eq!(word(&strong, &ada(at + 5, acr::PASSKEY)), None);
+        let narrow = Principal { limited: true, ..fresh.clone() };
+        assert_eq!(word(&[], &narrow), Some("login_required"));
         let program = Principal { session: None, ..fresh };
         assert_eq!(word(&[], &program), Some("login_required"));
     }

@@ -20,12 +20,12 @@ pub struct Consent {
 }
 
 async fn list(by: SignedIn, cursor: Cursor) -> Result<Page<Consent>> {
-    store::consents::list(by.db(), &by.principal().subject, &cursor).await
+    store::consents::list(by.db(), by.in_person()?, &cursor).await
 }
 
 /// The program is asked for nothing: its tokens end.
 async fn revoke(by: SignedIn, Path(client_id): Path<ClientId>) -> Result<NoContent> {
-    let subject = by.principal().subject.clone();
+    let subject = by.in_person()?.to_owned();
     let families = store::families::of(by.db(), &subject, client_id).await?;
     for family in families {
         crate::peers::end_family(family).await?;

@@ -135,6 +135,7 @@ async fn find(by: &Ctx, typed: &str) -> Result<Waiting> {
 }
 
 async fn show(by: SignedIn, Path(user_code): Path<String>) -> Result<Json<Question>> {
+    by.in_person()?;
     let waiting = find(&by, &user_code).await?;
     let client = store::clients::find(by.db(), waiting.client_id).await?;
     Ok(Json(Question {
@@ -156,6 +157,7 @@ async fn decide(
     Path(user_code): Path<String>,
     Json(decision): Json<Decision>,
 ) -> Result<NoContent> {
+    by.in_person()?;
     let waiting = find(&by, &user_code).await?;
     let who = by.principal();
     if !decision.approve {

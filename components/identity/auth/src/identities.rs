@@ -21,13 +21,13 @@ pub struct Identity {
 }
 
 async fn list(by: SignedIn, cursor: Cursor) -> Result<Page<Identity>> {
-    store::upstreams::identities(by.db(), &by.principal().subject, &cursor).await
+    store::upstreams::identities(by.db(), by.in_person()?, &cursor).await
 }
 
 /// Whoever has no other way in left still has the one by mail.
 async fn unlink(by: SignedIn, Path(id): Path<UpstreamId>) -> Result<NoContent> {
+    let subject = by.in_person()?.to_owned();
     by.recently(minutes(RECENT_MINUTES))?;
-    let subject = by.principal().subject.clone();
     by.commit([
         store::upstreams::unlink(&subject, id).or_refuse(standard::NotFound),
         emit(UpstreamUnlinked { upstream: id, subject }),

@@ -85,7 +85,7 @@ pub fn described(wanted: &[String], known: &[String]) -> Vec<Scope> {
 }
 
 async fn show(by: SignedIn, Path(id): Path<GrantRequestId>) -> Result<Json<Question>> {
-    let subject = &by.principal().subject;
+    let subject = by.in_person()?;
     let waiting = store::requests::of_subject(by.db(), id, subject, by.now()).await?;
     let client = store::clients::find(by.db(), waiting.client_id).await?;
     let wish = Wish::read(&waiting.parameters, &client).map_err(|_| RequestAnswered)?;
@@ -115,7 +115,7 @@ async fn decide(
     Path(id): Path<GrantRequestId>,
     Json(decision): Json<Decision>,
 ) -> Result<Secret<Json<Onward>>> {
-    let subject = by.principal().subject.clone();
+    let subject = by.in_person()?.to_owned();
     let waiting = store::requests::of_subject(by.db(), id, &subject, by.now()).await?;
     let client = store::clients::find_active(by.db(), waiting.client_id).await?;
     let client = client.ok_or(RequestAnswered)?;

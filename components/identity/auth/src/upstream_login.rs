@@ -8,7 +8,6 @@ use crate::provider::{self, Expected, Metadata, Registered};
 use crate::upstreams::{Link, Upstream, UpstreamAway, redirect_uri, unusable};
 use crate::{origin, outside, redirects, secrets, store};
 use identity_contract::auth::{UpstreamId, UpstreamLinked};
-use nexus_sdk::Kind;
 use nexus_sdk::axum::http::HeaderValue;
 use nexus_sdk::prelude::*;
 use nexus_sdk::serde_json::{Map, Value};
@@ -91,11 +90,11 @@ async fn begin_link(
     Path(id): Path<UpstreamId>,
     Json(wish): Json<Wish>,
 ) -> Result<Response> {
-    if by.principal().kind != Kind::User || by.principal().session.is_none() {
+    let subject = by.in_person()?.to_owned();
+    if by.principal().session.is_none() {
         return Err(SessionNeeded.into());
     }
     by.recently(minutes(RECENT_MINUTES))?;
-    let subject = by.principal().subject.clone();
     sent(&by, id, Some(subject), wish.path()).await
 }
 

@@ -136,12 +136,12 @@ fn limit(wish: &Option<Vec<String>>, held: &[String]) -> Result<(), Refusal> {
 }
 
 async fn list(by: SignedIn, cursor: Cursor) -> Result<Page<ApiKey>> {
-    let subject = subject::whole_person(&by).await?;
+    let subject = by.in_person()?;
     store::api_keys::list(by.db(), subject, &cursor).await
 }
 
 async fn create(by: SignedIn, Json(draft): Json<Draft>) -> Result<Secret<Created<NewKey>>> {
-    subject::session_of(&by).await?;
+    subject::session_of(&by)?;
     by.recently(minutes(PROVEN_MINUTES))?;
     let owner = by.principal().subject.clone();
     let held = subject::held(&by, &owner, draft.organisation.as_deref()).await?;
@@ -191,7 +191,7 @@ async fn keep(by: &Ctx, key: Key, more: Vec<Write>) -> Result<Secret<Created<New
 
 /// A good key of whoever asks.
 async fn own(by: &Ctx, id: ApiKeyId) -> Result<Key> {
-    let subject = subject::whole_person(by).await?;
+    let subject = by.in_person()?;
     let key = store::api_keys::find(by.db(), id, by.now()).await?;
     let own = key.filter(|key| key.subject == subject);
     Ok(own.ok_or(standard::NotFound)?)
@@ -250,7 +250,7 @@ async fn rotate(
     Path(id): Path<ApiKeyId>,
     Json(exchange): Json<Exchange>,
 ) -> Result<Secret<Created<NewKey>>> {
-    subject::session_of(&by).await?;
+    subject::session_of(&by)?;
     by.recently(minutes(PROVEN_MINUTES))?;
     if !OVERLAP_HOURS.contains(&exchange.overlap_hours) {
         return Err(ApiKeyOverlap.at("overlap_hours").into());

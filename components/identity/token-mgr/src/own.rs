@@ -83,7 +83,7 @@ fn client(name: Option<String>) -> Result<String, Refusal> {
 }
 
 async fn create(by: SignedIn, Json(wish): Json<Wish>) -> Result<Secret<Json<Bearer>>> {
-    let session = subject::session_of(&by).await?;
+    let session = subject::session_of(&by)?;
     let principal = by.principal();
     subject::held(&by, &principal.subject, wish.organisation.as_deref()).await?;
     let family = Kept {
@@ -139,12 +139,12 @@ async fn revoke(by: Public, Json(given): Json<Given>) -> Result<NoContent> {
 }
 
 async fn list(by: SignedIn, cursor: Cursor) -> Result<Page<Family>> {
-    let subject = subject::whole_person(&by).await?;
+    let subject = by.in_person()?;
     store::families::list(by.db(), subject, by.now(), &cursor).await
 }
 
 async fn end(by: SignedIn, Path(id): Path<TokenFamilyId>) -> Result<NoContent> {
-    let subject = subject::whole_person(&by).await?;
+    let subject = by.in_person()?;
     let family = families::find(&by, id).await?;
     if family.subject != subject || family.ended {
         return Err(standard::NotFound.into());

@@ -39,7 +39,7 @@ fn is_word(word: &str) -> bool {
     is_about_people(word) || is_pattern(word)
 }
 
-pub fn is_about_people(word: &str) -> bool {
+fn is_about_people(word: &str) -> bool {
     ABOUT_PEOPLE.contains(&word)
 }
 

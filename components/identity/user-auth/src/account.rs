@@ -19,6 +19,10 @@ pub const RECENT_MINUTES: i32 = 10;
 pub fn session_of(by: &SignedIn) -> Result<SessionId> {
     let principal = by.principal();
     let person = principal.kind == nexus_sdk::Kind::User;
+    // A token with a scope comes out of a session, and is none.
+    if person {
+        by.in_person()?;
+    }
     let session = principal.session.as_deref().filter(|_| person).and_then(|id| id.parse().ok());
     Ok(session.ok_or(NeedsSession)?)
 }
