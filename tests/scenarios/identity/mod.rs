@@ -5,6 +5,7 @@ mod login;
 mod login_people;
 mod login_setup;
 mod oauth;
+mod oauth_proofs;
 mod organisations;
 mod organisations_invites;
 mod passkeys;

@@ -6,13 +6,13 @@ use nexus_harness::prelude::*;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-const ADDRESS: &str = "https://client.example/callback";
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const ADDRESS: &str = "https://client.example/callback";
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CLIENTS: &str = "/api/auth/v1/clients";
 const PASSWORD: &str = "a sentence that nobody else has written";
 
 /// A person at a browser that is signed in: the first administrator.
-async fn person(nexus: &Nexus) -> Client {
+pub async fn person(nexus: &Nexus) -> Client {
     let draft = json!({
         "token": nexus.setup_token().await, "email": "ada@nexus.example", "display_name": "Ada",
         "password": PASSWORD,
@@ -27,14 +27,14 @@ async fn person(nexus: &Nexus) -> Client {
 }
 
 /// A program that people can sign in to.
-struct Program {
-    nexus: Client,
-    id: String,
-    secret: String,
+pub struct Program {
+    pub nexus: Client,
+    pub id: String,
+    pub secret: String,
 }
 
 impl Program {
-    async fn register(nexus: &Nexus, changes: Value) -> Self {
+    pub async fn register(nexus: &Nexus, changes: Value) -> Self {
         let mut draft = json!({
             "name": "Shop", "kind": "confidential", "redirect_uris": [ADDRESS],
             "scopes": ["core-os:view"],
@@ -50,7 +50,7 @@ impl Program {
     }
 
     /// Sends a form to an endpoint of the protocol, as this client.
-    async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let pairs = fields.iter().map(|(name, value)| format!("{name}={}", escaped(value)));
         let body = pairs.collect::<Vec<_>>().join("&");
         let request = self.nexus.request(http::Method::POST, path).body(body);
@@ -58,7 +58,7 @@ impl Program {
         request.header("authorization", &self.basic()).send().await
     }
 
-    async fn redeem(&self, code: &str) -> Answer {
+    pub async fn redeem(&self, code: &str) -> Answer {
         let fields = [
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -73,7 +73,7 @@ impl Program {
         self.form("/oauth2/token", &fields).await
     }
 
-    fn wish(&self, changes: &[(&str, &str)]) -> String {
+    pub fn wish(&self, changes: &[(&str, &str)]) -> String {
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
         let mut fields = vec![
             ("response_type", "code"),
@@ -93,7 +93,7 @@ impl Program {
     }
 
     /// A code, from a person who is asked and agrees.
-    async fn code(&self, person: &Client) -> String {
+    pub async fn code(&self, person: &Client) -> String {
         let asked = sent_on(&person.get(&self.wish(&[])).await);
         let request = asked.strip_prefix("/account/consent?request=").expect("the consent page");
         let path = format!("/api/auth/v1/requests/{request}/decision");
@@ -102,27 +102,27 @@ impl Program {
     }
 }
 
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
     let escape = |b: u8| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
     text.bytes().map(escape).collect()
 }
 
 #[track_caller]
-fn sent_on(answer: &Answer) -> String {
+pub fn sent_on(answer: &Answer) -> String {
     assert_eq!(answer.status, 303, "{answer:?}");
     answer.header("location").expect("a location").to_owned()
 }
 
 /// A parameter of an address, as it is written there.
-fn query(address: &str, name: &str) -> Option<String> {
+pub fn query(address: &str, name: &str) -> Option<String> {
     let (_, query) = address.split_once('?')?;
     let pair = |pair: &str| pair.strip_prefix(name)?.strip_prefix('=').map(str::to_owned);
     query.split('&').find_map(pair)
 }
 
 #[track_caller]
-fn refused(answer: &Answer, error: &str) {
+pub fn refused(answer: &Answer, error: &str) {
     let said: Value = answer.json();
     assert_eq!(said["error"], error, "{answer:?}");
     assert!(answer.status.is_client_error(), "{answer:?}");
