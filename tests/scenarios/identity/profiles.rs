@@ -47,8 +47,7 @@ async fn a_handle_is_one_persons_whatever_its_case_and_whatever_it_looks_like() 
         let free: Value = eve.get(&format!("{PROFILES}/handles/{taken}")).await.ok().json();
         assert_eq!(free["available"], false, "{taken}");
     }
-    let wrong =
-        [("ab", "handle-form"), ("адa", "handle-form"), ("Adm1n", "handle-reserved")];
+    let wrong = [("ab", "handle-form"), ("адa", "handle-form"), ("Adm1n", "handle-reserved")];
     for (wrong, problem) in wrong {
         eve.put(&me("/handle"), json!({ "handle": wrong })).await.problem(422, problem);
     }
@@ -88,9 +87,8 @@ async fn each_field_is_shown_to_the_people_it_is_for() {
     });
     let own: Value = ada.patch(&me(""), change).await.ok().json();
     assert_eq!((&own["locale"], &own["followers_known"]), (&json!("en-GB"), &json!(false)));
-    let seen = async |client: &Client| -> Value {
-        client.get(&named("ada_love")).await.ok().json()
-    };
+    let seen =
+        async |client: &Client| -> Value { client.get(&named("ada_love")).await.ok().json() };
     let stranger = seen(&nexus.anonymous()).await;
     assert_eq!(stranger["display_name"], "Ada");
     assert_eq!(stranger["links"][0]["url"], "https://example.com/ada");

@@ -147,6 +147,7 @@ fn merge(title: &str, version: &str, server: &str, documents: Vec<(ComponentId, 
             }
         }
         for (path, item) in take(&mut document, "paths") {
+            let item = complete(&path, item);
             paths.entry(path).or_insert_with(|| tagged(item, &id, &mut names));
         }
     }
@@ -167,11 +168,30 @@ fn take(document: &mut Value, member: &str) -> Map<String, Value> {
     }
 }
 
+/// Declares the parts of a path that an operation does not use: the specification wants each said.
+fn complete(path: &str, mut item: Value) -> Value {
+    let parts = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    for part in parts {
+        for operation in METHODS {
+            let Some(Value::Object(operation)) = item.get_mut(operation) else { continue };
+            let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+            let Value::Array(parameters) = parameters else { continue };
+            if parameters.iter().all(|it| it["in"] != "path" || it["name"] != part) {
+                let schema = json!({ "type": "string" });
+                let declared =
+                    json!({ "name": part, "in": "path", "required": true, "schema": schema });
+                parameters.push(declared);
+            }
+        }
+    }
+    item
+}
+
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
 /// Operations are grouped by component, and named so that no two have one name: generators of
 /// clients make a function of each.
 fn tagged(mut item: Value, id: &ComponentId, names: &mut HashSet<String>) -> Value {
-    const METHODS: [&str; 8] =
-        ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
     for method in METHODS {
         if let Some(Value::Object(operation)) = item.get_mut(method) {
             operation.insert("tags".into(), json!([id.as_str()]));
@@ -292,6 +312,19 @@ mod tests {
         let other = &merged["paths"]["/api/stock/v1/things"]["put"];
         assert_eq!(other["operationId"], "stock.things.list.put", "no two have one name");
         assert_eq!(merged["tags"][1]["description"], "What stock does.");
+    }
+
+    #[test]
+    fn every_part_of_a_path_is_declared_once() {
+        let declared = json!({ "name": "id", "in": "path", "required": true });
+        let item = json!({ "get": { "parameters": [declared] }, "put": {} });
+        let item = complete("/things/{id}/{rest}", item);
+        let names = |method: &str| {
+            let all = item[method]["parameters"].as_array().unwrap();
+            all.iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("get"), ["id", "rest"]);
+        assert_eq!(names("put"), ["id", "rest"]);
     }
 
     #[test]

@@ -30,9 +30,7 @@ const LISTED_MAX: u32 = 1000;
 const ORPHANED_AFTER_HOURS: i32 = 24;
 
 pub fn router() -> Router {
-    Router::new()
-        .route("/me/avatar", put(replace).delete(remove))
-        .route("/avatars/{id}", get(show))
+    Router::new().route("/me/avatar", put(replace).delete(remove)).route("/avatars/{id}", get(show))
 }
 
 /// Where a picture is.

@@ -6,7 +6,7 @@ use nexus_sdk::prelude::*;
 nexus_sdk::refusals! {
     DisplayNameForm = 422, "a name takes 1 to 120 characters on one line";
     BioForm = 422, "a bio takes 1 to 1000 characters";
-    LinkForm = 422, "a link is an https address of at most 500 characters, and a label of at most 60";
+    LinkForm = 422, "a link is an https address of at most 500 characters, its label at most 60";
     LinksMax = 422, "a profile has at most 10 links";
     LocaleForm = 422, "a locale is a BCP 47 tag such as `en` or `pt-BR`";
     TimeZoneForm = 422, "a time zone is a name of the IANA database such as `Europe/Berlin`"

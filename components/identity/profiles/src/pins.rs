@@ -44,7 +44,8 @@ struct Pin {
 
 impl Pin {
     fn checked(self) -> Result<String, Refusal> {
-        let fits = (4..=8).contains(&self.pin.len()) && self.pin.bytes().all(|b| b.is_ascii_digit());
+        let fits =
+            (4..=8).contains(&self.pin.len()) && self.pin.bytes().all(|b| b.is_ascii_digit());
         if fits { Ok(self.pin) } else { Err(PinForm.at("pin")) }
     }
 }

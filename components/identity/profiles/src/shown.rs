@@ -41,10 +41,7 @@ impl Shown {
             verified: profile.verified_at.is_some(),
             display_name: profile.display_name.filter(|_| may.display_name.includes(viewer)),
             bio: profile.bio.filter(|_| may.bio.includes(viewer)),
-            avatar: profile
-                .avatar_id
-                .filter(|_| may.avatar.includes(viewer))
-                .map(avatars::path),
+            avatar: profile.avatar_id.filter(|_| may.avatar.includes(viewer)).map(avatars::path),
             links: if may.links.includes(viewer) { profile.links } else { Vec::new() },
             locale: profile.locale.filter(|_| may.locale.includes(viewer)),
             time_zone: profile.time_zone.filter(|_| may.time_zone.includes(viewer)),

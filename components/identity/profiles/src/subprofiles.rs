@@ -153,8 +153,7 @@ async fn edit(
         kid: change.kid.unwrap_or(before.kid),
         language: change.language.or(before.language),
     };
-    let write =
-        store::subprofiles::update(owner, id, before.version, &after.checked()?, by.now());
+    let write = store::subprofiles::update(owner, id, before.version, &after.checked()?, by.now());
     by.commit(named(write.expect_rows(1))).await?;
     answer(&by, owner, id).await
 }

@@ -80,11 +80,8 @@ async fn set(
     }
     check(&by, &name, &draft).await?;
     let who = by.principal().subject.clone();
-    let changed = AliasChanged {
-        alias: name.clone(),
-        service: Some(draft.service.clone()),
-        by: who.clone(),
-    };
+    let changed =
+        AliasChanged { alias: name.clone(), service: Some(draft.service.clone()), by: who.clone() };
     let seen = before.map_or(0, |alias| alias.version);
     let write = store::aliases::put(&name, &draft.service, &draft.note, seen, &who, by.now());
     by.commit([write.expect_rows(1), emit(changed)]).await?;
@@ -182,7 +179,10 @@ mod tests {
             Some("/api/kms/v1/keys/a%2Fb?limit=2&x=%20")
         );
         assert_eq!(led("/api/pv-keys-2/v1", None), None);
-        assert_eq!(led("/api/pv-keys//evil.example/", None).as_deref(),
-            Some("/api/kms//evil.example/"), "it stays a path of this origin");
+        assert_eq!(
+            led("/api/pv-keys//evil.example/", None).as_deref(),
+            Some("/api/kms//evil.example/"),
+            "it stays a path of this origin"
+        );
     }
 }

@@ -133,6 +133,12 @@ pub fn bases(operations: &[Operation<'_>]) -> Vec<String> {
 /// A schema in a few words: `text (uuid)`, `list of Key`, `"on" or "off"`.
 pub fn kind(document: &Document, schema: &Value) -> String {
     if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
+        let meant = document.resolve(schema);
+        let choice = meant.get("oneOf").and_then(Value::as_array);
+        let words = choice.is_some_and(|all| all.iter().all(|one| one.get("const").is_some()));
+        if words || meant.get("enum").is_some() {
+            return kind(document, meant);
+        }
         return name.rsplit('/').next().unwrap_or_default().to_owned();
     }
     if let Some(constant) = schema.get("const") {
@@ -183,7 +189,8 @@ mod tests {
                 "/strange": 7,
             },
             "components": { "schemas": { "A": { "$ref": "#/components/schemas/B" },
-                "B": { "type": "string", "format": "uuid" } } },
+                "B": { "type": "string", "format": "uuid" },
+                "C": { "oneOf": [{ "const": "day" }, { "const": "night" }] } } },
         }))
     }
 
@@ -208,6 +215,7 @@ mod tests {
             (json!({ "type": "string", "format": "uuid" }), "text (uuid)"),
             (json!({ "$ref": "#/components/schemas/B" }), "B"),
             (json!({ "items": { "$ref": "#/components/schemas/B" } }), "list of B"),
+            (json!({ "$ref": "#/components/schemas/C" }), "\"day\" or \"night\""),
             (json!({ "enum": ["on", "off"] }), "\"on\" or \"off\""),
             (json!({}), "anything"),
         ] {

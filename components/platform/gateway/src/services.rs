@@ -9,9 +9,7 @@ use nexus_sdk::prelude::*;
 use nexus_sdk::{Operation, Output};
 
 pub fn router() -> Router {
-    Router::new()
-        .route("/services", get(list))
-        .route("/services/{name}/health", get(health))
+    Router::new().route("/services", get(list)).route("/services/{name}/health", get(health))
 }
 
 /// One service of the platform.

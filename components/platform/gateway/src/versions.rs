@@ -193,8 +193,7 @@ async fn reset(
     path: Path<(String, String)>,
     seen: Option<IfMatch>,
 ) -> Result<Tagged<Json<Version>>> {
-    let nothing =
-        Draft { deprecated_at: None, sunset_at: None, successor: None, notice_url: None };
+    let nothing = Draft { deprecated_at: None, sunset_at: None, successor: None, notice_url: None };
     change(&by, path.0, seen, nothing).await
 }
 

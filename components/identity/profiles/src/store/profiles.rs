@@ -12,9 +12,8 @@ impl ToParam for Standing {
 }
 
 pub async fn find(db: &Db, user: UserId) -> Result<Option<Profile>> {
-    let one = sql!(
-        "select * from profiles.profile where tenant_id = {tenant} and user_id = {user}"
-    );
+    let one =
+        sql!("select * from profiles.profile where tenant_id = {tenant} and user_id = {user}");
     db.optional(one).await
 }
 

@@ -107,7 +107,8 @@ fn list(services: &[Entry], here: Option<&str>) -> Markup {
                 @for service in services {
                     @let current = here == Some(service.name.as_str());
                     li {
-                        a href={ "/docs/" (service.name) } aria-current=[current.then_some("page")] {
+                        a href={ "/docs/" (service.name) }
+                            aria-current=[current.then_some("page")] {
                             (service.name)
                         }
                     }

@@ -46,7 +46,8 @@ pub fn all(services: &[Entry], server: &str) -> Markup {
                     h3 { "Read on, send again" }
                     p {
                         "Lists take " code { "limit" } " and " code { "cursor" }
-                        " and name the next page in " code { "next" } ". A changing request with an "
+                        " and name the next page in " code { "next" }
+                        ". A changing request with an "
                         code { "idempotency-key" } " can be sent again: it happens once. "
                         code { "if-match" } " changes only the version that you have seen."
                     }

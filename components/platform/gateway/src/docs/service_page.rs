@@ -121,13 +121,14 @@ fn who(operation: &Operation<'_>) -> Markup {
 fn example(operation: &Operation<'_>, server: &str) -> Markup {
     let method = operation.method.to_uppercase();
     let key = matches!(operation.door(), "allowed" | "signed-in");
-    let body = operation.value.pointer("/requestBody/content/application~1json").is_some();
+    let body = operation.value.pointer("/requestBody/content").and_then(Value::as_object);
+    let json = body.and_then(|body| body.keys().find(|kind| kind.ends_with("json")));
     html! {
         pre tabindex="0" {
             code {
                 "curl -X " (method) " " (server) (operation.path)
                 @if key { " \\\n  -H 'x-api-key: nx_live_…'" }
-                @if body { " \\\n  -H 'content-type: application/json' -d '{…}'" }
+                @if let Some(json) = json { " \\\n  -H 'content-type: " (json) "' -d '{…}'" }
             }
         }
     }
@@ -135,9 +136,8 @@ fn example(operation: &Operation<'_>, server: &str) -> Markup {
 
 fn parameters(document: &Document, operation: &Operation<'_>) -> Markup {
     let all = operation.value["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let text = |parameter: &Value, member: &str| {
-        parameter[member].as_str().unwrap_or_default().to_owned()
-    };
+    let text =
+        |parameter: &Value, member: &str| parameter[member].as_str().unwrap_or_default().to_owned();
     html! {
         @if !all.is_empty() {
             h4 { "Parameters" }

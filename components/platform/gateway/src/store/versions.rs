@@ -9,9 +9,8 @@ pub async fn list(db: &Db, cursor: &Cursor) -> Result<Page<Kept>> {
 }
 
 pub async fn find(db: &Db, service: &str, version: &str) -> Result<Kept> {
-    let one = sql!(
-        "select * from gateway.api_version where service = {service} and version = {version}"
-    );
+    let one =
+        sql!("select * from gateway.api_version where service = {service} and version = {version}");
     db.one(one.across_tenants()).await
 }
 
