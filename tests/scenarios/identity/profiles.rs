@@ -182,9 +182,9 @@ async fn a_picture_is_what_its_bytes_say_and_its_address_never_shows_another() {
     assert!(shown.header("content-security-policy").unwrap().contains("sandbox"));
     assert_eq!(&shown.body[..], PNG);
     put(b"<svg onload='alert(1)'/>", "image/png").await.problem(415, "picture-form");
-    let large = [PNG, &vec![0; 5 * 1024 * 1024]].concat();
+    let large = [PNG, &vec![0; 5 * 1024 * 1024][..]].concat();
     put(&large, "image/png").await.problem(413, "picture-size");
-    let second: Value = put(&[PNG, b"more"].concat(), "image/png").await.ok().json();
+    let second: Value = put(&[PNG, &b"more"[..]].concat(), "image/png").await.ok().json();
     assert_ne!(second["avatar"], json!(first));
     nexus.anonymous().get(&first).await.problem(404, "not-found");
     ada.delete(&me("/avatar")).await.no_content();
@@ -237,7 +237,7 @@ async fn the_badge_is_given_by_whoever_may_and_shown_to_everybody() {
     take(&ada, "ada_love").await;
     let badge = format!("{PROFILES}/profiles/{id}/verification");
     ada.put(&badge, json!({})).await.problem(403, "forbidden");
-    nexus.anonymous().put(&badge, json!({})).await.problem(401, "no-credential");
+    nexus.anonymous().put(&badge, json!({})).await.problem(401, "unauthenticated");
     let moderator = nexus.member_with(["profiles:moderate", "profiles:view"]).await;
     moderator.put(&badge, json!({})).await.no_content();
     let shown: Value = nexus.anonymous().get(&named("ada_love")).await.ok().json();

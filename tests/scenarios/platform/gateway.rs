@@ -130,7 +130,7 @@ async fn only_whoever_may_changes_aliases_and_versions_and_a_tenant_sees_its_own
     let alias = format!("{GATEWAY}/aliases/mine");
     let version = format!("{GATEWAY}/versions/kms/v1");
     let draft = json!({ "service": "kms" });
-    nexus.anonymous().put(&alias, &draft).await.problem(401, "no-credential");
+    nexus.anonymous().put(&alias, &draft).await.problem(401, "unauthenticated");
     let reader = nexus.member_with(["gateway:view"]).await;
     reader.put(&alias, &draft).await.problem(403, "forbidden");
     reader.put(&version, json!({})).await.problem(403, "forbidden");
