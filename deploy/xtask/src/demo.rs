@@ -61,10 +61,7 @@ fn summary(ws: &Workspace, address: SocketAddr, start: Duration, whole: Duration
 /// The origin that links name; the host's own default.
 fn public_url(address: SocketAddr) -> String {
     let named = std::env::var("NEXUS_PUBLIC_URL").ok();
-    named.unwrap_or_else(|| match address.port() {
-        8080 => "http://localhost:8080".to_owned(),
-        _ => format!("http://{address}"),
-    })
+    named.unwrap_or_else(|| format!("http://localhost:{}", address.port()))
 }
 
 fn spoken(time: Duration) -> String {

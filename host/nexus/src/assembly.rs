@@ -35,7 +35,7 @@ use std::time::SystemTime;
 use tokio::runtime::Handle;
 use trigger_cron::{CronConfig, CronLimits, CronTrigger};
 use trigger_http::{
-    CorsConfig, HttpConfig, HttpTrigger, Identities, LocalKeys, PeerConfig, TlsConfig,
+    CorsConfig, HttpConfig, HttpTrigger, Identities, LocalKeys, MediaOrigin, PeerConfig, TlsConfig,
 };
 use trigger_queue::{QueueConfig, QueueLimits, QueueTrigger};
 
@@ -92,6 +92,7 @@ pub(crate) fn http(
     share_ports: bool,
     key: Option<&DevKey>,
     identities: Option<Identities>,
+    media: Option<MediaOrigin>,
 ) -> Result<HttpTrigger> {
     let issuer = origin(public_url);
     let verifier = key.map(|key| LocalKeys::from_jwks(&key.jwks(), &issuer, DEFAULT_TENANT));
@@ -113,6 +114,7 @@ pub(crate) fn http(
         verifier: verifier.map(|keys| Arc::new(keys) as _),
         identities,
         redis: settings.redis_url.as_deref().map(rate_counts).transpose()?,
+        media,
         share_ports,
         ..HttpConfig::default()
     })

@@ -151,6 +151,9 @@ pub struct UpOptions {
     /// other refuses to keep keys.
     #[arg(long, env = "NEXUS_ROOT_KEY_FILE", value_name = "FILE")]
     pub root_key_file: Option<PathBuf>,
+    /// Finished media that is kept in memory, in MiB
+    #[arg(long, env = "NEXUS_MEDIA_MEMORY", value_name = "MIB", default_value_t = 256)]
+    pub media_memory: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -186,10 +189,10 @@ pub struct HttpOptions {
     #[arg(long, env = "NEXUS_TLS_KEY", value_name = "FILE",
         requires_all = ["tls_listen", "tls_cert"])]
     pub tls_key: Option<PathBuf>,
-    /// The origin that clients know this installation by
-    #[arg(long, env = "NEXUS_PUBLIC_URL", value_name = "URL",
-        default_value = "http://localhost:8080", value_parser = origin)]
-    pub public_url: Uri,
+    /// The origin that clients know this installation by [default: http://localhost and the port of
+    /// the first listener]
+    #[arg(long, env = "NEXUS_PUBLIC_URL", value_name = "URL", value_parser = origin)]
+    pub public_url: Option<Uri>,
     /// Web pages of these origins may call this host, besides its own
     #[arg(long, env = "NEXUS_CORS_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_origins: Vec<String>,
@@ -403,19 +406,28 @@ impl UpOptions {
             }
             None => std::env::var("NEXUS_ROOT_KEY").ok(),
         };
+        settings.media_memory = u64::from(self.media_memory) << 20;
         self.http.apply(&mut settings);
         Ok(settings)
     }
 }
 
+/// The first listener as a browser on this machine calls it. A port yet to be picked has no name;
+/// then the address that is picked is the origin.
+fn own_url(listen: &[SocketAddr]) -> Option<Uri> {
+    let port = listen.first()?.port();
+    let url = || format!("http://localhost:{port}").parse().expect("a port makes a URL");
+    (port != 0).then(url)
+}
+
 impl HttpOptions {
     fn apply(self, settings: &mut Settings) {
+        settings.public_url = self.public_url.or_else(|| own_url(&self.listen));
         settings.listen = self.listen;
         settings.tls = match (self.tls_listen, self.tls_cert, self.tls_key) {
             (Some(listen), Some(certificate), Some(key)) => Some(Tls { listen, certificate, key }),
             _ => None,
         };
-        settings.public_url = Some(self.public_url);
         settings.cors_origins = self.cors_origins;
         settings.trusted_proxies = self.trusted_proxies;
         settings.ip_allow = self.ip_allow;

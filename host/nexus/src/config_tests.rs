@@ -62,6 +62,17 @@ fn without_options_the_host_listens_on_loopback_with_stores_of_its_own() {
 }
 
 #[test]
+fn links_name_the_port_that_the_host_listens_on() {
+    let (_folder, file) = folder();
+    let url = |listen: &str| {
+        let settings = up(&["-f", &file, "--listen", listen]).unwrap().settings().unwrap();
+        settings.public_url.map(|url| url.to_string())
+    };
+    assert_eq!(url("127.0.0.1:18080").as_deref(), Some("http://localhost:18080/"));
+    assert_eq!(url("127.0.0.1:0"), None);
+}
+
+#[test]
 fn the_command_line_of_spinkube_is_accepted() {
     let (folder, file) = folder();
     let config = folder.path().join("runtime-config.toml");
@@ -141,5 +152,5 @@ fn lists_take_commas_and_the_public_url_loses_its_slash() {
     let options = options.unwrap();
     assert_eq!(options.http.listen.len(), 2);
     assert_eq!(options.http.ip_deny.len(), 2);
-    assert_eq!(options.http.public_url.authority().unwrap(), "nexus.example");
+    assert_eq!(options.http.public_url.unwrap().authority().unwrap(), "nexus.example");
 }

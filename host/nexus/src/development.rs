@@ -21,10 +21,17 @@ pub(crate) fn is_development(public_url: &Uri) -> bool {
     host == "localhost" || host.ends_with(".localhost") || host.parse().is_ok_and(local)
 }
 
-/// The variables that the host answers by itself where nobody has set them.
-pub(crate) fn own_variables(settings: &mut Settings, public_url: &Uri, home: &Home) -> Result<()> {
+/// The variables that the host answers by itself where nobody has set them. Returns the key of
+/// playback tokens, where a component makes some.
+pub(crate) fn own_variables(
+    settings: &mut Settings,
+    public_url: &Uri,
+    home: &Home,
+) -> Result<Option<[u8; 32]>> {
     let mut own = vec![("NEXUS_VARIABLE_PUBLIC_URL".to_owned(), assembly::origin(public_url))];
-    let wanted = settings.manifest.variables.contains_key(ROOT_KEY);
+    let declared = |name| settings.manifest.variables.contains_key(name);
+    let plays = declared(PLAYBACK_KEY);
+    let wanted = plays || declared(ROOT_KEY);
     let root = match &settings.root_key {
         Some(given) => Some(secret::root_key(given)?),
         None if wanted && is_development(public_url) => {
@@ -42,13 +49,19 @@ pub(crate) fn own_variables(settings: &mut Settings, public_url: &Uri, home: &Ho
     if root.is_none() && wanted {
         tracing::error!("there is no root key: set NEXUS_ROOT_KEY_FILE (32 bytes as base64)");
     }
+    let playback = root.as_deref().filter(|_| plays).map(secret::playback_key).transpose()?;
+    let shown = playback.map(|key| STANDARD.encode(key));
+    own.extend(shown.map(|key| ("NEXUS_VARIABLE_PLAYBACK_KEY".to_owned(), key)));
     own.extend(root.map(|key| ("NEXUS_VARIABLE_ROOT_KEY".to_owned(), key)));
     settings.environment.splice(0..0, own);
-    Ok(())
+    Ok(playback)
 }
 
 /// The variable under which the component that keeps keys asks for the key of all keys.
 const ROOT_KEY: &str = "root_key";
+
+/// The variable under which the component that admits viewers asks for the key of its tokens.
+const PLAYBACK_KEY: &str = "playback_key";
 
 /// The development key, where one is wanted, and its token in the home.
 pub(crate) fn key(settings: &Settings, public_url: &Uri, home: &Home) -> Result<Option<DevKey>> {

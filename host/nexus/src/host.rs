@@ -10,7 +10,7 @@ use crate::dev_tokens::DevKey;
 use crate::development;
 use crate::front::Front;
 use crate::home::Home;
-use crate::object_urls::StoreUrls;
+use crate::object_urls::{StoreUrls, StoredPackages};
 use crate::postgres::{self, Wanted, Working};
 use crate::settings::{Database as Choice, Settings};
 use crate::sources::{self, Work};
@@ -30,7 +30,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use trigger_http::{HttpTrigger, Identities};
+use trigger_http::{HttpTrigger, Identities, MediaOrigin};
 
 /// Conditions besides PostgreSQL's.
 const COMPONENTS: &str = "components";
@@ -125,12 +125,20 @@ impl Host {
         let reserved = Reserved::for_settings(&mut settings)?;
         let public_url = reserved.public_url.clone();
         let key = development::key(&settings, &public_url, &home)?;
-        development::own_variables(&mut settings, &public_url, &home)?;
+        let playback = development::own_variables(&mut settings, &public_url, &home)?;
+        let media = playback.map(|key| MediaOrigin::new(key, settings.media_memory));
         let shared = reserved.socket.is_some();
         let clock = Arc::default();
         let identities = assembly::identities(&settings, &public_url, &clock);
         let followed = identities.clone();
-        let trigger = assembly::http(&settings, &public_url, shared, key.as_ref(), identities)?;
+        let trigger = assembly::http(
+            &settings,
+            &public_url,
+            shared,
+            key.as_ref(),
+            identities,
+            media.clone(),
+        )?;
         drop(reserved);
         let http = trigger.addresses();
         let database = Arc::new(OnceLock::new());
@@ -161,6 +169,7 @@ impl Host {
             workers: workers.clone(),
             clock,
             identities: followed,
+            media,
             following: following.clone(),
             admin: admin_address,
             worker_token: worker_token.clone(),
@@ -420,6 +429,7 @@ struct Start {
     workers: Arc<Mutex<Option<Supervisor>>>,
     clock: Arc<OnceLock<Arc<ClockOffset>>>,
     identities: Option<Identities>,
+    media: Option<MediaOrigin>,
     following: Following,
     admin: SocketAddr,
     worker_token: Token,
@@ -462,6 +472,9 @@ impl Start {
             clock: self.clock.clone(),
         };
         let assembled = assembly::assemble(&parts)?;
+        if let Some(media) = &self.media {
+            media.read_from(Arc::new(StoredPackages(assembled.objects.clone())));
+        }
         let runtime = assembled.runtime.start(&manifest).await?;
         parts.clock.get_or_init(|| runtime.clock());
         self.facts.running(runtime.clone(), manifest.clone());

@@ -3,7 +3,9 @@
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac as _};
 use p256::elliptic_curve::rand_core::{OsRng, RngCore as _};
+use sha2::Sha256;
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -47,6 +49,24 @@ pub(crate) fn root_key(given: &str) -> Result<String> {
     let bytes = STANDARD.decode(given.trim()).context("read the root key as base64")?;
     ensure!(bytes.len() == BYTES, "the root key is {} bytes, not {BYTES}", bytes.len());
     Ok(given.trim().to_owned())
+}
+
+/// The key of playback tokens: follows from the root key (base64), so that all hosts of an
+/// installation have the same without telling each other (one step of RFC 5869's expansion).
+pub(crate) fn playback_key(root: &str) -> Result<[u8; BYTES]> {
+    let root = STANDARD.decode(root).context("read the root key as base64")?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(&root).context("use the root key")?;
+    mac.update(b"nexus playback tokens\x01");
+    Ok(mac.finalize().into_bytes().into())
+}
+
+#[test]
+fn the_key_of_playback_tokens_follows_from_the_root_key_and_is_another() {
+    let (one, other) = (STANDARD.encode([7; 32]), STANDARD.encode([8; 32]));
+    let key = playback_key(&one).expect("a key");
+    assert_eq!(playback_key(&one).expect("a key"), key);
+    assert_ne!(playback_key(&other).expect("a key"), key);
+    assert_ne!(key, [7; 32]);
 }
 
 #[test]

@@ -57,6 +57,8 @@ pub struct Settings {
     /// The key under which all others are encrypted: 32 bytes as base64. None makes one in the
     /// home while the public URL is this machine's own, and refuses to keep keys otherwise.
     pub root_key: Option<String>,
+    /// Bytes of finished media that this host keeps in memory.
+    pub media_memory: u64,
 }
 
 /// The native workers that the host itself starts.
@@ -142,6 +144,7 @@ impl Settings {
             instances_max: 2_000,
             tokens: Tokens::Development,
             root_key: None,
+            media_memory: 256 << 20,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::cors::CorsConfig;
 use crate::identities::Identities;
+use crate::media::MediaOrigin;
 use crate::peers::PeerConfig;
 use crate::principal::Verifier;
 use crate::rate::RateConfig;
@@ -38,6 +39,8 @@ pub struct HttpConfig {
     pub identities: Option<Identities>,
     /// Where all hosts count requests together; None counts on this one.
     pub redis: Option<Link>,
+    /// Sends finished media below `/media/`; None leaves the paths to components.
+    pub media: Option<MediaOrigin>,
     /// Let another process listen on the same ports, for a restart without a gap. Off: a second
     /// host on the same port is an error and not half of the traffic.
     pub share_ports: bool,
@@ -135,6 +138,7 @@ impl Default for HttpConfig {
             verifier: None,
             identities: None,
             redis: None,
+            media: None,
             share_ports: false,
             hsts: Some(Duration::from_secs(365 * 24 * 3600)),
         }

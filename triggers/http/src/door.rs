@@ -7,6 +7,7 @@ use crate::cors::{self, Origin};
 use crate::exchanges::Exchanges;
 use crate::identity::{self, Trace};
 use crate::inbound;
+use crate::media;
 use crate::outbound::{self, Outgoing, Record};
 use crate::own_paths::{self, OwnPath};
 use crate::peers::client_key;
@@ -129,6 +130,11 @@ impl<B: Backend> Door<B> {
         inbound::check_idempotency_key(&parts.headers)?;
         let uri = parts.uri.clone();
         let path = uri.path();
+        if let Some(origin) = plane.media.as_ref().filter(|_| path.starts_with(media::PREFIX)) {
+            let mut response = origin.answer(&parts, &plane.identities).await?;
+            outbound::harden(response.headers_mut());
+            return Ok(response);
+        }
         let own = own_paths::reserved(path);
         let table = self.shard.table();
         let found = if own.is_some() { None } else { table.find(path) };

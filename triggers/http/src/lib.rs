@@ -27,6 +27,7 @@ mod last_word;
 mod lifecycles;
 mod listen;
 mod local_keys;
+mod media;
 mod metrics;
 mod openapi;
 mod outbound;
@@ -53,6 +54,9 @@ pub use config::{HttpConfig, HttpLimits, TlsConfig};
 pub use cors::CorsConfig;
 pub use identities::{Clock, Follower, Identities};
 pub use local_keys::{AUDIENCE, KeyError, LocalKeys};
+pub use media::{
+    Bytes as MediaBytes, KEY_BYTES, MediaOrigin, Opened, Packages, PackagesAway, Playback,
+};
 pub use metrics::{ComponentTraffic, DURATION_BOUNDS, HOST, HttpMetrics, HttpSnapshot};
 pub use peers::PeerConfig;
 pub use principal::{Proven, Terms, Unproven, Verifier};

@@ -5,6 +5,7 @@ use crate::cors::Cors;
 use crate::dpop::Seen;
 use crate::identities::Identities;
 use crate::lifecycles::Lifecycles;
+use crate::media::MediaOrigin;
 use crate::own_paths::OwnPages;
 use crate::peers::Peers;
 use crate::principal::{Identity, Tenants, Verifier};
@@ -30,6 +31,7 @@ pub(crate) struct Plane {
     pub(crate) dpop_proofs: Seen,
     pub(crate) shared_rate: Option<SharedRate>,
     pub(crate) pages: OwnPages,
+    pub(crate) media: Option<MediaOrigin>,
     pub(crate) lifecycles: Lifecycles,
     pub(crate) hsts: Option<HeaderValue>,
     /// For clients that name no host (HTTP/1.0).
@@ -61,6 +63,7 @@ impl Plane {
             shared_rate: config.redis.map(SharedRate::new),
             lifecycles: Lifecycles::new(server.clone(), config.default_tenant),
             pages: OwnPages::new(server, config.default_tenant),
+            media: config.media,
             hsts: hsts.map(HeaderValue::try_from).transpose()?,
             authority,
             limits,

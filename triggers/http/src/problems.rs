@@ -41,6 +41,15 @@ pub(crate) const IDENTITY_AWAY: Problem = row(
 pub(crate) const ORIGIN_NOT_ALLOWED: Problem =
     row("origin-not-allowed", S::FORBIDDEN, "this origin may not call this host from a browser");
 pub(crate) const NO_ROUTE: Problem = row("no-route", S::NOT_FOUND, "nothing answers at this path");
+pub(crate) const PLAYBACK_DENIED: Problem =
+    row("playback-denied", S::FORBIDDEN, "the playback token does not open this");
+pub(crate) const MEDIA_AWAY: Problem = row(
+    "media-away",
+    S::SERVICE_UNAVAILABLE,
+    "the media cannot be read now: try again in a moment",
+);
+pub(crate) const RANGE_NOT_SATISFIABLE: Problem =
+    row("range-not-satisfiable", S::RANGE_NOT_SATISFIABLE, "no byte of the range is there");
 pub(crate) const METHOD_NOT_ALLOWED: Problem =
     row("method-not-allowed", S::METHOD_NOT_ALLOWED, "this method is not allowed here");
 pub(crate) const METHOD_NOT_IMPLEMENTED: Problem =

@@ -53,6 +53,12 @@ fn dpop_challenge() -> (HeaderName, HeaderValue) {
 }
 
 impl Refusal {
+    /// With one more field in the answer.
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.fields.push((name, value));
+        self
+    }
+
     /// The connection ends after this answer.
     pub(crate) fn closing(problem: Problem) -> Self {
         Self { close: true, ..Self::from(problem) }

@@ -37,7 +37,8 @@ fn without_database(manifest: &Manifest) -> Manifest {
 async fn compile(settings: Settings) -> Result<()> {
     let began = Instant::now();
     let home = Home::take(&settings.home)?;
-    let public_url = settings.public_url.clone().context("a URL for links")?;
+    let public_url = settings.public_url.clone();
+    let public_url = public_url.unwrap_or(http::Uri::from_static("http://localhost"));
     let parts = Parts {
         settings: &settings,
         home: home.folder(),

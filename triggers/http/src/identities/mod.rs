@@ -22,7 +22,7 @@ use crate::key_set::KeySet;
 use crate::principal::{Proven, Unproven};
 use arc_swap::ArcSwap;
 use directory::Directory;
-use nexus_storage::identity::Identity as Storage;
+use nexus_storage::identity::{Identity as Storage, RevocationKind};
 use revocations::Revocations;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -118,6 +118,11 @@ pub(crate) fn machine_now() -> i64 {
 impl Inner {
     pub(crate) fn now(&self) -> i64 {
         (self.clock)()
+    }
+
+    /// Whether a playback was ended before its tokens expire.
+    pub(crate) fn has_ended(&self, tenant: Uuid, playback: Uuid) -> bool {
+        self.revocations.holds(tenant, RevocationKind::Token, &playback.to_string())
     }
 
     pub(crate) fn brands(&self) -> arc_swap::Guard<Arc<Brands>> {

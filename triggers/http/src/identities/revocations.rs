@@ -108,6 +108,12 @@ impl Revocations {
         passes
     }
 
+    /// Whether `key` itself is revoked, whatever it was issued.
+    pub(crate) fn holds(&self, tenant: Uuid, kind: RevocationKind, key: &str) -> bool {
+        // Nearly always there is nothing at all.
+        self.heard.load(SeqCst) > 0 && self.concerns(&(tenant, kind, key.into()), None)
+    }
+
     fn concerns(&self, key: &Key, issued_at: Option<i64>) -> bool {
         let part = self.parts[self.part(key)].load();
         part.get(key).is_some_and(|revoked| match (revoked.issued_before, issued_at) {
