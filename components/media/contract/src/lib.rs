@@ -1,10 +1,15 @@
 //! What the media context tells the others: its ids, the words its services share, and the facts
-//! each of them publishes. Plain data; no logic, no I/O.
+//! each of them publishes. Plain data; no I/O, and no logic but the one proof that several of them
+//! must make and read alike (`playback`).
 
 pub mod asset_pipeline;
+pub mod content_cms;
 pub mod facts;
+pub mod manifest_builder;
 pub mod media_metadata;
+pub mod playback;
 pub mod step;
+pub mod streaming;
 pub mod thumbnailer;
 pub mod transcoder;
 pub mod uploader;
@@ -20,7 +25,9 @@ nexus_sdk::id! {
     /// What processing made of an asset: immutable, and another one each time.
     PackageId;
     /// One processing of an asset, from its first step to its last.
-    RunId
+    RunId;
+    /// Somebody playing something, from pressing play until the end.
+    PlaybackId
 }
 
 /// The bucket of originals and packages.
