@@ -1,6 +1,7 @@
 //! Who people are, how they prove it, and what programs get for it.
 
 mod api_keys;
+mod hostile;
 mod login;
 mod login_people;
 mod login_setup;
