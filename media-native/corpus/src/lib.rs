@@ -27,7 +27,7 @@ pub struct Film {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
     Nothing,
-    /// So many percent of its bytes are kept.
+    /// So many of a thousand bytes are kept.
     Cut(u64),
     /// These bytes take the place of the file; ffmpeg is not asked.
     Bytes(&'static [u8]),

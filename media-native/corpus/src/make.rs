@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A new corpus does not find films of an old one.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 impl Film {
     /// The film's file below `folder`; made when it is not there.
@@ -27,9 +27,9 @@ impl Film {
         match self.then {
             Then::Bytes(bytes) => fs::write(&own, bytes)?,
             Then::Nothing => ffmpeg(self.made_by, &own)?,
-            Then::Cut(percent) => {
+            Then::Cut(share) => {
                 ffmpeg(self.made_by, &own)?;
-                let bytes = own.metadata()?.len() * percent / 100;
+                let bytes = own.metadata()?.len() * share / 1000;
                 fs::File::options().write(true).open(&own)?.set_len(bytes)?;
             }
             Then::Again(arguments) => {

@@ -48,8 +48,11 @@ pub(crate) fn refused(words: &str) -> Failure {
 }
 
 /// Whether a track of sound can be published as it is.
-pub(crate) fn keeps(sound: &Sound, channels: u32) -> bool {
-    sound.codec == "aac"
+pub(crate) fn keeps(source: &Source, sound: &Sound, channels: u32) -> bool {
+    // In others each sample says itself what it is, and the head would say nothing.
+    let has_a_head = ["mov", "matroska"].iter().any(|name| source.container.contains(name));
+    has_a_head
+        && sound.codec == "aac"
         && sound.profile.as_deref() == Some("LC")
         && sound.channels == channels
         && [44_100, 48_000].contains(&sound.sample_rate)

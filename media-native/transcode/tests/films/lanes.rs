@@ -76,7 +76,7 @@ async fn quiet_and_loud_films_come_out_equally_loud() {
         let noise = format!("anoisesrc=r=48000:c=pink:a={level}:seed=7:d=8");
         made(name, &format!("-f lavfi -i {noise} -c:a flac"))
     };
-    let films = [("quiet", made("quiet.flac", "0.03")), ("loud", made("loud.flac", "0.8"))];
+    let films = [("quiet", made("quiet-1.flac", "0.1")), ("loud", made("loud.flac", "0.8"))];
     for (name, film) in films {
         let source = bed.stash(&film).await;
         let mut wanted = job(&source, &format!("packages/{name}"));
