@@ -1,0 +1,47 @@
+//! Tokens and the addresses that hold them.
+
+use crate::store::assets::Playable;
+use media_contract::playback::{KEY_VARIABLE, Playback, PlaybackKey};
+use media_contract::{PackageId, PlaybackId};
+use nexus_sdk::prelude::*;
+
+/// Where a viewer finds what they play. Each address holds the token and ends with it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Addresses {
+    pub hls: String,
+    pub dash: String,
+    /// WebVTT: which picture shows which moment.
+    pub sprite: Option<String>,
+    pub poster: Option<String>,
+}
+
+/// A token for a package up to a height.
+///
+/// # Errors
+/// When the installation has no key.
+pub async fn token(
+    by: &Ctx,
+    package: PackageId,
+    session: PlaybackId,
+    height_max: u16,
+    expires_at: Time,
+) -> Result<String> {
+    let variable = by.variable(KEY_VARIABLE).await?;
+    let key = PlaybackKey::of_variable(&variable);
+    let key = key.ok_or_else(|| Failure::msg("the playback key is no 32 bytes as base64"))?;
+    let expires = u32::try_from(expires_at.timestamp()).unwrap_or(0);
+    let (tenant, package, session) = (by.tenant().into(), package.into(), session.into());
+    Ok(Playback { tenant, package, session, height_max, expires }.token(&key))
+}
+
+pub fn addresses(package: PackageId, asset: &Playable, token: &str) -> Addresses {
+    let poster = asset.poster.as_ref();
+    Addresses {
+        hls: format!("/hls/{package}/master.m3u8?t={token}"),
+        dash: format!("/dash/{package}/manifest.mpd?t={token}"),
+        sprite: asset
+            .has_storyboard
+            .then(|| format!("/hls/{package}/storyboard.vtt?t={token}")),
+        poster: poster.map(|name| format!("/media/{package}/images/{name}?t={token}")),
+    }
+}
