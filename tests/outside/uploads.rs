@@ -40,7 +40,7 @@ struct Story {
 fn story() -> Story {
     match std::env::var_os("NEXUS_LONG") {
         Some(_) => Story { bytes: 1 << 30, pace: 12_000_000, cuts: 20, kills: 3 },
-        None => Story { bytes: 64 << 20, pace: 3_000_000, cuts: 4, kills: 1 },
+        None => Story { bytes: 64 << 20, pace: 2_500_000, cuts: 4, kills: 1 },
     }
 }
 

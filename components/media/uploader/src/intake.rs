@@ -3,7 +3,7 @@
 //!
 //! Two parts are in memory at most: one that fills, one on its way to the store. What is less than
 //! a part is written to the database when the client leaves, and also while it sends slowly: a host
-//! that is killed costs its client about a second of sending and never a byte that was
+//! that is killed costs its client about half a second of sending and never a byte that was
 //! acknowledged. A fast client fills the next part sooner than that.
 
 use crate::bucket::{self, StoredPart};
@@ -28,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const KEEP_BYTES_MIN: usize = 256 << 10;
 const KEEP_EVERY_MAX: Duration = Duration::from_secs(2);
 /// A part that will be full sooner is not written down before.
-const SOON: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_millis(250);
 /// A turn is kept by a word every so often (see [`writing::LEASE_SECONDS`]).
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// A client that is silent for so long gives way to another that asks.

@@ -14,6 +14,7 @@ use crate::metadata;
 use crate::quota::{self, Bounds};
 use crate::store::{accounts, uploads, writing};
 use crate::{Create, objects, owner_of, removals, turn};
+use futures::StreamExt as _;
 use media_contract::UploadId;
 use nexus_sdk::axum::http::Method;
 use nexus_sdk::prelude::*;
@@ -188,10 +189,11 @@ async fn write(by: &Ctx, id: UploadId, headers: &HeaderMap, body: Body) -> Resul
     }
     if upload.state != State::Receiving {
         // Nothing at the end of what is here is what was asked for.
-        if offset == upload.received && asked.content_length == Some(0) {
-            return Ok(fields::appended(&upload));
-        }
-        return Err(OffsetConflict.into());
+        return match offset == upload.received {
+            true if is_empty(body).await => Ok(fields::appended(&upload)),
+            true => Err(UploadTooLarge.into()),
+            false => Err(OffsetConflict.into()),
+        };
     }
     let bounds = quota::bounds().await?;
     let (holder, upload) = turn::take(by, upload.id).await?;
@@ -206,6 +208,17 @@ async fn write(by: &Ctx, id: UploadId, headers: &HeaderMap, body: Body) -> Resul
     };
     let upload = turn::or_release(by, id, holder, written.await).await?;
     Ok(fields::appended(&upload))
+}
+
+async fn is_empty(body: Body) -> bool {
+    let mut bytes = body.into_data_stream();
+    loop {
+        match bytes.next().await {
+            None => return true,
+            Some(Ok(none)) if none.is_empty() => {}
+            Some(_) => return false,
+        }
+    }
 }
 
 /// Takes a body into an upload. The caller has its turn.

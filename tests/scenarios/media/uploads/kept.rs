@@ -100,7 +100,7 @@ async fn nothing_stays_of_somebody_who_is_erased() {
     let owner = shown(&ada, &whole).await["owner"].as_str().unwrap().to_owned();
     let users = nexus.host().database().unwrap().service("users").await.unwrap();
     let tell = "select platform.publish('identity.user.erased.v1', gen_random_uuid(), $1,
-                  (select id from users.tenant), jsonb_build_object('id', $1), null)";
+                  (select id from users.tenant), jsonb_build_object('id', $1::text), null)";
     users.execute(tell, &[&owner]).await.unwrap();
     eventually("the uploads are gone", seconds(60), async || {
         let list: Value = ada.get(OBJECTS).await.ok().json();
