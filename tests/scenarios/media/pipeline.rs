@@ -154,7 +154,7 @@ fn objects(nexus: &Nexus, package: &str) -> usize {
 async fn work_that_is_stopped_ends_and_can_be_taken_up_again() {
     let nexus = studio().await;
     let by = creator(&nexus).await;
-    let upload = upload(&by, "long.mp4", film(40, "1280x720")).await;
+    let upload = upload(&by, "long.mp4", film(20, "640x360")).await;
     let asset = asset_of(&by, &upload).await;
     let running = "select count(*) from transcoder.job where state = 'running'";
     eventually("something is made of it", PATIENCE, async || count(&nexus, running).await > 0)
