@@ -5,8 +5,10 @@
 //! Refuses to adapt a client: a script may only call it.
 #![allow(clippy::unwrap_used)]
 
+mod described;
 mod identity;
 mod openapi;
 mod scim;
 mod tools;
+mod uploads;
 mod vault;

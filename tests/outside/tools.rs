@@ -14,12 +14,17 @@ pub fn scripts() -> PathBuf {
 
 /// `python3` with what `requirements.txt` names.
 pub fn python() -> Command {
+    python_program("python")
+}
+
+/// A program that something in `requirements.txt` brings.
+pub fn python_program(name: &str) -> Command {
     let folder = made("python", &["requirements.txt"], |folder| {
         run(Command::new("python3").args(["-m", "venv"]).arg(folder));
         let list = scripts().join("requirements.txt");
         run(Command::new(folder.join("bin/pip")).args(["install", "-q", "-r"]).arg(list));
     });
-    Command::new(folder.join("bin/python"))
+    Command::new(folder.join("bin").join(name))
 }
 
 /// `node` with what `package-lock.json` names.
@@ -35,9 +40,18 @@ pub fn node(script: &str) -> Command {
     // Modules are looked for beside the script.
     let beside = folder.join(script);
     fs::copy(scripts().join(script), &beside).unwrap();
+    let driver = repository().join("tests/scenarios/web/browser/chromium.mjs");
+    fs::copy(driver, folder.join("chromium.mjs")).unwrap();
     let mut node = Command::new("node");
     node.arg(beside);
     node
+}
+
+/// Chromium, by its name on this machine.
+pub fn browser() -> &'static str {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let runs = |name: &&str| Command::new(name).arg("--version").output().is_ok();
+    names.into_iter().find(runs).expect("chromium is missing: run cargo xtask doctor")
 }
 
 /// A folder that is named by what is in it; whoever comes first makes it.

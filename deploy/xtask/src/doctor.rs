@@ -146,6 +146,8 @@ fn look(ws: &Workspace) -> Vec<Check> {
         program("npm", at_least("npm", "--version", "8"), &["npm"], Purpose::All),
         program("Python", virtual_environments(), &["python3-venv"], Purpose::All),
         program("Chromium", first_of(&["chromium", "google-chrome"]), &["chromium"], Purpose::All),
+        // So that the browser trusts a CA of a test's own.
+        program("certutil", first_of(&["certutil"]), &["libnss3-tools"], Purpose::All),
         Check {
             line: "free some space, or set CARGO_TARGET_DIR to a roomier disk",
             optional: true,
