@@ -49,14 +49,15 @@ impl Output for Answer {
     fn describe(operation: &mut Description) {
         operation.response(StatusCode::OK, "application/json", json!({ "type": "object" }));
         operation.empty_response(StatusCode::NO_CONTENT);
-        operation.response(StatusCode::BAD_REQUEST, "application/json", errors());
-        operation.response(StatusCode::NOT_FOUND, "application/json", errors());
+        operation.errors("application/json", errors());
     }
 }
 
+/// A batch of which a part went wrong is an answer of the usual form.
 fn errors() -> Value {
     let texts = json!({ "type": "array", "items": { "type": "string" } });
-    json!({ "type": "object", "properties": { "errors": texts } })
+    let wrong = json!({ "required": ["errors"], "properties": { "errors": texts } });
+    json!({ "type": "object", "anyOf": [wrong, { "required": ["data"] }] })
 }
 
 fn enveloped(data: Value) -> Value {

@@ -67,7 +67,20 @@ impl Output for Scim {
         operation.response(StatusCode::CREATED, MEDIA_TYPE, json!({ "type": "object" }));
         operation.empty_response(StatusCode::NO_CONTENT);
         operation.response_header("etag");
+        operation.errors(MEDIA_TYPE, error_schema());
     }
+}
+
+/// RFC 7644 §3.12; the status is text there.
+fn error_schema() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "object", "required": ["schemas", "status"],
+        "properties": {
+            "schemas": { "type": "array", "items": { "const": ERROR }, "minItems": 1 },
+            "status": text, "scimType": text, "detail": text,
+        },
+    })
 }
 
 /// A body that is read where its mistakes can be told in the protocol's form.
