@@ -49,12 +49,7 @@ impl Xml {
         self.put(Event::Empty(start));
     }
 
-    fn element(
-        &mut self,
-        name: &str,
-        attributes: &[(&str, &str)],
-        within: impl FnOnce(&mut Xml),
-    ) {
+    fn element(&mut self, name: &str, attributes: &[(&str, &str)], within: impl FnOnce(&mut Xml)) {
         let start = BytesStart::new(name).with_attributes(attributes.iter().copied());
         self.put(Event::Start(start));
         within(self);
@@ -122,11 +117,7 @@ fn representation(
     first: impl FnOnce(&mut Xml),
 ) {
     let bandwidth = track.peak_bits_per_second.to_string();
-    let all = [
-        ("id", track.name.as_str()),
-        ("bandwidth", &bandwidth),
-        ("codecs", &track.codec),
-    ];
+    let all = [("id", track.name.as_str()), ("bandwidth", &bandwidth), ("codecs", &track.codec)];
     let all: Vec<(&str, &str)> = all.into_iter().chain(more.iter().copied()).collect();
     xml.element("Representation", &all, |xml| {
         first(xml);

@@ -96,16 +96,14 @@ fn renditions(text: &mut String, offer: &Offer<'_>, group: &Group<'_>) {
 
 fn subtitles(text: &mut String, offer: &Offer<'_>) {
     for language in offer.texts {
+        let name = languages::name(language);
+        let same = offer.texts.iter().filter(|other| languages::name(other) == name).count();
+        // Two ways of writing one language have different names.
+        let name = if same > 1 { language } else { name };
         line!(
             text,
-            "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"{TEXT_GROUP}\",NAME=\"{}\",\
+            "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"{TEXT_GROUP}\",NAME=\"{name}\",\
              LANGUAGE=\"{language}\",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO,URI=\"{}\"",
-            // Two tags of one language have different names.
-            if offer.texts.iter().filter(|it| languages::name(it) == languages::name(language)).count() > 1 {
-                language.as_str()
-            } else {
-                languages::name(language)
-            },
             offer.playlist(&format!("text-{language}"))
         );
     }

@@ -33,7 +33,8 @@ pub async fn read(package: PackageId, known: &[Arc<Track>]) -> Result<Package> {
     let bucket = open().await?;
     let mut found = Package::default();
     let folders = list(&bucket, format!("packages/{package}/")).await?.1;
-    let folders = folders.iter().filter_map(|folder| folder.trim_end_matches('/').rsplit('/').next());
+    let folders =
+        folders.iter().filter_map(|folder| folder.trim_end_matches('/').rsplit('/').next());
     for folder in folders {
         match folder {
             "text" => found.texts = texts(&bucket, package).await?,

@@ -65,12 +65,7 @@ pub fn put_package(
 }
 
 /// Violates `lane_pkey` when the lane was told before.
-pub fn insert_lane(
-    package: PackageId,
-    lane: LaneName,
-    fault: Option<String>,
-    now: Time,
-) -> Write {
+pub fn insert_lane(package: PackageId, lane: LaneName, fault: Option<String>, now: Time) -> Write {
     sql!(
         "insert into manifest_builder.lane (tenant_id, package_id, name, fault, told_at)
          values ({tenant}, {package}, {lane}, {fault}, {now})"

@@ -1,5 +1,5 @@
-//! Pictures of the way through a film, as a player finds the one of a moment: WebVTT cues with media
-//! fragments (`#xywh`). Pure.
+//! Pictures of the way through a film, as a player finds the one of a moment: WebVTT cues with
+//! media fragments (`#xywh`). Pure.
 
 use crate::package::Offer;
 use nexus_sdk::prelude::*;
@@ -91,7 +91,8 @@ pub mod tests {
         let mut package = package(9);
         package.sprites = Some(sprites());
         let text = vtt(&package.offer(Uuid::nil(), "T", 720));
-        let places: Vec<&str> = text.lines().filter_map(|line| line.split_once("images/")).map(|it| it.1).collect();
+        let places: Vec<&str> =
+            text.lines().filter_map(|line| line.split_once("images/")).map(|it| it.1).collect();
         assert_eq!(
             places,
             [
@@ -102,6 +103,9 @@ pub mod tests {
                 "sprite-1.jpg?t=T#xywh=0,0,160,90",
             ]
         );
-        assert!(text.ends_with("00:00:08.000 --> 00:00:09.000\n/media/00000000-0000-0000-0000-000000000000/images/sprite-1.jpg?t=T#xywh=0,0,160,90\n"), "{text}");
+        let last = "00:00:08.000 --> 00:00:09.000\n\
+                    /media/00000000-0000-0000-0000-000000000000/images/sprite-1.jpg?t=T\
+                    #xywh=0,0,160,90\n";
+        assert!(text.ends_with(last), "{text}");
     }
 }

@@ -106,7 +106,7 @@ impl Track {
             (self.version == VERSION, "it is of another version"),
             (self.name == name && is_name(name), "it is of another track"),
             (shape, "its shape is missing"),
-            (sane(&self.codec, CODEC_CHARS_MAX, b"."), "its codec is no word of RFC 6381"),
+            (sane(&self.codec, CODEC_CHARS_MAX, b".-"), "its codec is no word of RFC 6381"),
             (self.timescale > 0, "it has no clock"),
             (!self.segments.is_empty(), "it has no segments"),
             (self.segments.iter().all(|it| it.duration > 0), "a segment lasts no time"),

@@ -240,9 +240,8 @@ mod tests {
 
     #[test]
     fn plans_go_up_to_sizes_and_numbers_of_players() {
-        let of = |plan: Plan| {
-            (plan.height_max(), Entitlement { plan, concurrency: None }.concurrency())
-        };
+        let of =
+            |plan: Plan| (plan.height_max(), Entitlement { plan, concurrency: None }.concurrency());
         assert_eq!(of(Plan::default()), (720, 1));
         assert_eq!(of(Plan::Creator), (1080, 2));
         assert_eq!(of(Plan::Hollywood), (2160, 4));
@@ -295,7 +294,10 @@ mod tests {
     fn nobody_goes_on_from_the_credits_or_from_the_first_seconds() {
         assert!(is_finished(95_000, 100_000) && !is_finished(94_000, 100_000));
         assert!(!is_finished(7_000_000, 7_200_000) && is_finished(7_080_000, 7_200_000));
-        assert_eq!((resume(60_000, false), resume(60_000, true), resume(4_000, false)), (60_000, 0, 0));
+        assert_eq!(
+            (resume(60_000, false), resume(60_000, true), resume(4_000, false)),
+            (60_000, 0, 0)
+        );
         assert_eq!(bounded(-5, 100), 0);
         assert_eq!(bounded(500, 100), 100);
     }

@@ -26,8 +26,7 @@ struct Shown {
 
 impl From<Entitlement> for Shown {
     fn from(entitlement: Entitlement) -> Shown {
-        let (height_max, sessions_max) =
-            (entitlement.plan.height_max(), entitlement.concurrency());
+        let (height_max, sessions_max) = (entitlement.plan.height_max(), entitlement.concurrency());
         Shown { entitlement, height_max, sessions_max }
     }
 }

@@ -120,8 +120,7 @@ async fn begin(by: SignedIn, Json(wish): Json<Wish>) -> Result<Secret<Created<Ad
 async fn admit(by: &Ctx, session: &mut Session, entitlement: &Entitlement) -> Result<NoContent> {
     for _ in 0..RACES_MAX {
         let running = store::sessions::running(by.db(), session.viewer_id).await?;
-        let place =
-            domain::place(&running, &session.device, entitlement.concurrency(), by.now())?;
+        let place = domain::place(&running, &session.device, entitlement.concurrency(), by.now())?;
         let Place { slot, replaces } = place;
         session.slot = slot;
         let mut writes: Vec<Write> = replaces
@@ -149,8 +148,7 @@ async fn admitted(by: &Ctx, session: &Session, asset: &Playable) -> Result<Admit
     let height_max = u16::try_from(session.height_max).unwrap_or(0);
     let (package, expires_at) = (session.package_id, session.token_expires_at);
     let token = tokens::token(by, package, session.id, height_max, expires_at).await?;
-    let tokens::Addresses { hls, dash, sprite, poster } =
-        tokens::addresses(package, asset, &token);
+    let tokens::Addresses { hls, dash, sprite, poster } = tokens::addresses(package, asset, &token);
     Ok(Admitted {
         id: session.id,
         asset_id: session.asset_id,

@@ -39,9 +39,7 @@ pub fn addresses(package: PackageId, asset: &Playable, token: &str) -> Addresses
     Addresses {
         hls: format!("/hls/{package}/master.m3u8?t={token}"),
         dash: format!("/dash/{package}/manifest.mpd?t={token}"),
-        sprite: asset
-            .has_storyboard
-            .then(|| format!("/hls/{package}/storyboard.vtt?t={token}")),
+        sprite: asset.has_storyboard.then(|| format!("/hls/{package}/storyboard.vtt?t={token}")),
         poster: poster.map(|name| format!("/media/{package}/images/{name}?t={token}")),
     }
 }
