@@ -89,7 +89,8 @@ pub const FILMS: &[Film] = &[
     },
     Film {
         name: "odd.mkv",
-        made_by: "-f lavfi -i testsrc2=size=320x180:rate=25,scale=319:181 -t 2 -c:v ffv1 -pix_fmt yuv444p",
+        made_by: "-f lavfi -i testsrc2=size=320x180:rate=25,scale=319:181 -t 2 -c:v ffv1 \
+             -pix_fmt yuv444p",
         then: Then::Nothing,
         fate: Fate::Plays { frames: Some(50), sounds: 0 },
     },

@@ -114,7 +114,8 @@ impl Attempt<'_> {
     fn sound(&mut self, wish: &Wish, sound: &Sound, span: Span) -> Result<(), Failure> {
         let file = self.cx.folder().join(format!("{}.mp4", wish.track));
         let mut told = |time| self.tell(FETCHED, SOUNDED, time, "sound");
-        let copies = self.args.lane == Lane::Remux && remux::keeps(self.source, sound, wish.channels);
+        let copies =
+            self.args.lane == Lane::Remux && remux::keeps(self.source, sound, wish.channels);
         let (kind, cpu) = if copies {
             let cpu = remux::copy(self.source, sound.stream, &file, self.cx, &mut told)?;
             let kind = Kind::Audio {
