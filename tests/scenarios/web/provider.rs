@@ -148,7 +148,7 @@ async fn an_account_that_somebody_owns_is_connected_by_its_owner_alone() {
     // The provider vouches for the address; the account has a password, so that is not enough.
     let somebody = Visitor::of(&nexus);
     let refused = signs_in(&somebody, &provider, &id).await.status(422).text();
-    assert!(refused.contains("there is an account with this address"), "{refused}");
+    assert!(refused.contains("here is an account with this address"), "{refused}");
     assert!(!somebody.has_session());
     let connect = format!("/account/security/providers/{id}/connect");
     let query = provider.lets_in(&leaves_by(&ada, &connect).await);
@@ -162,7 +162,7 @@ async fn an_account_that_somebody_owns_is_connected_by_its_owner_alone() {
     let disconnect = format!("/account/security/providers/{id}/disconnect");
     ada.post(&disconnect, &[]).await.status(303);
     let refused = signs_in(&Visitor::of(&nexus), &provider, &id).await.status(422).text();
-    assert!(refused.contains("there is an account with this address"), "{refused}");
+    assert!(refused.contains("here is an account with this address"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,7 +214,7 @@ async fn an_account_that_is_asked_for_two_factors_sets_the_other_one_up_on_the_w
     let page = signs_in(&Visitor::of(&nexus), &provider, &id).await.ok().text();
     assert!(page.contains("One more step"), "{page}");
     let kept = visitor.post("/account/security/totp/remove", &[]).await.status(422).text();
-    assert!(kept.contains("two factors are asked"), "{kept}");
+    assert!(kept.contains("wo factors are asked"), "{kept}");
     let again = format!("/api/user-auth/v1/flows/{flow}/enrolment/totp");
     let proof = json!({ "flow_secret": secret });
     nexus.anonymous().post(&again, proof).await.problem(410, "flow-over");

@@ -13,6 +13,7 @@ nexus_sdk::refusals! {
     UpstreamAddress = 422,
         "an issuer is https://name, without query, exactly as the provider writes it";
     UpstreamClient = 422, "the client id is what the provider gave, up to 255 characters";
+    UpstreamSecret = 422, "a client secret is 1 to 1024 characters of ASCII, without line ends";
     UpstreamScopes = 422, "scopes are openid and at most 20 words more";
     UpstreamClaims = 422, "a claim is named by 1 to 100 visible characters";
     UpstreamDomains = 422, "at most 100 domains, each like example.org";
@@ -136,8 +137,12 @@ impl Draft {
         if !visible(&self.client_id, 255) {
             return Err(UpstreamClient.at("client_id"));
         }
-        if self.client_secret.as_deref().is_some_and(|secret| !visible(secret, 1024)) {
-            return Err(UpstreamClient.at("client_secret"));
+        // RFC 6749 appendix A.2: blanks are part of it.
+        let secret = |secret: &str| {
+            (1..=1024).contains(&secret.len()) && secret.bytes().all(|b| matches!(b, b' '..=b'~'))
+        };
+        if !self.client_secret.as_deref().is_none_or(secret) {
+            return Err(UpstreamSecret.at("client_secret"));
         }
         let openid = self.scopes.iter().any(|scope| scope == "openid");
         let fits = self.scopes.iter().all(|scope| visible(scope, 200));
@@ -310,6 +315,7 @@ mod tests {
         let check = |changed| draft(changed).check("https://nexus.example").map_err(|it| it.name);
         assert_eq!(check(json!({})), Ok(()));
         assert_eq!(check(json!({ "email_domains": ["example.org"] })), Ok(()));
+        assert_eq!(check(json!({ "client_secret": "two words: 1/+" })), Ok(()));
         for (changed, refusal) in [
             (json!({ "name": " " }), "UpstreamName"),
             (json!({ "name": "a\r\nb" }), "UpstreamName"),
@@ -318,7 +324,7 @@ mod tests {
             (json!({ "issuer": "https://169.254.169.254" }), "UpstreamAddress"),
             (json!({ "issuer": "file:///etc/passwd" }), "UpstreamAddress"),
             (json!({ "client_id": "" }), "UpstreamClient"),
-            (json!({ "client_secret": "a\nb" }), "UpstreamClient"),
+            (json!({ "client_secret": "a\nb" }), "UpstreamSecret"),
             (json!({ "scopes": ["email"] }), "UpstreamScopes"),
             (json!({ "claims": { "email": "" } }), "UpstreamClaims"),
             (json!({ "email_domains": ["example"] }), "UpstreamDomains"),
