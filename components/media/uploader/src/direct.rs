@@ -4,7 +4,8 @@
 
 use crate::bucket::{self, SignedUrl, StoredPart};
 use crate::domain::{
-    self, DirectIncomplete, Kind, Purpose, SNIFF_BYTES, Sha256Malformed, State, Upload, Way,
+    self, DirectIncomplete, Kind, MediaTypeMalformed, MetadataRefused, Purpose, SNIFF_BYTES,
+    Sha256Malformed, State, Upload, Way,
 };
 use crate::finish::{self, Bytes as Whole};
 use crate::hash::Running;
@@ -79,6 +80,12 @@ async fn presign(by: Allowed<Create>, Json(order): Json<Order>) -> Result<Create
     };
     if order.sha256.as_ref().is_some_and(|sum| !is_digest(sum)) {
         return Err(Sha256Malformed.at("sha256").into());
+    }
+    if !metadata::is_media_type(&order.media_type) {
+        return Err(MediaTypeMalformed.at("media_type").into());
+    }
+    if !metadata::are_texts(&order.metadata) {
+        return Err(MetadataRefused.at("metadata").into());
     }
     let media_type = order.media_type.clone();
     let mut draft = draft(&by, order, purpose, bytes)?;

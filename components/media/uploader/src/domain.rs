@@ -27,6 +27,8 @@ nexus_sdk::refusals! {
     QuotaReached = 413, "there is no room left for so many bytes";
     NotAPerson = 403, "uploads belong to people";
     DirectIncomplete = 409, "not all bytes have arrived at the signed URL";
+    MediaTypeMalformed = 422, "a media type is two words with a slash between them";
+    MetadataRefused = 422, "metadata are at most 32 short texts";
     Sha256Malformed = 422, "a sha256 is 64 lower-case hexadecimal digits";
 }
 

@@ -12,8 +12,8 @@ use nexus_sdk::serde_json::{Map, Value};
 const LINE_BYTES_MAX: usize = 4096;
 /// Keys of one upload.
 const KEYS_MAX: usize = 32;
-/// Characters of a file's name that are kept.
-const NAME_CHARS_MAX: usize = 200;
+/// Bytes of a file's name that are kept: the store takes 255, and most disks.
+const NAME_BYTES_MAX: usize = 200;
 
 /// What a client says beside the bytes. Values that are no text are left out.
 pub fn parse(line: &str) -> Result<Map<String, Value>, Refusal> {
@@ -56,9 +56,32 @@ pub fn file_name(said: Option<&str>) -> String {
     let said = said.unwrap_or_default();
     let last = said.rsplit(['/', '\\']).next().unwrap_or_default();
     let plain = last.chars().filter(|c| !c.is_control() && !is_invisible(*c));
-    let name: String = plain.take(NAME_CHARS_MAX).collect();
+    let mut name = String::new();
+    for c in plain {
+        if name.len() + c.len_utf8() > NAME_BYTES_MAX {
+            break;
+        }
+        name.push(c);
+    }
     let name = name.trim().trim_matches('.').trim();
     if name.is_empty() { "untitled".to_owned() } else { name.to_owned() }
+}
+
+/// Whether these are pairs as `upload-metadata` could say them.
+pub fn are_texts(pairs: &Map<String, Value>) -> bool {
+    let is_short = |text: &str| text.len() <= LINE_BYTES_MAX && !text.contains('\0');
+    let is_text = |value: &Value| value.as_str().is_some_and(is_short);
+    pairs.len() <= KEYS_MAX && pairs.iter().all(|(key, value)| is_short(key) && is_text(value))
+}
+
+/// Whether a header can say this media type (RFC 9110 section 8.3.1, without parameters).
+pub fn is_media_type(text: &str) -> bool {
+    let token = |word: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte);
+        !word.is_empty() && word.bytes().all(fits)
+    };
+    let words = text.split_once('/');
+    text.len() <= 127 && words.is_some_and(|(kind, subtype)| token(kind) && token(subtype))
 }
 
 /// Marks that turn the direction of writing, by which `exe.mp4` can be made of `4pm.exe`.
@@ -109,6 +132,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_media_type_is_two_words() {
+        for (text, is) in [
+            ("video/mp4", true),
+            ("application/vnd.apple.mpegurl", true),
+            ("", false),
+            ("video", false),
+            ("video/", false),
+            ("video/mp4; codecs=x", false),
+            ("video/\r\nx", false),
+        ] {
+            assert_eq!(is_media_type(text), is, "{text:?}");
+        }
+    }
+
     fn written(pairs: &Map<String, Value>) -> String {
         let pair = |(key, value): (&String, &Value)| {
             format!("{key} {}", STANDARD.encode(value.as_str().unwrap_or_default()))
@@ -135,7 +173,7 @@ mod tests {
         fn no_name_is_a_path(said in "\\PC{0,80}") {
             let name = file_name(Some(&said));
             prop_assert!(!name.is_empty() && !name.contains(['/', '\\']));
-            prop_assert!(name != "." && name != "..");
+            prop_assert!(name != "." && name != ".." && name.len() <= NAME_BYTES_MAX);
         }
     }
 }
