@@ -62,7 +62,6 @@ fn pictures(xml: &mut Xml, offer: &Offer<'_>) {
         return;
     }
     let set = [
-        ("id", "v"),
         ("contentType", "video"),
         ("mimeType", "video/mp4"),
         ("segmentAlignment", "true"),
@@ -90,7 +89,6 @@ fn pictures(xml: &mut Xml, offer: &Offer<'_>) {
 fn sound(xml: &mut Xml, offer: &Offer<'_>, at: usize, track: &Track) {
     let Kind::Audio { channels, sample_rate, .. } = track.kind else { return };
     let set = [
-        ("id", track.name.as_str()),
         ("contentType", "audio"),
         ("mimeType", "audio/mp4"),
         ("lang", track.language()),
@@ -164,12 +162,7 @@ fn timeline(xml: &mut Xml, track: &Track) {
 
 fn words(xml: &mut Xml, offer: &Offer<'_>, language: &str) {
     let id = format!("text-{language}");
-    let set = [
-        ("id", id.as_str()),
-        ("contentType", "text"),
-        ("mimeType", "text/vtt"),
-        ("lang", language),
-    ];
+    let set = [("contentType", "text"), ("mimeType", "text/vtt"), ("lang", language)];
     xml.element("AdaptationSet", &set, |xml| {
         xml.empty("Role", &[("schemeIdUri", ROLES), ("value", "subtitle")]);
         // A text of an hour has about 60 kB: what is said is an upper bound.
@@ -189,7 +182,7 @@ fn tiles(xml: &mut Xml, offer: &Offer<'_>) {
     let length = (sprites.interval_ms * sprites.per_sheet()).to_string();
     let layout = format!("{}x{}", sprites.columns, sprites.rows);
     let media = offer.media("images/sprite-$Number$.jpg");
-    let set = [("id", "images"), ("contentType", "image"), ("mimeType", "image/jpeg")];
+    let set = [("contentType", "image"), ("mimeType", "image/jpeg")];
     xml.element("AdaptationSet", &set, |xml| {
         let all = [
             ("id", "sprites"),
@@ -257,6 +250,8 @@ mod tests {
         // Two sizes, two languages, a text, the pictures.
         assert_eq!((of("AdaptationSet").len(), of("Representation").len()), (5, 6));
         assert!(!text.contains("v1080") && !text.contains("f480"), "{text}");
+        // A set's id would have to be a number.
+        assert!(of("AdaptationSet").iter().all(|it| !it.contains(" id=")), "{text}");
         let template = of("SegmentTemplate")[0];
         let media = "media=\"/media/00000000-0000-0000-0000-000000000009/$RepresentationID$/\
                      $Number$.m4s?t=TOKEN\"";
