@@ -104,6 +104,10 @@ impl Parameters {
             if value.len() > VALUE_BYTES_MAX {
                 return Err(invalid_request(format!("{name} is too long")));
             }
+            // None of the protocol's values has one (RFC 6749 appendix A), and databases refuse NUL.
+            if name.contains(char::is_control) || value.contains(char::is_control) {
+                return Err(invalid_request("a parameter holds a control character"));
+            }
             // A parameter without a value counts as absent (RFC 6749 §3.1).
             if !value.is_empty() && all.insert(name.to_string(), value.into_owned()).is_some() {
                 return Err(invalid_request(format!("{name} is repeated")));
@@ -160,6 +164,9 @@ mod tests {
         assert_eq!(parameters.get("c"), None);
         assert_eq!(parameters.words("scope"), ["one", "two"]);
         assert_eq!(Parameters::parse(b"a=1&a=1").unwrap_err().code, "invalid_request");
+        for odd in ["a=%00", "a=b%0D%0Ac", "a%0A=b"] {
+            assert_eq!(Parameters::parse(odd.as_bytes()).unwrap_err().code, "invalid_request");
+        }
         let long = format!("a={}", "x".repeat(VALUE_BYTES_MAX + 1));
         assert_eq!(Parameters::parse(long.as_bytes()).unwrap_err().code, "invalid_request");
     }

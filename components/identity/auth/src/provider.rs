@@ -194,7 +194,8 @@ pub fn believed(
     {
         return Err("the access token is another one's");
     }
-    match token.text("sub").is_some_and(|sub| (1..=255).contains(&sub.len())) {
+    let plain = |sub: &str| (1..=255).contains(&sub.len()) && !sub.contains(char::is_control);
+    match token.text("sub").is_some_and(plain) {
         true => Ok(token.claims),
         false => Err("the ID token names nobody"),
     }

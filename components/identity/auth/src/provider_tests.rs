@@ -90,6 +90,7 @@ fn an_id_token_is_believed_when_everything_about_it_fits_and_not_otherwise() {
         ("nonce", Value::Null, "answers another question"),
         ("at_hash", json!("AAAA"), "another one's"),
         ("sub", json!(""), "names nobody"),
+        ("sub", json!("a\u{0}b"), "names nobody"),
         ("sub", Value::Null, "names nobody"),
         ("sub", json!("a".repeat(256)), "names nobody"),
     ] {
