@@ -109,30 +109,21 @@ fn main() -> Result<()> {
 }
 
 async fn work(options: RunOptions) -> Result<()> {
-    let token = match (&options.token, &options.token_file) {
-        (Some(token), _) => token.clone(),
-        (None, Some(file)) => {
-            std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?
-        }
-        (None, None) => anyhow::bail!("there is no token: set NEXUS_WORKER_TOKEN"),
-    };
+    let token = token(&options)?;
     let scratch = options.scratch.unwrap_or_else(|| std::env::temp_dir().join("nx-media"));
-    let transcode = Transcode::detect(&std::env::temp_dir()).await;
-    let mut offers = options.offers;
-    shifts::offer(&mut offers, "encoder", transcode.encoders());
-    let crew = crew(transcode);
+    let quick = crew(Transcode::default());
     let kinds = if options.kinds.is_empty() {
-        crew.kinds().map(str::to_owned).collect()
+        quick.kinds().map(str::to_owned).collect()
     } else {
         options.kinds
     };
     let settings = Settings {
         host: options.host,
-        token: Token::new(&token)?,
+        token,
         name: name(),
         scratch,
         kinds: Some(kinds),
-        offers,
+        offers: options.offers,
         most: options.jobs.get(),
         drain: Duration::from_secs(options.drain_seconds.into()),
     };
@@ -148,15 +139,47 @@ async fn work(options: RunOptions) -> Result<()> {
         // The shifts end everything.
         std::future::pending::<()>().await;
     };
-    let working = shifts::of(&settings).into_iter().map(|shift| {
-        let mut told = told.clone();
-        crew.run(shift, async move { drop(told.wait_for(|told| *told).await) })
-    });
-    let working: Vec<_> = working.collect();
+    let ended = |mut told: watch::Receiver<bool>| async move {
+        drop(told.wait_for(|told| *told).await);
+    };
+    let quickly = async {
+        match shifts::quick(&settings) {
+            Some(shift) => quick.run(shift, ended(told.clone())).await,
+            None => Ok(()),
+        }
+    };
+    let films = async {
+        let shifts = shifts::films(&settings);
+        if shifts.is_empty() {
+            return Ok(());
+        }
+        // Whoever waits for mail does not wait for this.
+        let transcode = Transcode::detect(&std::env::temp_dir()).await;
+        let encoders: Vec<_> = transcode.encoders().collect();
+        let crew = crew(transcode);
+        let working = shifts.into_iter().map(|mut shift| {
+            shifts::offer(&mut shift.offers, "encoder", encoders.iter().copied());
+            crew.run(shift, ended(told.clone()))
+        });
+        try_join_all(working).await.map(|_| ())
+    };
     tokio::select! {
-        worked = try_join_all(working) => worked.map(|_| ()).context("work for the host"),
+        worked = async { tokio::try_join!(quickly, films) } => {
+            worked.map(|_| ()).context("work for the host")
+        }
         () = asked => Ok(()),
     }
+}
+
+fn token(options: &RunOptions) -> Result<Token> {
+    let token = match (&options.token, &options.token_file) {
+        (Some(token), _) => token.clone(),
+        (None, Some(file)) => {
+            std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?
+        }
+        (None, None) => anyhow::bail!("there is no token: set NEXUS_WORKER_TOKEN"),
+    };
+    Ok(Token::new(&token)?)
 }
 
 /// Machine and process, as the host accepts it.

@@ -26,23 +26,32 @@ pub(crate) fn offer(
     }
 }
 
-/// Quick work, early work, and everything that is neither; those that nobody is wanted for are
-/// left out.
-pub(crate) fn of(settings: &Settings) -> Vec<Settings> {
-    let kinds = settings.kinds.clone().unwrap_or_default();
-    let shift = |keep: &dyn Fn(&str) -> bool, most, lanes: &[&'static str]| {
-        let mut offers = settings.offers.clone();
+/// Quick work; None when nobody is wanted for it.
+pub(crate) fn quick(settings: &Settings) -> Option<Settings> {
+    shift(settings, |kind| QUICK.contains(&kind), QUICK_PLACES, &[])
+}
+
+/// Early work, and everything that is neither; those that nobody is wanted for are left out.
+pub(crate) fn films(settings: &Settings) -> Vec<Settings> {
+    let early = shift(settings, |kind| EARLY.contains(&kind), 1, &EARLY_LANES);
+    let all = shift(settings, |kind| !QUICK.contains(&kind), settings.most, &ALL_LANES);
+    early.into_iter().chain(all).collect()
+}
+
+fn shift(
+    settings: &Settings,
+    keep: fn(&str) -> bool,
+    most: usize,
+    lanes: &[&'static str],
+) -> Option<Settings> {
+    let kinds: Vec<String> = settings.kinds.iter().flatten().cloned().collect();
+    let kinds: Vec<String> = kinds.into_iter().filter(|kind| keep(kind)).collect();
+    let mut offers = settings.offers.clone();
+    if !lanes.is_empty() {
         offer(&mut offers, LANE, lanes.iter().copied());
-        let kinds = kinds.iter().filter(|kind| keep(kind)).cloned().collect();
-        Settings { kinds: Some(kinds), offers, most, ..settings.clone() }
-    };
-    let shifts = [
-        shift(&|kind| QUICK.contains(&kind), QUICK_PLACES, &[]),
-        shift(&|kind| EARLY.contains(&kind), 1, &EARLY_LANES),
-        shift(&|kind| !QUICK.contains(&kind), settings.most, &ALL_LANES),
-    ];
-    let is_wanted = |shift: &Settings| shift.kinds.as_ref().is_some_and(|it| !it.is_empty());
-    shifts.into_iter().filter(is_wanted).collect()
+    }
+    let wanted = !kinds.is_empty();
+    wanted.then(|| Settings { kinds: Some(kinds), offers, most, ..settings.clone() })
 }
 
 #[cfg(test)]
@@ -65,12 +74,14 @@ mod tests {
 
     #[test]
     fn mail_and_first_versions_of_films_do_not_wait_behind_ladders() {
-        let shifts = of(&settings(&["mail", "probe", "thumbnail", "transcode"]));
-        let kinds: Vec<_> = shifts.iter().map(|it| it.kinds.clone().unwrap().join(" ")).collect();
-        assert_eq!(kinds, ["mail probe", "thumbnail transcode", "thumbnail transcode"]);
-        assert_eq!(shifts[1].offers[LANE], serde_json::json!(["fast", "remux"]));
-        assert_eq!(shifts[2].offers[LANE], serde_json::json!(["fast", "ladder", "remux"]));
-        assert_eq!((shifts[0].most, shifts[1].most, shifts[2].most), (2, 1, 3));
-        assert_eq!(of(&settings(&["mail"])).len(), 1);
+        let all = settings(&["mail", "probe", "thumbnail", "transcode"]);
+        let kinds = |shift: &Settings| shift.kinds.clone().unwrap().join(" ");
+        let (quick, films) = (quick(&all).unwrap(), films(&all));
+        assert_eq!((kinds(&quick).as_str(), quick.most), ("mail probe", 2));
+        assert!(films.iter().all(|shift| kinds(shift) == "thumbnail transcode"));
+        assert_eq!(films[0].offers[LANE], serde_json::json!(["fast", "remux"]));
+        assert_eq!(films[1].offers[LANE], serde_json::json!(["fast", "ladder", "remux"]));
+        assert_eq!((films[0].most, films[1].most, films.len()), (1, 3, 2));
+        assert!(super::films(&settings(&["mail"])).is_empty());
     }
 }
