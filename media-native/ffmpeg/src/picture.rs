@@ -189,7 +189,9 @@ fn nominal(average: Option<Rate>, base: Option<Rate>) -> Rate {
     }
     let standard = STANDARD_RATES.map(|(numerator, denominator)| Rate { numerator, denominator });
     // A film that drops frames now and then has a lower average than its rate.
-    let known = standard.into_iter().find(|rate| near(*rate, mean));
+    let off = |rate: &Rate| (value(*rate) - mean).abs();
+    let known = standard.into_iter().filter(|rate| near(*rate, mean));
+    let known = known.min_by(|a, b| off(a).total_cmp(&off(b)));
     let whole = mean.clamp(RATE_MIN, RATE_MAX).round() as u32;
     known.unwrap_or(Rate { numerator: whole, denominator: 1 })
 }

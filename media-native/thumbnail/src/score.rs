@@ -18,7 +18,7 @@ impl Grey<'_> {
         let contrast = (spread / count).sqrt();
         // In the middle of the range nothing is taken off, at its ends all.
         let exposure = 1.0 - ((mean - 128.0) / 128.0).powi(2);
-        contrast * exposure * (1.0 + self.sharpness()).ln()
+        contrast * exposure * (1.0 + (1.0 + self.sharpness()).ln())
     }
 
     /// The mean of how much a pixel differs from the mean of its four neighbours.
