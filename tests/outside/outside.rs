@@ -7,6 +7,7 @@
 
 mod described;
 mod identity;
+mod playback;
 mod openapi;
 mod scim;
 mod tools;
