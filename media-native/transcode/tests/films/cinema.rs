@@ -3,7 +3,7 @@
 use nexus_harness::prelude::*;
 use nexus_media_corpus::Bed;
 use nexus_media_protocol::Crew;
-use nexus_media_transcode::{Index, Output, Transcode};
+use nexus_media_transcode::{Index, Made, Output, Transcode};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,20 +41,24 @@ impl Cinema {
         let output: Output = serde_json::from_value(output).unwrap();
         let keys = output.tracks.iter().map(|made| made.index.key.clone()).collect();
         let collected = bed.collect(keys).await;
+        let names = |made: &Made| -> Vec<String> {
+            let track = made.index.key.trim_end_matches("/index.json");
+            let segments = (0..made.segments).map(|number| format!("{track}/{number}.m4s"));
+            [format!("{track}/init.mp4")].into_iter().chain(segments).collect()
+        };
+        bed.collect(output.tracks.iter().flat_map(names).collect()).await;
         let mut indexes = BTreeMap::new();
         for made in &output.tracks {
             let json = std::fs::read(collected.join(&made.index.key)).unwrap();
             let index: Index = serde_json::from_slice(&json).unwrap();
             assert_eq!(index.segments.len(), made.segments);
+            let read = |name: &String| std::fs::read(collected.join(name)).unwrap();
+            let parts: Vec<_> = names(made).iter().map(read).collect();
+            let told = index.segments.iter().map(|it| it.bytes);
+            let told = [index.init.bytes].into_iter().chain(told);
+            let sizes = parts.iter().map(|part| part.len() as u64);
+            assert!(sizes.eq(told), "{}: sizes", made.track);
             let track = made.index.key.trim_end_matches("/index.json");
-            let names = (0..made.segments).map(|number| format!("{track}/{number}.m4s"));
-            let names: Vec<_> = [format!("{track}/init.mp4")].into_iter().chain(names).collect();
-            bed.collect(names.clone()).await;
-            let parts: Vec<_> =
-                names.iter().map(|name| std::fs::read(collected.join(name)).unwrap()).collect();
-            let told =
-                [index.init.bytes].into_iter().chain(index.segments.iter().map(|it| it.bytes));
-            assert!(parts.iter().map(|part| part.len() as u64).eq(told), "{track}: sizes");
             std::fs::write(collected.join(format!("{track}.mp4")), parts.concat()).unwrap();
             indexes.insert(made.track.clone(), index);
         }
