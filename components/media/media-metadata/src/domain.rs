@@ -96,7 +96,8 @@ fn moving(report: &Report) -> Result<Option<VideoFacts>, Reason> {
 fn shown_size(stored: (i32, i32), aspect: (i32, i32), rotation: i32) -> (i32, i32) {
     let (width, height) = (i64::from(stored.0), i64::from(stored.1));
     let (x, y) = (i64::from(aspect.0), i64::from(aspect.1));
-    let side = |long: i64| i32::try_from(long.clamp(1, 4 * i64::from(SIDE_MAX))).unwrap_or(i32::MAX);
+    let side =
+        |long: i64| i32::try_from(long.clamp(1, 4 * i64::from(SIDE_MAX))).unwrap_or(i32::MAX);
     let square = match x >= y {
         true => (side((width * x + y / 2) / y), stored.1),
         false => (stored.0, side((height * y + x / 2) / x)),
