@@ -153,7 +153,8 @@ impl File {
         }
         let number = |digits: &str| digits.parse::<u16>().ok().filter(|_| !digits.starts_with('0'));
         let (height, media_type) = match (folder.split_at_checked(1)?, extension) {
-            (("v", lines), "m4s" | "mp4") => (Some(number(lines)?), "video/mp4"),
+            // `f` is a track made to be there early, `v` one of the ladder.
+            (("v" | "f", lines), "m4s" | "mp4") => (Some(number(lines)?), "video/mp4"),
             (("a", index), "m4s" | "mp4") if index.bytes().all(|it| it.is_ascii_digit()) => {
                 (None, "audio/mp4")
             }

@@ -102,7 +102,8 @@ async fn a_segment_is_sent_whole_in_part_or_not_again() {
 
 #[tokio::test]
 async fn only_a_current_token_for_the_package_and_the_height_opens_anything() {
-    let stand = Stand::with(&[("v720/0.m4s", vec![1]), ("v1080/0.m4s", vec![2])]);
+    let files = ["v720/0.m4s", "v1080/0.m4s", "f1080/0.m4s"].map(|file| (file, vec![1]));
+    let stand = Stand::with(&files);
     let good = playback().token(&KEY);
     assert_eq!(stand.get("v720/0.m4s", &good, &[]).await.0, 200);
     let foreign = Playback { package: Uuid::from_u128(9), ..playback() }.token(&KEY);
@@ -112,8 +113,10 @@ async fn only_a_current_token_for_the_package_and_the_height_opens_anything() {
         assert_eq!(stand.get("v720/0.m4s", token, &[]).await.0, 403, "{token}");
     }
     assert_eq!(stand.get("v1080/0.m4s", &good, &[]).await.0, 403);
+    assert_eq!(stand.get("f1080/0.m4s", &good, &[]).await.0, 403);
     let tall = Playback { height_max: 1080, ..playback() }.token(&KEY);
     assert_eq!(stand.get("v1080/0.m4s", &tall, &[]).await.0, 200);
+    assert_eq!(stand.get("f1080/0.m4s", &tall, &[]).await.0, 200);
     let target = format!("/media/{PACKAGE}/v720/0.m4s");
     assert_eq!(stand.ask(Method::GET, &target, &[]).await.0, 403);
 }
