@@ -18,6 +18,8 @@ use std::time::Duration;
 /// How the time of a job is divided for whoever watches it: fetching, then sound, then pictures.
 const FETCHED: f32 = 0.05;
 const SOUNDED: f32 = 0.15;
+/// What ffmpeg says of a codec that it was built without.
+const UNKNOWN_CODEC: [&str; 2] = ["no decoder found for", "not found for input stream"];
 /// Publishing is the rest.
 const DONE: f32 = 0.98;
 
@@ -211,16 +213,26 @@ impl Attempt<'_> {
         match chunk.encode(self.cx.folder(), self.cx, &mut told) {
             Ok(ended) if ended.status.success() => Ok(ended.cpu),
             Ok(ended) if !is_last => Err(Stumble::Encoder(last_words(&ended.stderr))),
-            Ok(ended) => {
-                let words = last_words(&ended.stderr);
-                Err(Failure::because("unreadable", format!("the pictures: {words}")).into())
-            }
+            Ok(ended) => Err(self.verdict(chunk, &ended.stderr).into()),
             Err(error @ (ProgramError::Stopped | ProgramError::NotStarted { .. })) => {
                 Err(failure(error).into())
             }
             Err(error) if !is_last => Err(Stumble::Encoder(error.to_string())),
             Err(error) => Err(failure(error).into()),
         }
+    }
+
+    /// Why the processor's encoder, which takes everything, got to no end.
+    fn verdict(&self, chunk: &Chunk<'_>, stderr: &str) -> Failure {
+        if UNKNOWN_CODEC.iter().any(|words| stderr.contains(words)) {
+            return Failure::because("unsupported-codec", "nobody here can decode the pictures");
+        }
+        let files = self.args.video.iter().map(|rung| Chunk::file(self.cx.folder(), rung));
+        let bytes: u64 = files.filter_map(|file| file.metadata().ok()).map(|it| it.len()).sum();
+        if bytes == 0 && chunk.number == 0 {
+            return Failure::because("truncated", "nothing of the pictures can be decoded");
+        }
+        Failure::because("unreadable", format!("the pictures: {}", last_words(stderr)))
     }
 
     /// Cuts the files of a chunk and stores what comes of it.

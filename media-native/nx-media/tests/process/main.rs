@@ -136,6 +136,7 @@ async fn killed_it_loses_its_lease_and_another_does_the_job_at_its_second_attemp
     let id = bed.submit().await;
     let mut worker = bed.worker("exec sleep 600");
     let ffprobe = child_of(&worker).await;
+    let dead = format!("{}-", worker.id());
     worker.kill().unwrap();
     worker.wait().unwrap();
     gone(ffprobe).await;
@@ -155,9 +156,9 @@ async fn killed_it_loses_its_lease_and_another_does_the_job_at_its_second_attemp
     bed.text("select platform.queue_promote(100)::text").await;
     let mut worker = bed.worker(QUICK);
     bed.is(&id, "succeeded 2").await;
-    let folders = std::fs::read_dir(bed.folder.path().join("scratch")).unwrap().count();
-    // One for each shift of the living.
-    assert_eq!(folders, 3, "what the killed one left is gone");
+    let folders = std::fs::read_dir(bed.folder.path().join("scratch")).unwrap();
+    let mut names = folders.map(|it| it.unwrap().file_name().to_string_lossy().into_owned());
+    assert!(!names.any(|name| name.starts_with(&dead)), "what the killed one left is gone");
     kill_process(Pid::from_child(&worker), Signal::TERM).unwrap();
     worker.wait().unwrap();
     bed.nexus.stop().await.unwrap();
