@@ -73,7 +73,11 @@ fn a_part_of_the_path_that_no_function_reads_and_an_error_of_another_protocol_ar
     }
     let http = Router::new().route("/gone/{*rest}", get(gone));
     let facts = crate::Facts {
-        name: "past", version: "1", description: "What was.", topics: &[], crons: &[],
+        name: "past",
+        version: "1",
+        description: "What was.",
+        topics: &[],
+        crons: &[],
     };
     let document = crate::Service::new(facts, http, Router::new()).openapi();
     let gone = &document["paths"]["/api/past/v1/gone/{rest}"]["get"];
