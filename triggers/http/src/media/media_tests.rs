@@ -1,3 +1,5 @@
+//! The origin as a viewer meets it: what a token opens, what is sent, what is kept.
+
 use super::*;
 use crate::identities::Identities;
 use futures::stream;
