@@ -1,5 +1,5 @@
--- A second kind of signing key, RS256, for the ID tokens of clients that ask for it; and the key that
--- a family's refresh tokens are bound to (RFC 9449).
+-- A second kind of signing key, RS256, for the ID tokens of clients that ask for it; and the key
+-- that a family's refresh tokens are bound to (RFC 9449).
 
 alter table token_mgr.signing_key rename to key;
 alter table token_mgr.key

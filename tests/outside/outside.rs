@@ -7,8 +7,8 @@
 
 mod described;
 mod identity;
-mod playback;
 mod openapi;
+mod playback;
 mod scim;
 mod tools;
 mod uploads;

@@ -413,7 +413,8 @@ mod tests {
             "grant_types": ["authorization_code"], "scopes": ["catalog:*"], "permissions": [],
             "trusted": false, "require_pushed": false, "logo_uri": null, "policy_uri": null,
             "terms_uri": null, "logout_uri": null, "auth_method": "none", "jwks": null,
-            "jwks_uri": null, "id_token_alg": "ES256", "dpop_bound": false, "created_at": "2026-01-01T00:00:00Z",
+            "jwks_uri": null, "id_token_alg": "ES256", "dpop_bound": false,
+            "created_at": "2026-01-01T00:00:00Z",
             "disabled_at": null, "version": 1,
         }))
         .unwrap()

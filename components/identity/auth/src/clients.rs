@@ -415,8 +415,8 @@ async fn exchange_secret(
     Ok(Secret(Json(NewClient { client, client_secret: Some(secret) })))
 }
 
-/// Who a protocol request comes from (RFC 6749 §2.3): a header, fields of the form, or an assertion;
-/// never two of them.
+/// Who a protocol request comes from (RFC 6749 §2.3): a header, fields of the form, or an
+/// assertion; never two of them.
 ///
 /// # Errors
 /// `invalid_client`, without telling an unknown client from a wrong secret.

@@ -104,7 +104,7 @@ impl Parameters {
             if value.len() > VALUE_BYTES_MAX {
                 return Err(invalid_request(format!("{name} is too long")));
             }
-            // None of the protocol's values has one (RFC 6749 appendix A), and databases refuse NUL.
+            // None of the protocol's values has one (RFC 6749 appendix A); databases refuse NUL.
             if name.contains(char::is_control) || value.contains(char::is_control) {
                 return Err(invalid_request("a parameter holds a control character"));
             }

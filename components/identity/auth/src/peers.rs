@@ -1,6 +1,6 @@
 //! What other services do for this one: `token-mgr` makes tokens, `users` knows people,
-//! `session-mgr` ends sessions, `user-auth` lets people in, `kms` seals. Knows their routes; refuses
-//! to know how they do it.
+//! `session-mgr` ends sessions, `user-auth` lets people in, `kms` seals. Knows their routes;
+//! refuses to know how they do it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,5 +1,5 @@
-//! What clients prove without a secret: that they are themselves, by an assertion that only they can
-//! sign (RFC 7523), and that they hold the key that their tokens are bound to (RFC 9449). Every
+//! What clients prove without a secret: that they are themselves, by an assertion that only they
+//! can sign (RFC 7523), and that they hold the key that their tokens are bound to (RFC 9449). Every
 //! proof is taken once.
 
 use crate::clients::Client;

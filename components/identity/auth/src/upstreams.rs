@@ -1,5 +1,5 @@
-//! Providers: who else may say who somebody is. Set up by administrators; the secret that a provider
-//! gave us is sealed by kms. Refuses to know what becomes of people who come from there
+//! Providers: who else may say who somebody is. Set up by administrators; the secret that a
+//! provider gave us is sealed by kms. Refuses to know what becomes of people who come from there
 //! (`upstream_login`).
 
 use crate::outside::{self, Silence};

@@ -116,7 +116,9 @@ async fn confirm(visitor: Visitor, form: Posted) -> Answer {
 
 fn keep(entered: &In, return_to: &str) -> Markup {
     let body = html! {
-        p.lead { "Each opens your account once, when your device is lost. They are not shown again." }
+        p.lead {
+            "Each opens your account once, when your device is lost. They are not shown again."
+        }
         (totp::codes(&entered.recovery_codes))
         a.button.primary.wide href=(return_to) { "I have kept them" }
     };
