@@ -146,8 +146,3 @@ impl Stage {
         session.query(sql, &[]).await.unwrap()
     }
 }
-
-/// The last part of a path.
-pub fn id_of(url: &str) -> String {
-    url.rsplit('/').next().unwrap().to_owned()
-}
