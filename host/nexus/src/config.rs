@@ -289,10 +289,10 @@ pub enum TokenCommand {
 pub struct MintOptions {
     #[command(flatten)]
     pub home: HomeOptions,
-    /// The issuer: the public URL of the host that shall accept the token
-    #[arg(long, env = "NEXUS_PUBLIC_URL", value_name = "URL",
-        default_value = "http://localhost:8080", value_parser = origin)]
-    pub public_url: Uri,
+    /// The issuer: the public URL of the host that shall accept the token [default: that of the host
+    /// that has this home, or had it last]
+    #[arg(long, env = "NEXUS_PUBLIC_URL", value_name = "URL", value_parser = origin)]
+    pub public_url: Option<Uri>,
     /// Whom the token stands for
     #[arg(long, value_name = "NAME", default_value = "operator")]
     pub subject: String,

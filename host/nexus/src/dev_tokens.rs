@@ -20,6 +20,8 @@ use uuid::Uuid;
 pub const KEY_FILE: &str = "dev-key.pem";
 /// An operator's token in the home folder, written anew at each start.
 pub const TOKEN_FILE: &str = "dev-token";
+/// The public URL of the host that has the home, written anew at each start.
+const ISSUER_FILE: &str = "public-url";
 /// How long that token is valid: a working day.
 pub const LIFETIME: Duration = Duration::from_secs(12 * 3600);
 
@@ -130,6 +132,19 @@ impl DevKey {
 /// Writes `token` where the developer finds it (mode 0600), replacing an older one.
 pub fn keep(home: &Path, token: &str) -> Result<()> {
     secret::shown_in(&home.join(TOKEN_FILE), token)
+}
+
+/// Writes down who signs, so that later tokens of this home are the same host's.
+pub fn keep_issuer(home: &Path, issuer: &str) -> Result<()> {
+    let file = home.join(ISSUER_FILE);
+    fs::write(&file, issuer).with_context(|| format!("write {}", file.display()))
+}
+
+/// Who signs in this home.
+pub fn issuer(home: &Path) -> Result<String> {
+    let file = home.join(ISSUER_FILE);
+    let read = fs::read_to_string(&file);
+    read.with_context(|| format!("read {}: start the host, or name --public-url", file.display()))
 }
 
 #[cfg(test)]

@@ -76,7 +76,9 @@ pub(crate) fn key(settings: &Settings, public_url: &Uri, home: &Home) -> Result<
         tenant: nexus_runtime::DEFAULT_TENANT,
         lifetime: dev_tokens::LIFETIME,
     };
-    dev_tokens::keep(home.folder(), &key.mint(&assembly::origin(public_url), &claims)?)?;
+    let issuer = assembly::origin(public_url);
+    dev_tokens::keep_issuer(home.folder(), &issuer)?;
+    dev_tokens::keep(home.folder(), &key.mint(&issuer, &claims)?)?;
     let (key_file, token) = (home.file(dev_tokens::KEY_FILE), home.file(dev_tokens::TOKEN_FILE));
     tracing::warn!(
         key = %key_file.display(),

@@ -46,6 +46,8 @@ struct Inner {
 /// which so gives it the same limits and counts.
 pub(crate) struct Mount {
     id: ComponentId,
+    /// Ends in `/`.
+    path: &'static str,
     route: HttpRoute,
     manifest: Arc<ComponentManifest>,
     door: Door,
@@ -53,7 +55,7 @@ pub(crate) struct Mount {
 
 impl Mount {
     /// Serves `door` below `path`, which ends in `/`, under a name that no component has.
-    pub(crate) fn new(name: &str, path: &str, door: Door) -> Result<Self> {
+    pub(crate) fn new(name: &str, path: &'static str, door: Door) -> Result<Self> {
         let id = ComponentId::new(name)?;
         let route = HttpRoute { pattern: Some(format!("{path}...")), component: id.clone() };
         // The door knows how much an object may hold; it streams, so no memory depends on it.
@@ -72,10 +74,16 @@ impl Mount {
             subscribe: Vec::new(),
             cron: Vec::new(),
         });
-        Ok(Self { id, route, manifest, door })
+        Ok(Self { id, path, route, manifest, door })
     }
 
     async fn serve(&self, mut request: Request, call: &Call) -> Response {
+        // What is asked of every component, such as its document, a mount does not have.
+        if !request.uri().path().starts_with(self.path) {
+            let mut response = Response::new(nexus_runtime::full(""));
+            *response.status_mut() = http::StatusCode::NOT_FOUND;
+            return response;
+        }
         // Problems of the door name the request.
         if let Ok(id) = http::HeaderValue::from_str(&call.request_id) {
             request.headers_mut().insert("x-request-id", id);

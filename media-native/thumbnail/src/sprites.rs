@@ -102,10 +102,10 @@ impl Call<'_> {
             self.cx.progress(0.05 + 0.7 * share.min(1.0), "tiles");
         };
         let ended = call.run(self.cx, limits, &mut told).map_err(failure)?;
-        if !ended.status.success() && pass == Pass::All {
+        let bytes = self.file("greys").metadata().map_or(0, |found| found.len());
+        if !ended.status.success() && pass == Pass::All && bytes > 0 {
             return Err(Failure::because("unreadable", last_words(&ended.stderr)));
         }
-        let bytes = self.file("greys").metadata().map_or(0, |found| found.len());
         Ok(ended.status.success() && bytes > 0)
     }
 

@@ -25,6 +25,7 @@ pub struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub links: Vec<Link>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,

@@ -47,6 +47,7 @@ enum State {
         user: UserShown,
         /// With a second factor that was set up on the way, shown once.
         #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[schemars(default)]
         recovery_codes: Vec<String>,
     },
     SecondFactor(Question),

@@ -90,6 +90,7 @@ struct Registered {
     created_at: Time,
     /// With the first second factor, shown once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     recovery_codes: Vec<String>,
 }
 

@@ -19,6 +19,7 @@ use media_contract::UploadId;
 use nexus_sdk::axum::http::Method;
 use nexus_sdk::prelude::*;
 use nexus_sdk::spin_sdk::time::sleep;
+use nexus_sdk::{Operation, Output};
 use std::time::Duration;
 
 /// How often one who asks looks whether a writer has let go: a little longer than the lease of a
@@ -53,12 +54,27 @@ pub struct Draft {
 }
 
 /// Needs no credential and no version: it is how a client learns what is spoken here.
-async fn discover(headers: HeaderMap) -> Response {
-    fields::capabilities(&headers)
+/// What this server can, in its headers alone.
+struct Capabilities(Response);
+
+impl IntoResponse for Capabilities {
+    fn into_response(self) -> Response {
+        self.0
+    }
 }
 
-async fn discover_below(headers: HeaderMap) -> Response {
-    fields::capabilities(&headers)
+impl Output for Capabilities {
+    fn describe(operation: &mut Operation) {
+        operation.empty_response(StatusCode::NO_CONTENT);
+    }
+}
+
+async fn discover(headers: HeaderMap) -> Capabilities {
+    Capabilities(fields::capabilities(&headers))
+}
+
+async fn discover_below(headers: HeaderMap) -> Capabilities {
+    Capabilities(fields::capabilities(&headers))
 }
 
 async fn create(by: Allowed<Create>, headers: HeaderMap, body: Body) -> Response {

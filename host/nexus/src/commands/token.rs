@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::config::{MintOptions, TokenCommand};
-use crate::dev_tokens::{Claims, DevKey};
+use crate::dev_tokens::{self, Claims, DevKey};
 use std::time::Duration;
 
 pub(super) fn run(command: TokenCommand) -> Result<(), Failure> {
@@ -20,5 +20,9 @@ fn mint(options: &MintOptions) -> anyhow::Result<String> {
         tenant: options.tenant(),
         lifetime: Duration::from_secs(u64::from(options.hours) * 3600),
     };
-    key.mint(options.public_url.to_string().trim_end_matches('/'), &claims)
+    let issuer = match &options.public_url {
+        Some(url) => url.to_string().trim_end_matches('/').to_owned(),
+        None => dev_tokens::issuer(&options.home.home)?,
+    };
+    key.mint(&issuer, &claims)
 }
