@@ -99,7 +99,7 @@ async fn a_version_that_ends_says_so_on_every_answer() {
         "successor": "v2",
     });
     manager.put(&version, &end).await.ok();
-    let path = "/api/kms/v1/keys";
+    let path = "/api/kms/v1/transit/keys";
     eventually("answers of kms say that they end", seconds(30), async || {
         anyone.get(path).await.header("deprecation").is_some()
     })
