@@ -226,6 +226,7 @@ async fn no_provider_leads_a_request_inside() {
     // The host may reach the provider and nothing else on this machine.
     let nexus = suite(&[&provider.issuer]).await;
     nexus.expects_log("may not reach");
+    nexus.expects_log("components answer at http://<name>.spin.internal");
     let operator = nexus.operator();
     let port = inside.port;
     let addresses = [
