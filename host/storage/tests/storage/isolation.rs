@@ -153,8 +153,8 @@ async fn a_service_may_call_these_functions_of_the_platform_and_no_others() {
          identity_subject_put identity_tenant_put inbox_accept inbox_take \
          job_cancel job_show job_submit playback_end publish publish_with queue_discard \
          queue_messages queue_pause queue_put queue_redrive queue_resume queue_stats \
-         schedule_backfill schedule_list schedule_pause schedule_put schedule_remove schedule_resume \
-         schedule_run_now schedule_runs"
+         schedule_backfill schedule_list schedule_pause schedule_put schedule_remove \
+         schedule_resume schedule_run_now schedule_runs"
     );
     let sql = "select count(*) from pg_class c where relnamespace = 'platform'::regnamespace \
                and relkind in ('r', 'v', 'S') \
