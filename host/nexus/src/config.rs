@@ -289,8 +289,8 @@ pub enum TokenCommand {
 pub struct MintOptions {
     #[command(flatten)]
     pub home: HomeOptions,
-    /// The issuer: the public URL of the host that shall accept the token [default: that of the host
-    /// that has this home, or had it last]
+    /// The issuer: the public URL of the host that shall accept the token [default: that of the
+    /// host that has this home, or had it last]
     #[arg(long, env = "NEXUS_PUBLIC_URL", value_name = "URL", value_parser = origin)]
     pub public_url: Option<Uri>,
     /// Whom the token stands for
