@@ -59,7 +59,9 @@ async fn schemathesis_sees_nothing_that_the_document_does_not_say() {
         .arg("--config-file")
         .arg(tools::scripts().join("described.toml"))
         .args(["run", &format!("{}/openapi.json", nexus.url()), "--checks", CHECKS])
-        .args(["--seed", SEED, "--generation-database", "none", "--workers", "2"])
+        // One worker: two threads that parse Python at once end in "AST constructor recursion depth
+        // mismatch" before CPython 3.11.5 (python/cpython#106905).
+        .args(["--seed", SEED, "--generation-database", "none", "--workers", "1"])
         .args(["--continue-on-failure", "--request-timeout", "60", "--no-color"])
         .args(["--warnings", "off", "--report", "json", "--report-json-path"])
         .arg(&report)
