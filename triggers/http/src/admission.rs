@@ -105,11 +105,18 @@ impl<B: Backend> Shard<B> {
                 let scheme = if asked.secure { "https" } else { "http" };
                 let Asked { headers, method, host, path, .. } = *asked;
                 let request = dpop::Request { headers, method, scheme, host, path };
-                dpop::check(&request, token, thumbprint, machine_now(), &self.plane.dpop_proofs)
-                    .map_err(|why| {
-                        self.refused(asked);
-                        problems::INVALID_DPOP_PROOF.detail(why)
-                    })?;
+                let seen = &self.plane.dpop_proofs;
+                let checked = dpop::check(&request, token, thumbprint, machine_now(), seen);
+                let checked = match (checked, &self.plane.shared) {
+                    (Ok(name), Some(shared)) if !shared.is_first(&name, dpop::REMEMBERED).await => {
+                        Err(dpop::USED)
+                    }
+                    (checked, _) => checked,
+                };
+                checked.map_err(|why| {
+                    self.refused(asked);
+                    problems::INVALID_DPOP_PROOF.detail(why)
+                })?;
             }
         }
         if let Some(chosen) = asked.headers.get(ORGANISATION)
@@ -266,10 +273,18 @@ impl<B: Backend> Shard<B> {
     }
 
     /// Counts the request in its component's class; None if the component has none. A count that
-    /// is not `allowed` must be refused with [`Shard::limited`].
+    /// is not `allowed` must be refused with [`Shard::limited`]. However many accounts one address
+    /// has, what it sends with them has a limit too: this host's own.
     pub(crate) async fn count(&self, entry: &Entry, sender: &Sender, ip: IpAddr) -> Option<Taken> {
         let class = entry.rate?;
         let principal = &sender.identity.principal;
+        if !sender.identity.is_anonymous() {
+            let rate = &self.plane.rate;
+            let all = rate.take(rate.addresses(), Client::Address(ip), Instant::now());
+            if !all.allowed {
+                return Some(all);
+            }
+        }
         let held = sender.proof.as_ref().and_then(|proof| proof.held.as_ref());
         let client = match held {
             _ if sender.identity.is_anonymous() => Client::Address(ip),
@@ -277,7 +292,7 @@ impl<B: Backend> Shard<B> {
             _ => Client::Subject(principal.tenant, &principal.subject),
         };
         let taken = self.plane.rate.take(class, &client, Instant::now());
-        match &self.plane.shared_rate {
+        match &self.plane.shared {
             // What one host alone refuses, all together do.
             Some(shared) if taken.allowed => {
                 let metrics = &self.metrics;

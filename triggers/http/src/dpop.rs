@@ -24,8 +24,17 @@ const SEEN_HALF: usize = 1 << 16;
 /// Longer ones are refused unseen.
 const PROOF_BYTES_MAX: usize = 4 << 10;
 
+/// What is wrong with a proof that came before.
+pub(crate) const USED: &str = "the proof was used before";
+
+/// For as long a proof is remembered, in seconds: after that it is too old to be taken anyway.
+pub(crate) const REMEMBERED: i64 = 2 * (AGE_MAX + LEEWAY);
+
+/// A key and what it calls its proof, as a digest.
+pub(crate) type ProofName = [u8; 32];
+
 /// Proofs that this host has taken.
-pub(crate) struct Seen(Mutex<Generations<[u8; 32], i64>>);
+pub(crate) struct Seen(Mutex<Generations<ProofName, i64>>);
 
 /// The request that a proof must be about.
 pub(crate) struct Request<'a> {
@@ -51,26 +60,27 @@ impl Seen {
         Self(Mutex::new(Generations::new(SEEN_HALF)))
     }
 
-    /// False when the proof was taken before.
-    fn first(&self, proof: [u8; 32], now: i64) -> bool {
+    /// False when this host has taken the proof before.
+    fn first(&self, proof: ProofName, now: i64) -> bool {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = seen.get_mut(&proof).is_some_and(|until| now < *until);
         if !known {
-            seen.insert(proof, now + 2 * (AGE_MAX + LEEWAY));
+            seen.insert(proof, now + REMEMBERED);
         }
         !known
     }
 }
 
 /// Checks the proof in `request` for `token`, bound to the key of `thumbprint`, at `now` (Unix
-/// seconds). The error's words go into the answer.
+/// seconds), and gives the name under which other hosts may know it. The error's words go into the
+/// answer.
 pub(crate) fn check(
     request: &Request<'_>,
     token: &str,
     thumbprint: &str,
     now: i64,
     seen: &Seen,
-) -> Result<(), &'static str> {
+) -> Result<ProofName, &'static str> {
     let mut sent = request.headers.get_all(DPOP).iter();
     let proof = match (sent.next(), sent.next()) {
         (Some(proof), None) => proof.to_str().map_err(|_| "the proof is malformed")?,
@@ -94,12 +104,11 @@ pub(crate) fn check(
         return Err("the proof is not of now");
     }
     let identity = Sha256::new().chain_update(thumbprint).chain_update([0]);
-    if claims.jti.is_empty()
-        || !seen.first(identity.chain_update(claims.jti).finalize().into(), now)
-    {
-        return Err("the proof was used before");
+    let name: ProofName = identity.chain_update(&claims.jti).finalize().into();
+    if claims.jti.is_empty() || !seen.first(name, now) {
+        return Err(USED);
     }
-    Ok(())
+    Ok(name)
 }
 
 /// Section 4.3, points 2 to 7: well formed, of its own type, signed by the public key in it.

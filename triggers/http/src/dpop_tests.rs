@@ -55,7 +55,7 @@ fn checked(proofs: &[String], thumbprint: &str, seen: &Seen) -> Result<(), &'sta
         host: &"Nexus.example:443".parse().unwrap(),
         path: "/api/x",
     };
-    check(&request, TOKEN, thumbprint, NOW, seen)
+    check(&request, TOKEN, thumbprint, NOW, seen).map(|_| ())
 }
 
 /// The example key of RFC 9449 section 4.1 and its thumbprint in section 6.1.

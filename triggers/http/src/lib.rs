@@ -42,7 +42,7 @@ mod rate;
 mod refusal;
 mod router;
 mod shard;
-mod shared_rate;
+mod shared;
 mod spin_headers;
 mod table;
 mod tls;

@@ -10,7 +10,7 @@ use crate::own_paths::OwnPages;
 use crate::peers::Peers;
 use crate::principal::{Identity, Tenants, Verifier};
 use crate::rate::RateLimiter;
-use crate::shared_rate::SharedRate;
+use crate::shared::Shared;
 use anyhow::Context as _;
 use http::HeaderValue;
 use http::uri::Authority;
@@ -29,7 +29,7 @@ pub(crate) struct Plane {
     /// There is a database behind `identities`.
     pub(crate) follows: bool,
     pub(crate) dpop_proofs: Seen,
-    pub(crate) shared_rate: Option<SharedRate>,
+    pub(crate) shared: Option<Shared>,
     pub(crate) pages: OwnPages,
     pub(crate) media: Option<MediaOrigin>,
     pub(crate) lifecycles: Lifecycles,
@@ -60,7 +60,7 @@ impl Plane {
             identities,
             follows,
             dpop_proofs: Seen::new(),
-            shared_rate: config.redis.map(SharedRate::new),
+            shared: config.redis.map(Shared::new),
             lifecycles: Lifecycles::new(server.clone(), config.default_tenant),
             pages: OwnPages::new(server, config.default_tenant),
             media: config.media,

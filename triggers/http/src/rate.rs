@@ -33,6 +33,8 @@ pub struct RateConfig {
     pub classes: Vec<RateClass>,
     /// Refused credentials of one address; guessing them costs us signatures and queries.
     pub refused_tokens: RateClass,
+    /// What one address sends as anybody but nobody, all its accounts and keys together.
+    pub addresses: RateClass,
     /// Clients remembered at once, over all classes: about 40 bytes each.
     pub clients_max: usize,
 }
@@ -48,6 +50,8 @@ impl Default for RateConfig {
                 RateClass::new("search", 120, minute),
             ],
             refused_tokens: RateClass::new("refused-tokens", 120, minute),
+            // Ten times what one account may: many people may share an address.
+            addresses: RateClass::new("address", 12_000, minute),
             clients_max: 1 << 18,
         }
     }
@@ -155,7 +159,7 @@ impl Bucket {
 
 impl RateLimiter {
     pub(crate) fn new(config: &RateConfig) -> Result<Self, RateError> {
-        let all = config.classes.iter().chain([&config.refused_tokens]);
+        let all = config.classes.iter().chain([&config.refused_tokens, &config.addresses]);
         let classes = all.map(Bucket::new).collect::<Result<Vec<_>, _>>()?;
         if !config.classes.iter().any(|class| class.name == DEFAULT_CLASS) {
             return Err(RateError::NoDefault);
@@ -172,6 +176,11 @@ impl RateLimiter {
 
     /// The class that counts refused credentials.
     pub(crate) fn refused(&self) -> ClassIndex {
+        ClassIndex(self.classes.len() - 2)
+    }
+
+    /// The class that counts what an address sends under all its names.
+    pub(crate) fn addresses(&self) -> ClassIndex {
         ClassIndex(self.classes.len() - 1)
     }
 

@@ -2,6 +2,8 @@
 
 use crate::clients::{ask, get};
 use crate::host::Host;
+use crate::platform::{Issuer, Platform};
+use serde_json::json;
 use http::Request;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -90,6 +92,36 @@ async fn a_class_counts_over_all_shards_and_says_what_is_left() {
     let free = ask(host.address(), get("/echo/x")).await;
     assert_eq!((free.status.as_u16(), free.field("ratelimit")), (200, ""), "no class, no limit");
     host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_accounts_of_one_address_are_limited_together_and_nobody_is_not_among_them() {
+    let platform = Platform::new().await;
+    let issuer = Issuer::new("k-1");
+    platform.publish(&issuer).await;
+    let (identities, follower) = platform.identities().await;
+    let host = Host::with(|config| {
+        config.identities = Some(identities);
+        config.rate.addresses = RateClass::new("address", 5, Duration::from_secs(3600));
+    });
+    let by = |subject: String| {
+        let token = issuer.token(&subject, &json!({ "permissions": ["orders:view"] }));
+        get("/limited").header("authorization", format!("Bearer {token}"))
+    };
+    for n in 0..6 {
+        platform.subject(&format!("u-{n}"), &[]).await;
+    }
+    for n in 0..5 {
+        let answer = ask(host.address(), by(format!("u-{n}"))).await;
+        assert_eq!(answer.status, 200, "each has a limit of its own: {answer:?}");
+    }
+    let sixth = ask(host.address(), by("u-5".into())).await;
+    sixth.is_problem(429, "rate-limited");
+    assert_eq!(sixth.field("ratelimit-policy"), "\"address\";q=5;w=3600");
+    assert_eq!(ask(host.address(), get("/limited")).await.status, 200);
+    host.stop().await;
+    follower.abort();
+    platform.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -174,6 +174,18 @@ async fn no_change_of_a_single_character_is_believed() {
     platform.end().await;
 }
 
+/// A proof (RFC 9449 section 4.2) of `by`'s key, for a request with the token `bound`.
+pub fn proof(by: &Issuer, method: &str, path: &str, bound: &str) -> String {
+    let mut header = Header::new(Algorithm::ES256);
+    header.typ = Some("dpop+jwt".into());
+    header.jwk = Some(serde_json::from_value(by.jwk.clone()).unwrap());
+    let claims = json!({
+        "htm": method, "htu": format!("http://nexus.example{path}"), "iat": now(),
+        "jti": Uuid::new_v4(), "ath": URL_SAFE_NO_PAD.encode(Sha256::digest(bound)),
+    });
+    encode(&header, &claims, &by.encoding).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_bound_to_a_key_is_worth_nothing_without_it() {
     let platform = Platform::new().await;
@@ -184,16 +196,7 @@ async fn a_token_bound_to_a_key_is_worth_nothing_without_it() {
     let jwk: Jwk = serde_json::from_value(holder.jwk.clone()).unwrap();
     let thumbprint = jwk.thumbprint(ThumbprintHash::SHA256);
     let bound = issuer.token("u-1", &json!({ "cnf": { "jkt": thumbprint } }));
-    let proof = |by: &Issuer, method: &str, path: &str| {
-        let mut header = Header::new(Algorithm::ES256);
-        header.typ = Some("dpop+jwt".into());
-        header.jwk = Some(serde_json::from_value(by.jwk.clone()).unwrap());
-        let claims = json!({
-            "htm": method, "htu": format!("http://nexus.example{path}"), "iat": now(),
-            "jti": Uuid::new_v4(), "ath": URL_SAFE_NO_PAD.encode(Sha256::digest(&bound)),
-        });
-        encode(&header, &claims, &by.encoding).unwrap()
-    };
+    let proof = |by: &Issuer, method: &str, path: &str| proof(by, method, path, &bound);
     let dpop = |proof: &str| {
         get("/echo/x").header("authorization", format!("DPoP {bound}")).header("dpop", proof)
     };

@@ -1,7 +1,8 @@
-//! One count for all hosts, in Redis, where there is one: the same arithmetic as `rate`, in one
-//! round trip. Redis decides nothing that it does not decide quickly: a host counts alone rather
-//! than make its clients wait.
+//! What all hosts know together, in Redis, where there is one: how much a client has asked for (the
+//! same arithmetic as `rate`, in one round trip), and which proofs were used. Redis decides nothing
+//! that it does not decide quickly: a host decides alone rather than make its clients wait.
 
+use crate::dpop::ProofName;
 use crate::rate::{Client, RateLimiter, Taken};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Redis on the same network answers in a tenth of this.
 const ANSWER_MAX: Duration = Duration::from_millis(5);
 
-/// After it did not, the host counts alone for so long: nobody waits in vain twice a second.
+/// After it did not, the host decides alone for so long: nobody waits in vain twice a second.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Times are microseconds by the server's clock, which is one for all hosts. The key holds when the
@@ -29,15 +30,15 @@ const SCRIPT: &str = "\
         math.ceil((full - now) / 1000)) \
     return {1, full - now}";
 
-/// The counts of all hosts.
-pub(crate) struct SharedRate {
+/// The memory of all hosts.
+pub(crate) struct Shared {
     link: Link,
     began: Instant,
-    /// Milliseconds after `began` until which the host counts alone.
+    /// Milliseconds after `began` until which the host decides alone.
     alone_until: AtomicU64,
 }
 
-impl SharedRate {
+impl Shared {
     pub(crate) fn new(link: Link) -> Self {
         Self { link, began: Instant::now(), alone_until: AtomicU64::new(0) }
     }
@@ -51,16 +52,20 @@ impl SharedRate {
         client: &Client<'_>,
         alone: &AtomicU64,
     ) -> Taken {
-        let now = self.milliseconds();
-        if now >= self.alone_until.load(Relaxed) {
-            if let Some((allowed, debt)) = self.ask(limiter, own, client).await {
-                return limiter.judged(own.class, allowed, debt);
-            }
-            let until = self.milliseconds() + PAUSE.as_millis() as u64;
-            self.alone_until.store(until, Relaxed);
+        if let Some((allowed, debt)) = self.count(limiter, own, client).await {
+            return limiter.judged(own.class, allowed, debt);
         }
         alone.fetch_add(1, Relaxed);
         own
+    }
+
+    /// False when another host has taken the proof in the last `seconds`. This host has not, so it
+    /// is the first one when Redis does not answer at once.
+    pub(crate) async fn is_first(&self, proof: &ProofName, seconds: i64) -> bool {
+        let key = format!("nexus:proof:{}", URL_SAFE_NO_PAD.encode(proof));
+        let seconds = seconds.to_string();
+        let answer = self.ask(&["SET", &key, "", "NX", "EX", &seconds]).await;
+        !matches!(answer, Some(Reply::Nil))
     }
 
     fn milliseconds(&self) -> u64 {
@@ -68,7 +73,7 @@ impl SharedRate {
     }
 
     /// Whether all hosts together allow it, and the time after which the bucket is full.
-    async fn ask(
+    async fn count(
         &self,
         limiter: &RateLimiter,
         own: Taken,
@@ -78,21 +83,25 @@ impl SharedRate {
         let key = format!("nexus:rate:{name}:{}", shadow(client));
         let (each, window) = (each.as_micros().to_string(), window.as_micros().to_string());
         let command = ["EVAL", SCRIPT, "1", &key, &each, &window];
-        let answer = self.link.send(&command, Repeat::Unsafe);
-        match tokio::time::timeout(ANSWER_MAX, answer).await {
-            Ok(Ok(Reply::List(parts))) => match parts[..] {
-                [Reply::Int(allowed), Reply::Int(debt)] => {
-                    let debt = Duration::from_micros(u64::try_from(debt).unwrap_or_default());
-                    Some((allowed == 1, debt))
-                }
-                _ => None,
-            },
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "requests are counted by this host alone");
-                None
-            }
-            _ => None,
+        let Some(Reply::List(parts)) = self.ask(&command).await else { return None };
+        let [Reply::Int(allowed), Reply::Int(debt)] = parts[..] else { return None };
+        let debt = Duration::from_micros(u64::try_from(debt).unwrap_or_default());
+        Some((allowed == 1, debt))
+    }
+
+    /// What Redis says at once; None when it does not, and for a while after that.
+    async fn ask(&self, command: &[&str]) -> Option<Reply> {
+        if self.milliseconds() < self.alone_until.load(Relaxed) {
+            return None;
         }
+        let answer = self.link.send(command, Repeat::Unsafe);
+        match tokio::time::timeout(ANSWER_MAX, answer).await {
+            Ok(Ok(reply)) => return Some(reply),
+            Ok(Err(error)) => tracing::debug!(%error, "this host decides alone"),
+            Err(_late) => {}
+        }
+        self.alone_until.store(self.milliseconds() + PAUSE.as_millis() as u64, Relaxed);
+        None
     }
 }
 
