@@ -11,6 +11,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_path_to_error::{Path as FieldPath, Segment};
@@ -69,7 +70,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Json<T> {
     }
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned + JsonSchema, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
@@ -77,6 +78,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             return Err(standard::UnsupportedMediaType.because("send application/json").into());
         }
         let body = body_of(request, state).await?;
+        if begins_as_list(&body) && !may_be_list::<T>() {
+            let pointer = Some("#".to_owned());
+            let detail = "expected an object, not a list".to_owned();
+            let wrong = FieldError { pointer, parameter: None, detail };
+            return Err(standard::InvalidBody.with(wrong).into());
+        }
         let value = json_of(&body)?;
         if let Some(detail) = unstorable(&body) {
             let wrong = FieldError { pointer: None, parameter: None, detail: detail.into() };
@@ -140,6 +147,21 @@ async fn body_of<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
         };
         refusal.into()
     })
+}
+
+fn begins_as_list(json: &[u8]) -> bool {
+    json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+}
+
+/// Whether the schema of `T` takes a list. A derived `Deserialize` takes one for a struct, field by
+/// field, which no schema says and nobody means. Only ever asked of a body that is a list.
+fn may_be_list<T: JsonSchema>() -> bool {
+    let schema = SchemaGenerator::default().into_root_schema_for::<T>();
+    match schema.get("type") {
+        Some(serde_json::Value::String(only)) => only == "array",
+        Some(serde_json::Value::Array(some)) => some.iter().any(|one| one == "array"),
+        _ => true,
+    }
 }
 
 pub(crate) fn json_of<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
@@ -312,6 +334,19 @@ mod tests {
         let refusal = refused(r#"{"lines": [{"quantity": 1}, {"quantity": "two"}]}"#);
         assert_eq!(refusal.status, 422);
         assert!(format!("{refusal:?}").contains("#/lines/1/quantity"), "{refusal:?}");
+    }
+
+    #[test]
+    fn only_what_is_described_as_a_list_may_come_as_one() {
+        #[derive(JsonSchema)]
+        struct Named {
+            #[allow(dead_code)]
+            name: Option<String>,
+        }
+        assert!(begins_as_list(b" \n[null]") && !begins_as_list(b"{\"a\": []}"));
+        assert!(!may_be_list::<Named>() && !may_be_list::<String>());
+        assert!(may_be_list::<Vec<Named>>() && may_be_list::<Option<Vec<u8>>>());
+        assert!(may_be_list::<serde_json::Value>(), "whatever there is");
     }
 
     #[test]
