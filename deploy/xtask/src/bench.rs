@@ -2,11 +2,13 @@
 //! with their bounds; each suite knows how to take its own.
 
 use crate::doctor::{self, Purpose};
-use crate::progress;
 use crate::stage::{self, Wanted};
 use crate::workspace::Workspace;
-use anyhow::{Result, bail};
-use serde::Serialize;
+use crate::{progress, shell};
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::process::Command;
 
 mod edge;
 mod media;
@@ -32,7 +34,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "media",
-        about: "a ladder: CPU for each second of film, beside one plain call of ffmpeg",
+        about: "a ladder beside one plain call of ffmpeg, the origin beside nginx",
         run: media::run,
     },
 ];
@@ -103,6 +105,78 @@ impl Figure {
     fn is_beyond_bound(&self) -> bool {
         self.bound.is_some_and(|bound| self.median > bound)
             || self.at_least.is_some_and(|least| self.median < least)
+    }
+}
+
+/// A metric of a suite, as it is told and judged.
+#[derive(Clone, Copy)]
+struct Aim {
+    metric: &'static str,
+    unit: &'static str,
+    /// What its median should not be above.
+    at_most: Option<f64>,
+    /// What its median should not be below.
+    at_least: Option<f64>,
+}
+
+impl Aim {
+    /// A figure to watch.
+    const fn watch(metric: &'static str, unit: &'static str) -> Self {
+        Self { metric, unit, at_most: None, at_least: None }
+    }
+
+    const fn at_most(metric: &'static str, unit: &'static str, bound: f64) -> Self {
+        Self { at_most: Some(bound), ..Self::watch(metric, unit) }
+    }
+
+    const fn at_least(metric: &'static str, unit: &'static str, bound: f64) -> Self {
+        Self { at_least: Some(bound), ..Self::watch(metric, unit) }
+    }
+}
+
+/// What was measured, by metric, in the order of the rounds.
+#[derive(Debug, Default)]
+struct Samples(BTreeMap<String, Vec<f64>>);
+
+impl Samples {
+    /// Runs a program that takes samples: one JSON object a line, `{"metric": …, "value": …}`.
+    fn take(&mut self, program: &mut Command) -> Result<()> {
+        #[derive(Deserialize)]
+        struct Sample {
+            metric: String,
+            value: f64,
+        }
+        for line in shell::capture(program)?.lines() {
+            let sample: Sample = serde_json::from_str(line).context("read a sample")?;
+            self.0.entry(sample.metric).or_default().push(sample.value);
+        }
+        Ok(())
+    }
+
+    /// Runs the benchmark `name` of `package`, as many rounds as are wanted.
+    fn take_from(
+        &mut self,
+        ws: &Workspace,
+        bench: &Bench,
+        package: &str,
+        name: &str,
+    ) -> Result<()> {
+        let mut cargo = shell::cargo(&ws.root);
+        cargo.args(["bench", "-q", "-p", package, "--bench", name]);
+        if bench.development {
+            cargo.args(["--profile", "dev"]);
+        }
+        self.take(cargo.args(["--", "--rounds", &bench.runs.max(1).to_string()]))
+    }
+
+    /// The figures that `suite` aims at, as far as they were measured.
+    fn figures(&self, suite: &'static str, aims: &[Aim], bench: &Bench) -> Vec<Figure> {
+        let figure = |aim: &Aim| {
+            let taken = self.0.get(aim.metric)?.clone();
+            let figure = Figure::of((suite, aim.metric, aim.unit), taken, aim.at_most, bench)?;
+            Some(Figure { at_least: aim.at_least, ..figure })
+        };
+        aims.iter().filter_map(figure).collect()
     }
 }
 

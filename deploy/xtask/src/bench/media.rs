@@ -1,43 +1,40 @@
-//! What a ladder costs: CPU seconds for each second of film, all that the worker does included,
-//! beside one plain call of ffmpeg that makes the same sizes. Knows the aim; the benchmark `ladder`
-//! of `media-native/transcode` takes samples.
+//! What making and giving films costs. A ladder: CPU seconds for each second of film, all that the
+//! worker does included, beside one plain call of ffmpeg that makes the same sizes. The origin:
+//! answers a second, beside nginx with the same files. Knows the aims; the benchmarks `ladder` of
+//! `media-native/transcode` and `origin` of `triggers/http` take samples.
 
-use super::{Bench, Figure};
-use crate::shell;
+use super::{Aim, Bench, Figure, Samples};
 use crate::workspace::Workspace;
-use anyhow::{Context, Result};
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use crate::{packages, shell};
+use anyhow::Result;
 
-/// Metric, its unit, and what its median should not be above.
-const AIMS: [(&str, &str, Option<f64>); 4] = [
-    ("ladder_cpu_per_second", "s", None),
-    ("ladder_children_per_second", "s", None),
-    ("plain_cpu_per_second", "s", None),
-    ("ladder_over_plain", "x", Some(1.05)),
+const AIMS: &[Aim] = &[
+    Aim::watch("ladder_cpu_per_second", "s"),
+    Aim::watch("ladder_children_per_second", "s"),
+    Aim::watch("plain_cpu_per_second", "s"),
+    Aim::at_most("ladder_over_plain", "x", 1.05),
+    Aim::watch("origin_2_kib", "/s"),
+    Aim::watch("nginx_2_kib", "/s"),
+    Aim::at_least("origin_over_nginx_2_kib", "x", 1.0),
+    Aim::watch("origin_100_kib", "/s"),
+    Aim::watch("nginx_100_kib", "/s"),
+    Aim::at_least("origin_over_nginx_100_kib", "x", 1.0),
+    Aim::watch("origin_1_mib", "/s"),
+    Aim::watch("nginx_1_mib", "/s"),
+    Aim::at_least("origin_over_nginx_1_mib", "x", 0.8),
 ];
 
-/// One line of the benchmark.
-#[derive(Deserialize)]
-struct Sample {
-    metric: String,
-    value: f64,
-}
+/// The peer, and who asks both: programs, and the Debian packages that bring them.
+const OTHERS: [(&str, &str); 2] = [("nginx", "nginx-light"), ("wrk", "wrk")];
 
 pub(super) fn run(ws: &Workspace, bench: &Bench) -> Result<Vec<Figure>> {
-    let mut cargo = shell::cargo(&ws.root);
-    cargo.args(["bench", "-q", "-p", "nexus-media-transcode", "--bench", "ladder"]);
-    if bench.development {
-        cargo.args(["--profile", "dev"]);
+    let missing = OTHERS.into_iter().filter(|(program, _)| shell::find(program).is_none());
+    let missing: Vec<_> = missing.map(|(_, package)| package).collect();
+    if !missing.is_empty() {
+        packages::install(&missing, &ws.target.join("xtask"))?;
     }
-    cargo.args(["--", "--rounds", &bench.runs.max(1).to_string()]);
-    let mut samples: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for line in shell::capture(&mut cargo)?.lines() {
-        let sample: Sample = serde_json::from_str(line).context("read a sample")?;
-        samples.entry(sample.metric).or_default().push(sample.value);
-    }
-    let figure = |(metric, unit, at_most)| {
-        Figure::of(("media", metric, unit), samples.remove(metric)?, at_most, bench)
-    };
-    Ok(AIMS.into_iter().filter_map(figure).collect())
+    let mut samples = Samples::default();
+    samples.take_from(ws, bench, "nexus-media-transcode", "ladder")?;
+    samples.take_from(ws, bench, "trigger-http", "origin")?;
+    Ok(samples.figures("media", AIMS, bench))
 }

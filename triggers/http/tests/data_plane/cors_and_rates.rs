@@ -3,8 +3,8 @@
 use crate::clients::{ask, get};
 use crate::host::Host;
 use crate::platform::{Issuer, Platform};
-use serde_json::json;
 use http::Request;
+use serde_json::json;
 use std::collections::HashSet;
 use std::time::Duration;
 use trigger_http::{HttpConfig, RateClass};
