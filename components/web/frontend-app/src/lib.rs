@@ -6,15 +6,25 @@
 //! is that service's. It has no tables, keeps nothing between requests and sets no cookie of its
 //! own. Everything works without script, but passkeys.
 //!
-//! `kit/` is what all pages are made of, `pages/` one file for each thing a visitor comes for.
+//! `web-kit` is what all pages of the suite are made of, `scene.rs` what is around these, `pages/`
+//! one file for each thing a visitor comes for.
 
-mod kit;
+mod assets;
+mod notice;
 mod pages;
+mod scene;
 
 use nexus_sdk::prelude::*;
 
 nexus_sdk::service! { root: router }
 
 fn router() -> Router {
-    pages::router().merge(kit::assets::router())
+    pages::router().merge(assets::router())
+}
+
+/// What a page's handler needs.
+mod prelude {
+    pub(crate) use crate::notice;
+    pub(crate) use crate::scene::{Menu, account, focus, narrow};
+    pub use web_kit::prelude::*;
 }

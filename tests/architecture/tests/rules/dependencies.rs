@@ -23,6 +23,9 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("components/sdk/nexus-sdk", &["components/sdk/macros"]),
     ("components/sdk/macros", &[]),
     ("components/*/contract", &["components/sdk/nexus-sdk"]),
+    // What all front ends are made of is a crate of its own, and theirs alone.
+    (KIT, &["components/sdk/nexus-sdk"]),
+    ("components/web/*", &["components/sdk/nexus-sdk", "components/*/contract", KIT]),
     ("components/*/*", &["components/sdk/nexus-sdk", "components/*/contract"]),
     // Native workers talk to the host by the job protocol alone.
     ("media-native/protocol", &[]),
@@ -53,6 +56,9 @@ const UPPER_HOST: [&str; 5] =
 /// What a worker that makes something of a film may know.
 const FILM: [&str; 4] =
     ["media-native/protocol", "media-native/ffmpeg", "media-native/probe", "media-native/corpus"];
+
+/// Pages: document, forms, style; no service.
+const KIT: &str = "components/web/kit";
 
 /// Pure: what a schedule's words mean.
 const CALENDAR: &str = "host/calendar";
@@ -87,6 +93,7 @@ fn the_table_itself_refuses_what_it_should() {
         ("components/commerce/cart", "host/runtime"),
         ("host/nexus", "components/sdk/nexus-sdk"),
         ("media-native/probe", "host/storage"),
+        ("components/commerce/cart", "components/web/kit"),
     ];
     for (from, to) in refused {
         let edge = Edge { from: from.into(), to: to.into(), test_only: false };

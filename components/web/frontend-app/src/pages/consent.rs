@@ -1,7 +1,7 @@
 //! Another program wants to know who somebody is, or to act for them: yes or no.
 
 use super::entry::{onward, segment};
-use crate::kit::prelude::*;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
 
 pub fn router() -> Router {

@@ -2,7 +2,7 @@
 
 use super::consent::{Asking, Scope, wishes};
 use super::entry::{segment, status_of};
-use crate::kit::prelude::*;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
 
 pub fn router() -> Router {
@@ -65,8 +65,8 @@ async fn decide(visitor: Visitor, posted: Posted) -> Answer {
     let path = format!("/api/auth/v1/devices/{}/decision", segment(code));
     let asked = call("auth").post(path).json(&json!({ "approve": approves }));
     match visitor.ask::<serde_json::Value>(asked).await? {
-        Ok(_) if approves => Ok(go(&Notice::DEVICE_CONNECTED.on("/account/device/done"))),
-        Ok(_) => Ok(go(&Notice::DEVICE_DENIED.on("/account/device/done"))),
+        Ok(_) if approves => Ok(go(&notice::DEVICE_CONNECTED.on("/account/device/done"))),
+        Ok(_) => Ok(go(&notice::DEVICE_DENIED.on("/account/device/done"))),
         Err(refused) => Ok(page(status_of(&refused), form(code, &Complaints::of(&refused)))),
     }
 }
@@ -76,5 +76,5 @@ async fn done(visitor: Visitor) -> Answer {
         p.lead { "You can close this page." }
         a.button.second.wide href="/account" { "Your account" }
     };
-    Ok(page(StatusCode::OK, narrow("Done", visitor.notice(), &body)))
+    Ok(page(StatusCode::OK, narrow("Done", notice::of(&visitor), &body)))
 }

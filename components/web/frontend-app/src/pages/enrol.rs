@@ -3,9 +3,9 @@
 
 use super::entry::{self, Unfinished, onward};
 use super::totp::{self, Offer};
-use crate::kit::prelude::*;
-use crate::kit::return_to::or_home;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
+use web_kit::return_to::or_home;
 
 pub fn router() -> Router {
     Router::new()

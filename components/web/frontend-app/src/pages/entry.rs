@@ -5,10 +5,10 @@
 //! in an address and not in a cookie, so it is gone with the page.
 
 use super::{enrol, second_factor};
-use crate::kit::ask::Done;
-use crate::kit::prelude::*;
-use crate::kit::return_to;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
+use web_kit::ask::Done;
+use web_kit::return_to;
 
 /// How far somebody has come.
 #[derive(Debug, Deserialize)]

@@ -1,9 +1,9 @@
 //! Invitations: by the link of a letter, and those that wait for whoever is signed in.
 
 use super::entry::segment;
-use crate::kit::prelude::*;
-use crate::kit::return_to::{with_query, with_wish};
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
+use web_kit::return_to::{with_query, with_wish};
 
 pub fn router() -> Router {
     Router::new()
@@ -84,8 +84,8 @@ async fn answer(visitor: Visitor, posted: Posted) -> Answer {
     };
     let asked = call("users").post(path).json(&json!({ "token": token }));
     match visitor.ask::<serde_json::Value>(asked).await? {
-        Ok(_) if accepts => Ok(go(&Notice::INVITE_ACCEPTED.on("/account/organisations"))),
-        Ok(_) => Ok(go(&Notice::INVITE_DECLINED.on("/"))),
+        Ok(_) if accepts => Ok(go(&notice::INVITE_ACCEPTED.on("/account/organisations"))),
+        Ok(_) => Ok(go(&notice::INVITE_DECLINED.on("/"))),
         Err(refused) => Ok(match opened(&visitor, token).await? {
             Some(opened) => {
                 let complaints = Complaints::of(&refused);
@@ -149,8 +149,8 @@ async fn answer_waiting(visitor: Visitor, posted: Posted) -> Answer {
     visitor.signed_in()?;
     let accepts = posted.raw("answer") == "accept";
     let (verb, notice) = match accepts {
-        true => ("accept", Notice::INVITE_ACCEPTED),
-        false => ("decline", Notice::INVITE_DECLINED),
+        true => ("accept", notice::INVITE_ACCEPTED),
+        false => ("decline", notice::INVITE_DECLINED),
     };
     let path = format!("/api/users/v1/me/invites/{}/{verb}", segment(posted.raw("id")));
     match visitor.ask::<serde_json::Value>(call("users").post(path)).await? {

@@ -3,7 +3,7 @@
 
 use super::entry::{segment, status_of};
 use super::sessions::Listed;
-use crate::kit::prelude::*;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
 
 pub fn router() -> Router {
@@ -194,7 +194,7 @@ async fn shown(visitor: &Visitor, draft: &Draft, c: &Complaints) -> Result<Marku
     let may = visitor.want(call("users").get("/api/users/v1/me/permissions")).await?;
     let form = draft.show(&may.unwrap_or_default(), c);
     let content = content(&listed, visitor.now(), !c.is_empty(), &form);
-    Ok(account(Menu::Keys, "API keys", visitor.notice(), &content))
+    Ok(account(Menu::Keys, "API keys", notice::of(&visitor), &content))
 }
 
 async fn show(visitor: Visitor) -> Answer {
@@ -231,7 +231,7 @@ async fn revoke(visitor: Visitor, posted: Posted) -> Answer {
     visitor.signed_in()?;
     let path = format!("/api/token-mgr/v1/apikeys/{}", segment(posted.raw("id")));
     match visitor.ask::<serde_json::Value>(call("token-mgr").delete(path)).await? {
-        Ok(_) => Ok(go(&Notice::KEY_REVOKED.on("/account/keys"))),
+        Ok(_) => Ok(go(&notice::KEY_REVOKED.on("/account/keys"))),
         Err(refused) => Err(Trouble::Refused(refused)),
     }
 }

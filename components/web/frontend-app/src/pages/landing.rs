@@ -1,8 +1,8 @@
 //! The first page: what Nexus COS is. It says what the platform is made for and what this
 //! installation does; no customers and no numbers that nobody has counted.
 
-use crate::kit::document;
-use crate::kit::prelude::*;
+use crate::prelude::*;
+use crate::scene::site;
 use nexus_sdk::prelude::*;
 
 pub fn router() -> Router {
@@ -160,7 +160,7 @@ fn content(signed_in: bool) -> Markup {
 async fn show(visitor: Visitor) -> Answer {
     let signed_in = visitor.is_signed_in();
     let title = "The creative operating system";
-    let shown = document::site(title, signed_in, visitor.notice(), &content(signed_in));
+    let shown = site(title, signed_in, notice::of(&visitor), &content(signed_in));
     Ok(page(StatusCode::OK, shown))
 }
 

@@ -1,6 +1,6 @@
 //! Addresses below `/account` at which there is nothing.
 
-use crate::kit::prelude::*;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
 
 pub fn router() -> Router {

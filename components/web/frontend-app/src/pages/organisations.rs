@@ -6,7 +6,7 @@
 use super::entry::{id_of, segment, status_of};
 use super::invite;
 use super::sessions::Listed;
-use crate::kit::prelude::*;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
 
 pub fn router() -> Router {
@@ -103,7 +103,7 @@ async fn shown(
     let waiting = invite::waiting(visitor).await?;
     let waiting = invite::card(&waiting, visitor.now());
     let content = content(&own, &waiting, draft, complaints);
-    Ok(account(Menu::Organisations, "Organisations", visitor.notice(), &content))
+    Ok(account(Menu::Organisations, "Organisations", notice::of(&visitor), &content))
 }
 
 async fn show(visitor: Visitor) -> Answer {
@@ -118,7 +118,7 @@ async fn found(visitor: Visitor, posted: Posted) -> Answer {
     let body = json!({ "name": draft.name, "slug": draft.slug });
     let asked = call("users").post("/api/users/v1/organisations").json(&body);
     match visitor.ask::<Organisation>(asked).await? {
-        Ok(_) => Ok(go(&Notice::ORGANISATION_CREATED.on("/account/organisations"))),
+        Ok(_) => Ok(go(&notice::ORGANISATION_CREATED.on("/account/organisations"))),
         Err(refused) => {
             let shown = shown(&visitor, &draft, &Complaints::of(&refused)).await?;
             Ok(page(status_of(&refused), shown))
@@ -176,7 +176,10 @@ async fn show_one(visitor: Visitor, Path(id): Path<String>) -> Answer {
     let listed: Listed<Member> =
         visitor.need(call("users").get(format!("{path}/members?limit=100"))).await?;
     let content = members(&one, &listed, &visitor.principal().subject);
-    Ok(page(StatusCode::OK, account(Menu::Organisations, &one.name, visitor.notice(), &content)))
+    Ok(page(
+        StatusCode::OK,
+        account(Menu::Organisations, &one.name, notice::of(&visitor), &content),
+    ))
 }
 
 async fn leave(visitor: Visitor, Path(id): Path<String>, _posted: Posted) -> Answer {
@@ -184,7 +187,7 @@ async fn leave(visitor: Visitor, Path(id): Path<String>, _posted: Posted) -> Ans
     let own = segment(&visitor.principal().subject);
     let path = format!("/api/users/v1/organisations/{}/members/{own}", id_of(&id)?);
     match visitor.ask::<serde_json::Value>(call("users").delete(path)).await? {
-        Ok(_) => Ok(go(&Notice::MEMBER_REMOVED.on("/account/organisations"))),
+        Ok(_) => Ok(go(&notice::MEMBER_REMOVED.on("/account/organisations"))),
         Err(refused) => Err(Trouble::Refused(refused)),
     }
 }

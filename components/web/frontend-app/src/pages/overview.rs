@@ -4,7 +4,7 @@ use super::invite;
 use super::profile::{self, Person};
 use super::security::{self, Factors};
 use super::sessions::{self, Listed};
-use crate::kit::prelude::*;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
 
 pub fn router() -> Router {
@@ -167,7 +167,7 @@ async fn show(visitor: Visitor) -> Answer {
             (activity(&attempts.map(|listed| listed.items).unwrap_or_default(), visitor.now()))
         }
     };
-    let shown = account(Menu::Overview, "Your account", visitor.notice(), &content);
+    let shown = account(Menu::Overview, "Your account", notice::of(&visitor), &content);
     Ok(page(StatusCode::OK, shown))
 }
 

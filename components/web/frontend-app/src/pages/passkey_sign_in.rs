@@ -4,9 +4,9 @@
 //! the answer comes back as a form. So nothing here is fetched by script.
 
 use super::entry::{self, Entered};
-use crate::kit::prelude::*;
-use crate::kit::return_to::or_home;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
+use web_kit::return_to::or_home;
 
 pub fn router() -> Router {
     Router::new()
@@ -140,7 +140,7 @@ async fn finish(visitor: Visitor, form: Posted) -> Answer {
             .json(&json!({ "ceremony": ceremony, "credential": credential })),
     };
     let wish = or_home(form.raw("return_to"));
-    let notice = (purpose == Purpose::Confirm).then_some(Notice::CONFIRMED);
+    let notice = (purpose == Purpose::Confirm).then_some(notice::CONFIRMED);
     match visitor.ask::<Entered>(asked).await? {
         Ok(done) => Ok(entry::go_on(done, wish, notice)),
         Err(refused) => Ok(entry::again(&refused, |complaints| failed(&purpose, complaints))),

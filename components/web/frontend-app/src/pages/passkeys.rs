@@ -3,7 +3,7 @@
 use super::entry::{id_of, segment};
 use super::sessions::Listed;
 use super::totp;
-use crate::kit::prelude::*;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
 
 pub fn router() -> Router {
@@ -143,7 +143,7 @@ async fn finish(visitor: Visitor, posted: Posted) -> Answer {
         Ok(done) if !done.value.recovery_codes.is_empty() => {
             Ok(page(StatusCode::OK, totp::codes_page(&done.value.recovery_codes)))
         }
-        Ok(_) => Ok(go(&Notice::PASSKEY_ADDED.on("/account/security"))),
+        Ok(_) => Ok(go(&notice::PASSKEY_ADDED.on("/account/security"))),
         Err(refused) => Err(Trouble::Refused(refused)),
     }
 }
@@ -196,7 +196,7 @@ async fn rename(visitor: Visitor, Path(id): Path<String>, posted: Posted) -> Ans
     let path = format!("/api/user-auth/v1/passkeys/{id}");
     let asked = call("user-auth").patch(path).json(&json!({ "name": name }));
     match visitor.ask::<serde_json::Value>(asked).await? {
-        Ok(_) => Ok(go(&Notice::PASSKEY_RENAMED.on("/account/security"))),
+        Ok(_) => Ok(go(&notice::PASSKEY_RENAMED.on("/account/security"))),
         Err(refused) => {
             let passkey = found(&visitor, id).await?;
             let shown = edit(&passkey, name, &Complaints::of(&refused));
@@ -209,7 +209,7 @@ async fn remove(visitor: Visitor, Path(id): Path<String>, _posted: Posted) -> An
     visitor.signed_in()?;
     let path = format!("/api/user-auth/v1/passkeys/{}", id_of(&id)?);
     match visitor.ask::<serde_json::Value>(call("user-auth").delete(path)).await? {
-        Ok(_) => Ok(go(&Notice::PASSKEY_REMOVED.on("/account/security"))),
+        Ok(_) => Ok(go(&notice::PASSKEY_REMOVED.on("/account/security"))),
         Err(refused) => Err(Trouble::Refused(refused)),
     }
 }

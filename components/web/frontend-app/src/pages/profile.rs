@@ -1,7 +1,7 @@
 //! Name and language.
 
 use super::entry::status_of;
-use crate::kit::prelude::*;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
 
 pub fn router() -> Router {
@@ -88,7 +88,7 @@ fn form(person: &Person, notice: Option<Notice>, complaints: &Complaints) -> Mar
 async fn show(visitor: Visitor) -> Answer {
     visitor.signed_in()?;
     let person = person(&visitor).await?;
-    Ok(page(StatusCode::OK, form(&person, visitor.notice(), &Complaints::none())))
+    Ok(page(StatusCode::OK, form(&person, notice::of(&visitor), &Complaints::none())))
 }
 
 async fn save(visitor: Visitor, posted: Posted) -> Answer {
@@ -97,7 +97,7 @@ async fn save(visitor: Visitor, posted: Posted) -> Answer {
     let edit = json!({ "display_name": name, "locale": locale });
     let asked = call("users").patch("/api/users/v1/me").json(&edit);
     match visitor.ask::<Person>(asked).await? {
-        Ok(_) => Ok(go(&Notice::PROFILE_SAVED.on("/account/profile"))),
+        Ok(_) => Ok(go(&notice::PROFILE_SAVED.on("/account/profile"))),
         Err(refused) => {
             let kept = person(&visitor).await?;
             let typed =

@@ -2,7 +2,7 @@
 
 use super::entry::segment;
 use super::sessions::Listed;
-use crate::kit::prelude::*;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
 
 pub fn router() -> Router {
@@ -60,7 +60,7 @@ async fn show(visitor: Visitor) -> Answer {
             }
         }
     };
-    let shown = account(Menu::Programs, "Connected apps", visitor.notice(), &content);
+    let shown = account(Menu::Programs, "Connected apps", notice::of(&visitor), &content);
     Ok(page(StatusCode::OK, shown))
 }
 
@@ -68,9 +68,9 @@ async fn revoke(visitor: Visitor, posted: Posted) -> Answer {
     visitor.signed_in()?;
     let path = format!("/api/auth/v1/consents/{}", segment(posted.raw("client_id")));
     match visitor.ask::<serde_json::Value>(call("auth").delete(path)).await? {
-        Ok(_) => Ok(go(&Notice::PROGRAM_REVOKED.on("/account/programs"))),
+        Ok(_) => Ok(go(&notice::PROGRAM_REVOKED.on("/account/programs"))),
         Err(refused) if refused.status == 404 => {
-            Ok(go(&Notice::PROGRAM_REVOKED.on("/account/programs")))
+            Ok(go(&notice::PROGRAM_REVOKED.on("/account/programs")))
         }
         Err(refused) => Err(Trouble::Refused(refused)),
     }

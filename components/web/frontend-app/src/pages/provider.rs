@@ -3,9 +3,9 @@
 
 use super::entry::{self, Entered, onward, segment, status_of};
 use super::sessions::Listed;
-use crate::kit::prelude::*;
-use crate::kit::return_to::or_home;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
+use web_kit::return_to::or_home;
 
 pub fn router() -> Router {
     Router::new()
@@ -134,7 +134,7 @@ async fn come_back(visitor: Visitor, Path(id): Path<String>) -> Answer {
         Err(refused) => return Ok(not_this_way(&refused)),
     };
     if done.value["state"] == "linked" {
-        let response = go(&Notice::PROVIDER_CONNECTED.on("/account/security"));
+        let response = go(&notice::PROVIDER_CONNECTED.on("/account/security"));
         return Ok(with_cookies(response, &done.cookies));
     }
     let wish = done.value["return_to"].as_str().unwrap_or_default().to_owned();
@@ -142,7 +142,7 @@ async fn come_back(visitor: Visitor, Path(id): Path<String>) -> Answer {
         let failure = Failure::new(why).context("read how somebody came in");
         Trouble::failed(failure.into(), visitor.request_id())
     })?;
-    let done = crate::kit::ask::Done { value: entered, cookies: done.cookies };
+    let done = web_kit::ask::Done { value: entered, cookies: done.cookies };
     Ok(entry::go_on(done, &wish, None))
 }
 
@@ -158,7 +158,7 @@ async fn disconnect(visitor: Visitor, Path(id): Path<String>, _posted: Posted) -
     visitor.signed_in()?;
     let asked = call("auth").delete(format!("/api/auth/v1/identities/{}", segment(&id)));
     match visitor.ask::<serde_json::Value>(asked).await? {
-        Ok(_) => Ok(go(&Notice::PROVIDER_DISCONNECTED.on("/account/security"))),
+        Ok(_) => Ok(go(&notice::PROVIDER_DISCONNECTED.on("/account/security"))),
         Err(refused) if refused.status == 404 => Ok(go("/account/security")),
         Err(refused) => Err(Trouble::Refused(refused)),
     }

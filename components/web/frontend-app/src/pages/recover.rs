@@ -2,7 +2,7 @@
 //! address is known or not.
 
 use super::entry::{self, Entered, status_of};
-use crate::kit::prelude::*;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
 
 pub fn router() -> Router {
@@ -83,7 +83,7 @@ async fn finish(visitor: Visitor, posted: Posted) -> Answer {
         .post("/api/user-auth/v1/recover/finish")
         .json(&json!({ "token": token, "password": posted.raw("password") }));
     match visitor.ask::<Entered>(asked).await? {
-        Ok(done) => Ok(entry::go_on(done, "/account", Some(Notice::PASSWORD_CHANGED))),
+        Ok(done) => Ok(entry::go_on(done, "/account", Some(notice::PASSWORD_CHANGED))),
         Err(refused) if refused.status == 422 || refused.is_too_often() => {
             Ok(page(status_of(&refused), finish_form(token, &Complaints::of(&refused))))
         }

@@ -1,9 +1,9 @@
 //! Making an account. What is said afterwards is the same whether the address is known or not.
 
 use super::entry::status_of;
-use crate::kit::prelude::*;
-use crate::kit::return_to::{or_home, with_wish};
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
+use web_kit::return_to::{or_home, with_wish};
 
 pub fn router() -> Router {
     Router::new().route("/account/register", get(show).post(send))

@@ -2,9 +2,9 @@
 
 use super::entry::{self, Entered, Unfinished};
 use super::passkey_sign_in::{self, Purpose};
-use crate::kit::prelude::*;
-use crate::kit::return_to::or_home;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
+use web_kit::return_to::or_home;
 
 pub fn router() -> Router {
     Router::new()

@@ -3,7 +3,7 @@
 use super::entry::status_of;
 use super::passkeys::{self, Passkey};
 use super::{provider, totp};
-use crate::kit::prelude::*;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
 
 pub fn router() -> Router {
@@ -77,7 +77,7 @@ pub async fn shown(visitor: &Visitor, wrong: &Wrong) -> Result<Markup, Trouble> 
     let connected = provider::connected(visitor).await?;
     let elsewhere = provider::card(&providers, &connected);
     let content = content(&factors, &passkeys, &elsewhere, visitor.now(), wrong);
-    Ok(account(Menu::Security, "Security", visitor.notice(), &content))
+    Ok(account(Menu::Security, "Security", notice::of(&visitor), &content))
 }
 
 async fn show(visitor: Visitor) -> Answer {
@@ -94,7 +94,7 @@ async fn change_password(visitor: Visitor, posted: Posted) -> Answer {
     let asked = call("user-auth").post("/api/user-auth/v1/password").json(&change);
     match visitor.ask::<serde_json::Value>(asked).await? {
         Ok(done) => {
-            let response = go(&Notice::PASSWORD_CHANGED.on("/account/security"));
+            let response = go(&notice::PASSWORD_CHANGED.on("/account/security"));
             Ok(with_cookies(response, &done.cookies))
         }
         Err(refused) => {

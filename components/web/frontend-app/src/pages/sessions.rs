@@ -1,6 +1,6 @@
 //! The devices that are signed in, and signing them out.
 
-use crate::kit::prelude::*;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
 
 use super::entry::segment;
@@ -102,19 +102,19 @@ async fn show(visitor: Visitor) -> Answer {
     visitor.signed_in()?;
     let listed: Listed<Device> = visitor.need(devices()).await?;
     let shown = content(&listed, visitor.now());
-    Ok(page(StatusCode::OK, account(Menu::Devices, "Devices", visitor.notice(), &shown)))
+    Ok(page(StatusCode::OK, account(Menu::Devices, "Devices", notice::of(&visitor), &shown)))
 }
 
 async fn end(visitor: Visitor, posted: Posted) -> Answer {
     visitor.signed_in()?;
     let path = format!("/api/session-mgr/v1/sessions/{}", segment(posted.raw("id")));
-    ended(&visitor, call("session-mgr").delete(path), Notice::DEVICE_REMOVED).await
+    ended(&visitor, call("session-mgr").delete(path), notice::DEVICE_REMOVED).await
 }
 
 async fn end_others(visitor: Visitor, _posted: Posted) -> Answer {
     visitor.signed_in()?;
     let asked = call("session-mgr").delete("/api/session-mgr/v1/sessions?others_only=true");
-    ended(&visitor, asked, Notice::DEVICES_REMOVED).await
+    ended(&visitor, asked, notice::DEVICES_REMOVED).await
 }
 
 async fn ended(visitor: &Visitor, asked: nexus_sdk::Question, notice: Notice) -> Answer {

@@ -1,9 +1,9 @@
 //! The first administrator of an installation, who comes with the link that the host has printed.
 
 use super::entry::{self, Entered, status_of};
-use crate::kit::prelude::*;
-use crate::kit::return_to::with_query;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
+use web_kit::return_to::with_query;
 
 pub fn router() -> Router {
     Router::new().route("/account/setup", get(show).post(send))
@@ -63,7 +63,7 @@ async fn send(visitor: Visitor, posted: Posted) -> Answer {
     });
     let asked = call("user-auth").post("/api/user-auth/v1/setup").json(&draft);
     match visitor.ask::<Entered>(asked).await? {
-        Ok(done) => Ok(entry::go_on(done, "/account", Some(Notice::SIGNED_IN))),
+        Ok(done) => Ok(entry::go_on(done, "/account", Some(notice::SIGNED_IN))),
         Err(refused) if refused.status == 422 || refused.is_too_often() => {
             let complaints = Complaints::of(&refused);
             Ok(page(status_of(&refused), form(token, email, name, &complaints)))

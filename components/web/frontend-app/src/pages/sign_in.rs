@@ -2,9 +2,9 @@
 
 use super::entry::{self, Entered};
 use super::provider::{self, Provider};
-use crate::kit::prelude::*;
-use crate::kit::return_to::{or_home, with_wish};
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
+use web_kit::return_to::{or_home, with_wish};
 
 pub fn router() -> Router {
     Router::new()
@@ -68,7 +68,7 @@ async fn show(visitor: Visitor) -> Answer {
     let email = visitor.query("login_hint");
     let providers = provider::offered(&visitor).await?;
     let form = Form { email, return_to: or_home(wish), providers: &providers, ..Form::default() };
-    Ok(page(StatusCode::OK, form.show(visitor.notice(), &Complaints::none())))
+    Ok(page(StatusCode::OK, form.show(notice::of(&visitor), &Complaints::none())))
 }
 
 async fn send(visitor: Visitor, form: Posted) -> Answer {
@@ -131,12 +131,12 @@ async fn ask_sign_out(visitor: Visitor) -> Answer {
 
 async fn sign_out(visitor: Visitor, _form: Posted) -> Answer {
     if !visitor.is_signed_in() {
-        return Ok(go(&Notice::SIGNED_OUT.on("/account/sign-in")));
+        return Ok(go(&notice::SIGNED_OUT.on("/account/sign-in")));
     }
     let asked = call("user-auth").post("/api/user-auth/v1/logout");
     match visitor.ask::<serde_json::Value>(asked).await? {
         Ok(done) => {
-            let response = go(&Notice::SIGNED_OUT.on("/account/sign-in"));
+            let response = go(&notice::SIGNED_OUT.on("/account/sign-in"));
             Ok(with_cookies(response, &done.cookies))
         }
         Err(refused) => Err(Trouble::Refused(refused)),

@@ -2,9 +2,9 @@
 
 use super::entry::{self, Entered};
 use super::passkey_sign_in::{self, Purpose};
-use crate::kit::prelude::*;
-use crate::kit::return_to::{or_home, with_query};
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
+use web_kit::return_to::{or_home, with_query};
 
 pub fn router() -> Router {
     Router::new()
@@ -72,7 +72,7 @@ async fn send(visitor: Visitor, posted: Posted) -> Answer {
     };
     let asked = call("user-auth").post("/api/user-auth/v1/step-up").json(&proof);
     match visitor.ask::<Entered>(asked).await? {
-        Ok(done) => Ok(entry::go_on(done, wish, Some(Notice::CONFIRMED))),
+        Ok(done) => Ok(entry::go_on(done, wish, Some(notice::CONFIRMED))),
         Err(refused) => Ok(entry::again(&refused, |complaints| form(way, wish, complaints))),
     }
 }

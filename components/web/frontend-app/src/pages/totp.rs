@@ -2,7 +2,7 @@
 
 use super::entry::status_of;
 use super::security::{Factors, Wrong, shown};
-use crate::kit::prelude::*;
+use crate::prelude::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nexus_sdk::prelude::*;
@@ -208,7 +208,7 @@ async fn remove(visitor: Visitor, _posted: Posted) -> Answer {
     visitor.signed_in()?;
     let asked = call("user-auth").delete("/api/user-auth/v1/mfa/totp");
     match visitor.ask::<serde_json::Value>(asked).await? {
-        Ok(_) => Ok(go(&Notice::TOTP_OFF.on("/account/security"))),
+        Ok(_) => Ok(go(&notice::TOTP_OFF.on("/account/security"))),
         Err(refused) => again(&visitor, &refused).await,
     }
 }

@@ -3,7 +3,7 @@
 
 use super::entry::{self, Entered, status_of};
 use super::register::sent_again;
-use crate::kit::prelude::*;
+use crate::prelude::*;
 use nexus_sdk::prelude::*;
 
 pub fn router() -> Router {
@@ -46,7 +46,7 @@ async fn send(visitor: Visitor, posted: Posted) -> Answer {
     let token = posted.raw("token");
     let asked = call("user-auth").post("/api/user-auth/v1/verify").json(&json!({ "token": token }));
     match visitor.ask::<Entered>(asked).await? {
-        Ok(done) => Ok(entry::go_on(done, "/account", Some(Notice::EMAIL_VERIFIED))),
+        Ok(done) => Ok(entry::go_on(done, "/account", Some(notice::EMAIL_VERIFIED))),
         Err(refused) if refused.is_too_often() => {
             Ok(page(status_of(&refused), form(token, &Complaints::of(&refused))))
         }

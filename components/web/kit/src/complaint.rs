@@ -3,7 +3,7 @@
 //! Knows how a service's problem (RFC 9457) points at fields. Refuses to judge by itself: what a
 //! field takes is the service's to know.
 
-use super::spoken;
+use crate::spoken;
 use maud::{Markup, html};
 use nexus_sdk::Problem;
 

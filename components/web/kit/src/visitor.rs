@@ -3,9 +3,8 @@
 //! Knows the principal, the query, the address and the way back. Refuses to judge what somebody
 //! may do: the services that are asked know that.
 
-use super::notice::Notice;
-use super::return_to;
-use super::trouble::Trouble;
+use crate::return_to;
+use crate::trouble::Trouble;
 use nexus_sdk::axum::extract::FromRequestParts;
 use nexus_sdk::axum::http::request::Parts;
 use nexus_sdk::axum::http::{HeaderValue, Method};
@@ -59,21 +58,16 @@ impl Visitor {
         found.map_or("", |(_, value)| value.as_str())
     }
 
-    /// The notice that the last page has left for this one.
-    pub fn notice(&self) -> Option<Notice> {
-        Notice::named(self.query("notice"))
-    }
-
     /// Where to be after a detour: this page, or the one whose form was sent.
     pub fn back(&self) -> &str {
         &self.back
     }
 
-    pub(super) fn address(&self) -> Option<&HeaderValue> {
+    pub(crate) fn address(&self) -> Option<&HeaderValue> {
         self.address.as_ref()
     }
 
-    pub(super) fn agent(&self) -> Option<&HeaderValue> {
+    pub(crate) fn agent(&self) -> Option<&HeaderValue> {
         self.agent.as_ref()
     }
 

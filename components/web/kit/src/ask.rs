@@ -3,9 +3,9 @@
 //! Knows which answers send the visitor elsewhere (sign in, prove it again) and which are to be
 //! said on the page. Refuses to keep anything between two questions.
 
-use super::complaint::Refused;
-use super::trouble::Trouble;
-use super::visitor::Visitor;
+use crate::complaint::Refused;
+use crate::trouble::Trouble;
+use crate::visitor::Visitor;
 use nexus_sdk::axum::http::{HeaderName, HeaderValue};
 use nexus_sdk::prelude::*;
 use nexus_sdk::serde::de::DeserializeOwned;
@@ -72,8 +72,8 @@ impl Visitor {
             Ok(answer) => Ok(answer.ok().map(|done| done.value)),
             Err(Trouble::Failed { error, request_id }) => {
                 let line = json!({
-                    "level": "warn", "service": env!("CARGO_PKG_NAME"),
-                    "request_id": request_id, "message": format!("leave it out: {error}"),
+                    "level": "warn", "request_id": request_id,
+                    "message": format!("leave it out: {error}"),
                 });
                 eprintln!("{line}");
                 Ok(None)

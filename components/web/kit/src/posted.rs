@@ -3,8 +3,8 @@
 //! Knows how a form of another site is told apart, also before there is a session: somebody could
 //! otherwise sign a visitor in to an account that is not theirs. Refuses bodies that are no form.
 
-use super::trouble::Trouble;
-use super::visitor::Visitor;
+use crate::trouble::Trouble;
+use crate::visitor::Visitor;
 use nexus_sdk::axum::extract::{FromRequest, FromRequestParts, Request};
 use nexus_sdk::axum::http::HeaderValue;
 use nexus_sdk::prelude::*;

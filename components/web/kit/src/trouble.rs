@@ -2,10 +2,10 @@
 //!
 //! Knows what a visitor may learn: of a failure only the number to quote. Logs what is ours.
 
-use super::answer::{go, page};
-use super::complaint::Refused;
-use super::document;
-use super::return_to;
+use crate::answer::{go, page};
+use crate::complaint::Refused;
+use crate::document;
+use crate::return_to;
 use nexus_sdk::prelude::*;
 
 /// Why a page cannot be shown.
@@ -69,7 +69,7 @@ fn of_refusal(refused: &Refused) -> Response {
         404 => Trouble::Missing.into_response(),
         403 => told(StatusCode::FORBIDDEN, "This is not open to you", &refused.detail),
         429 => {
-            let wait = super::spoken::duration(refused.retry_after_seconds.unwrap_or(60));
+            let wait = crate::spoken::duration(refused.retry_after_seconds.unwrap_or(60));
             let words = format!("Please wait {wait} and try again.");
             told(StatusCode::TOO_MANY_REQUESTS, "That was too often", &words)
         }
@@ -82,8 +82,7 @@ fn of_refusal(refused: &Refused) -> Response {
 
 fn of_failure(error: &Error, request_id: &str) -> Response {
     let line = json!({
-        "level": "error", "service": env!("CARGO_PKG_NAME"), "request_id": request_id,
-        "message": error.to_string(),
+        "level": "error", "request_id": request_id, "message": error.to_string(),
     });
     eprintln!("{line}");
     match error {

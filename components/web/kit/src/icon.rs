@@ -4,7 +4,7 @@
 use maud::{Markup, PreEscaped, html};
 
 /// The mark of Nexus COS: the N of its logo.
-pub const MARK_SVG: &str = include_str!("../../assets/mark.svg");
+pub const MARK_SVG: &str = include_str!("../assets/mark.svg");
 
 macro_rules! icons {
     ($($name:ident = $paths:literal);* $(;)?) => {$(

@@ -4,7 +4,7 @@
 //! Knows HTML's form attributes. Refuses validation beyond what a browser does by itself: the
 //! service decides.
 
-use super::complaint::Complaints;
+use crate::complaint::Complaints;
 use maud::{Markup, html};
 
 /// A field with one line to type into.
