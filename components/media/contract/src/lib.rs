@@ -8,6 +8,7 @@ pub mod facts;
 pub mod manifest_builder;
 pub mod media_metadata;
 pub mod playback;
+pub mod player_api;
 pub mod step;
 pub mod streaming;
 pub mod thumbnailer;

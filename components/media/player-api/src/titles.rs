@@ -52,6 +52,16 @@ fn is_plain(text: &str) -> bool {
     text.len() <= 200 && text.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
 }
 
+fn path(asked: Asked<'_>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in [("profile", asked.profile), ("language", asked.language)] {
+        if !value.is_empty() {
+            query.append_pair(name, value);
+        }
+    }
+    format!("/api/content-cms/v1/browse/titles/{}?{}", asked.title, query.finish())
+}
+
 /// Asks as whoever asks us.
 ///
 /// # Errors
@@ -61,19 +71,13 @@ pub async fn find(asked: Asked<'_>) -> Result<Title> {
     if asked.title.is_empty() || !parts.into_iter().all(is_plain) {
         return Err(standard::NotFound.into());
     }
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in [("profile", asked.profile), ("language", asked.language)] {
-        if !value.is_empty() {
-            query.append_pair(name, value);
-        }
-    }
-    let path = format!("/api/content-cms/v1/browse/titles/{}?{}", asked.title, query.finish());
-    let reply = call("content-cms").get(path).send().await?;
+    let reply = call("content-cms").get(path(asked)).send().await?;
     match reply.status.as_u16() {
         200 => Ok(serde_json::from_slice(&reply.body).context("read a title")?),
         400..=499 => Err(standard::NotFound.into()),
         status => {
-            Err(Error::unavailable(Failure::msg(format!("content-cms answered {status} to a title"))))
+            let failure = Failure::msg(format!("content-cms answered {status} to a title"));
+            Err(Error::unavailable(failure))
         }
     }
 }
