@@ -1,11 +1,11 @@
 //! Media segments: samples encrypted where they lie, and their fragment's head told which bytes
 //! are. Nothing else changes, so that times and sizes of samples stay what they are.
 
+use super::Malformed;
 use super::avc::{Avc, Range};
 use super::boxes::{Atom, Numbers, boxes, full, one, plain};
 use super::cipher::Cipher;
 use super::init::{Codec, Head};
-use super::Malformed;
 
 /// Of a subsample's clear bytes, which are told in 16 bits.
 const CLEAR_MAX: usize = 0xffff;
@@ -127,7 +127,8 @@ impl<'a> Fragment<'a> {
         for run in &self.runs {
             let outside = Malformed("samples lie outside of their fragment");
             let at = run.offset.checked_sub(self.moof.whole.len());
-            let mut at = at.filter(|at| *at >= mdat.whole.len() - mdat.body.len()).ok_or(outside)?;
+            let mut at =
+                at.filter(|at| *at >= mdat.whole.len() - mdat.body.len()).ok_or(outside)?;
             for size in &run.sizes {
                 let sample = bytes.get_mut(at..at + size).ok_or(outside)?;
                 at += size;
