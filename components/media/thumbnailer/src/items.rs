@@ -1,7 +1,7 @@
 //! The pictures of one's assets: looked at, and the poster among them chosen.
 
 use crate::storyboard::{address, vtt};
-use crate::{Manage, View, links, store};
+use crate::{Catalogue, Manage, View, links, store};
 use media_contract::{AssetId, PackageId};
 use nexus_sdk::Permission;
 use nexus_sdk::prelude::*;
@@ -16,6 +16,7 @@ pub fn router() -> Router {
         .route("/items/{id}/poster", put(choose))
         .route("/items/{id}/storyboard", get(storyboard))
         .route("/items/{id}/links", post(link))
+        .route("/internal/items/{id}/links", post(link_for_all))
 }
 
 /// All pictures of an asset.
@@ -134,4 +135,22 @@ async fn link(
     let origin = by.variable("public_url").await?;
     let origin = origin.trim_end_matches('/');
     Ok(Json(Link { url: format!("{origin}/api/thumbnailer/v1/images/{id}?{query}") }))
+}
+
+#[derive(Serialize, JsonSchema)]
+struct OwnPath {
+    /// As a link's address, without the origin.
+    path: String,
+}
+
+/// As a link, for what is shown to others than its owner.
+async fn link_for_all(
+    by: Called<Catalogue>,
+    Path(id): Path<AssetId>,
+    Json(size): Json<links::Size>,
+) -> Result<Json<OwnPath>> {
+    size.check()?;
+    store::items::find(by.db(), id, None).await?;
+    let query = links::query(by.tenant(), id, &size).await?;
+    Ok(Json(OwnPath { path: format!("/api/thumbnailer/v1/images/{id}?{query}") }))
 }

@@ -23,7 +23,9 @@ nexus_sdk::permissions! {
 
 nexus_sdk::callers! {
     /// Progress bars are the pipeline's.
-    Pipeline = ["asset-pipeline"]
+    Pipeline = ["asset-pipeline"];
+    /// Who shows pictures to people who own none of them.
+    Catalogue = ["content-cms"]
 }
 
 nexus_sdk::service! {
