@@ -4,8 +4,9 @@
 use nexus_sdk::prelude::*;
 
 const STYLE: &str = include_str!("../../assets/docs.css");
-/// The suite has one typeface, and it lies with the pages of the main site (OFL, beside it).
-const INTER: &[u8] = include_bytes!("../../../../web/frontend-app/assets/inter-latin.woff2");
+/// The suite has one typeface, and it lies with what all pages are made of (OFL,
+/// beside it).
+const INTER: &[u8] = include_bytes!("../../../../web/kit/assets/inter-latin.woff2");
 
 pub fn router() -> Router {
     Router::new().route("/docs/assets/{file}", get(show))
