@@ -11,18 +11,17 @@ pub fn is_slug(text: &str) -> bool {
 
 /// A slug of whatever somebody calls something; `title` where nothing of it can be written so.
 pub fn slug_of(name: &str) -> String {
-    let mut slug = String::new();
+    let mut letters = String::new();
     for c in name.chars().flat_map(char::to_lowercase) {
         match plain(c) {
-            Some(letters) => slug.push_str(letters),
-            None if c.is_ascii_alphanumeric() => slug.push(c),
+            Some(written) => letters.push_str(written),
             // An apostrophe parts no words.
             None if matches!(c, '\'' | '’') => {}
-            None if !slug.ends_with('-') => slug.push('-'),
-            None => {}
+            None => letters.push(c),
         }
     }
-    let mut slug = slug.trim_matches('-').to_owned();
+    let words = letters.split(|c: char| !c.is_ascii_alphanumeric()).filter(|it| !it.is_empty());
+    let mut slug = words.collect::<Vec<_>>().join("-");
     slug.truncate(CHARS_MAX);
     let slug = slug.trim_end_matches('-');
     if slug.is_empty() { "title".to_owned() } else { slug.to_owned() }
@@ -58,7 +57,7 @@ fn plain(c: char) -> Option<&'static str> {
         'ü' => "ue",
         'ý' | 'ÿ' => "y",
         'ź' | 'ż' | 'ž' => "z",
-        '&' => "-and-",
+        '&' => " and ",
         _ => return None,
     })
 }

@@ -23,6 +23,7 @@ fn services() -> Vec<(&'static str, Service)> {
     services![
         asset_pipeline,
         auth,
+        content_cms,
         core_os,
         email,
         frontend_app,
