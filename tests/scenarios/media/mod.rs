@@ -1,5 +1,6 @@
 //! Stories of the media context.
 
+mod content;
 mod pipeline;
 mod pipeline_care;
 mod pipeline_pictures;

@@ -65,7 +65,8 @@ pub fn tone(seconds: u32) -> Vec<u8> {
     made(&["-f", "lavfi", "-i", &tone, "-c:a", "flac", "-f", "flac"])
 }
 
-fn made(arguments: &[&str]) -> Vec<u8> {
+/// What ffmpeg makes of the arguments.
+pub fn made(arguments: &[&str]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("made");
     let made = Command::new("ffmpeg")
