@@ -4,6 +4,7 @@
 
 pub mod asset_pipeline;
 pub mod content_cms;
+pub mod drm;
 pub mod facts;
 pub mod manifest_builder;
 pub mod media_metadata;

@@ -1,11 +1,14 @@
 //! What a plan allows, which place a player takes, and what counts as watched. Pure.
 
-use media_contract::PlaybackId;
+use media_contract::drm::Protection;
+use media_contract::{PackageId, PlaybackId};
 use nexus_sdk::chrono::TimeDelta;
 use nexus_sdk::prelude::*;
 
 nexus_sdk::refusals! {
-    TooManySessions = 409, "as many players run as your plan allows: stop one of them first"
+    TooManySessions = 409, "as many players run as your plan allows: stop one of them first";
+    NotPlayable = 409, "there is nothing to play yet: it is being processed";
+    ProtectionPending = 409, "it is being protected: ask again in a moment"
 }
 
 /// Between two words of a player.
@@ -59,6 +62,10 @@ pub enum EndReason {
     Deleted,
     /// Another plan allows less.
     Plan,
+    /// What it played is only there protected from now on.
+    Protection,
+    /// The keys of what it played were replaced.
+    Withdrawn,
     Erased,
 }
 
@@ -83,6 +90,8 @@ impl EndReason {
             EndReason::Unpublished => "unpublished",
             EndReason::Deleted => "deleted",
             EndReason::Plan => "plan",
+            EndReason::Protection => "protection",
+            EndReason::Withdrawn => "withdrawn",
             EndReason::Erased => "erased",
         }
     }
@@ -106,6 +115,35 @@ impl Plan {
             Plan::Creator => 2,
             Plan::Hollywood => 4,
             Plan::Enterprise => 10,
+        }
+    }
+}
+
+/// What there is of an asset to be played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Offered {
+    /// The newest clear package.
+    pub package_id: Option<PackageId>,
+    /// Whether that may be played.
+    pub protection: Protection,
+    /// The newest protected package, which may be of an earlier clear one.
+    pub protected_id: Option<PackageId>,
+    pub scheme: Option<Protection>,
+}
+
+impl Offered {
+    /// What a new player gets, and how it is protected.
+    ///
+    /// # Errors
+    /// 409 while there is nothing yet; what is to be protected is never given otherwise.
+    pub fn choose(&self) -> Result<(PackageId, Option<Protection>), Refusal> {
+        let clear = self.package_id.ok_or(NotPlayable)?;
+        match self.protection {
+            Protection::None => Ok((clear, None)),
+            Protection::Cbcs => {
+                let protected = self.protected_id.ok_or(ProtectionPending)?;
+                Ok((protected, Some(self.scheme.unwrap_or(Protection::Cbcs))))
+            }
         }
     }
 }
@@ -227,6 +265,26 @@ mod tests {
 
     fn at(second: i64) -> Time {
         nexus_sdk::chrono::DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    #[test]
+    fn what_is_to_be_protected_is_given_protected_or_not_at_all() {
+        let id = |number| -> PackageId { Uuid::from_u128(number).into() };
+        let clear = Offered {
+            package_id: Some(id(1)),
+            protection: Protection::None,
+            protected_id: None,
+            scheme: None,
+        };
+        assert_eq!(clear.choose(), Ok((id(1), None)));
+        let pending = Offered { protection: Protection::Cbcs, ..clear };
+        assert_eq!(pending.choose(), Err(ProtectionPending));
+        let protected = Offered { protected_id: Some(id(2)), ..pending };
+        assert_eq!(protected.choose(), Ok((id(2), Some(Protection::Cbcs))));
+        // One that is there from before is no reason to give it.
+        let open = Offered { protection: Protection::None, ..protected };
+        assert_eq!(open.choose(), Ok((id(1), None)));
+        assert_eq!(Offered { package_id: None, ..protected }.choose(), Err(NotPlayable));
     }
 
     fn running(id: u128, slot: i32, device: &str, state: PlayState, heard: i64) -> Running {

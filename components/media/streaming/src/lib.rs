@@ -7,6 +7,7 @@ mod assets;
 mod domain;
 mod entitlements;
 mod progress;
+mod protection;
 mod sessions;
 mod store;
 mod sweep;
@@ -15,6 +16,9 @@ mod tokens;
 use identity_contract::users::UserErased;
 use media_contract::asset_pipeline::{AssetDeleted, AssetPlayable, AssetReady};
 use media_contract::content_cms::{ContentPublished, ContentUnpublished};
+use media_contract::drm::{
+    PackageProtected, PackageWithdrawn, ProtectionDecided, ProtectionDefaultDecided,
+};
 use media_contract::step::StepDone;
 use nexus_sdk::prelude::*;
 
@@ -23,6 +27,11 @@ nexus_sdk::permissions! {
     View = "streaming:view";
     /// Publishing everybody's assets, and setting plans.
     Manage = "streaming:manage"
+}
+
+nexus_sdk::callers! {
+    /// Whether a playback still runs, before keys are given to it.
+    Drm = ["drm"]
 }
 
 nexus_sdk::service! {
@@ -34,6 +43,10 @@ nexus_sdk::service! {
         "media.step.done.v1" => on_done,
         "media.content.published.v1" => on_published,
         "media.content.unpublished.v1" => on_unpublished,
+        "media.protection.decided.v1" => on_protection,
+        "media.protection.default_decided.v1" => on_default,
+        "media.package.protected.v1" => on_protected,
+        "media.package.withdrawn.v1" => on_withdrawn,
         "identity.user.erased.v1" => on_erased,
     },
     cron: sweep,
@@ -76,6 +89,22 @@ async fn on_published(ctx: Ctx, event: ContentPublished) -> Result<NoContent> {
 
 async fn on_unpublished(ctx: Ctx, event: ContentUnpublished) -> Result<NoContent> {
     ctx.commit(assets::publication(event.asset, false, event.at, ctx.now())).await
+}
+
+async fn on_protection(ctx: Ctx, event: ProtectionDecided) -> Result<NoContent> {
+    ctx.commit(protection::decided(&event, ctx.now())).await
+}
+
+async fn on_default(ctx: Ctx, event: ProtectionDefaultDecided) -> Result<NoContent> {
+    ctx.commit(protection::default_decided(&event, ctx.now())).await
+}
+
+async fn on_protected(ctx: Ctx, event: PackageProtected) -> Result<NoContent> {
+    ctx.commit(store::protection::put_package(&event)).await
+}
+
+async fn on_withdrawn(ctx: Ctx, event: PackageWithdrawn) -> Result<NoContent> {
+    ctx.commit(protection::withdrawn(&event, ctx.now())).await
 }
 
 async fn on_erased(ctx: Ctx, event: UserErased) -> Result<NoContent> {

@@ -3,7 +3,8 @@
 use crate::domain::{self, EndReason, Entitlement, HEARTBEAT_SECONDS, Place, PlayState};
 use crate::store::assets::Playable;
 use crate::store::sessions::Session;
-use crate::{View, progress, store, tokens};
+use crate::{Drm, View, progress, store, tokens};
+use media_contract::drm::Protection;
 use media_contract::streaming::{ViewEnded, ViewQualified, ViewStarted};
 use media_contract::transcoder::UsageRecorded;
 use media_contract::{AssetId, PackageId, PlaybackId};
@@ -11,7 +12,6 @@ use nexus_sdk::Permission;
 use nexus_sdk::prelude::*;
 
 nexus_sdk::refusals! {
-    NotPlayable = 409, "there is nothing to play yet: it is being processed";
     SessionEnded = 409, "this playback is over: begin another";
     DeviceLength = 422, "a device takes at most 120 characters";
     /// Another player of the same viewer begins at this moment; never told to a client.
@@ -27,6 +27,7 @@ pub fn router() -> Router {
         .route("/sessions", get(list).post(begin))
         .route("/sessions/{id}", get(show).delete(close))
         .route("/sessions/{id}/heartbeat", post(heartbeat))
+        .route("/internal/playbacks/{id}", get(stands))
 }
 
 /// Who may play what is not published: its owner, or whoever may see everything (`None`).
@@ -66,6 +67,8 @@ struct Admitted {
     /// WebVTT: which picture shows which moment; none while there are no pictures.
     sprite: Option<String>,
     poster: Option<String>,
+    /// Absent of what is clear.
+    protection: Option<tokens::Protected>,
     expires_at: Time,
     /// After which the player says how it is.
     heartbeat_seconds: i32,
@@ -83,9 +86,8 @@ async fn begin(by: SignedIn, Json(wish): Json<Wish>) -> Result<Secret<Created<Ad
     }
     let viewer = crate::viewer(&by)?;
     let asset = store::assets::playable(by.db(), wish.asset, seen_by(&by)?).await?;
-    let (Some(package), Some(owner)) = (asset.package_id, asset.owner_id) else {
-        return Err(NotPlayable.into());
-    };
+    let (package, scheme) = asset.offered.choose()?;
+    let owner = asset.owner_id.ok_or(domain::NotPlayable)?;
     let entitlement = store::entitlements::of(by.db(), viewer).await?;
     let known = match wish.resume {
         true => store::progress::find(by.db(), viewer, wish.asset).await?,
@@ -98,6 +100,7 @@ async fn begin(by: SignedIn, Json(wish): Json<Wish>) -> Result<Secret<Created<Ad
         slot: 0,
         asset_id: wish.asset,
         package_id: package,
+        scheme,
         owner_id: owner,
         duration_ms: asset.duration_ms,
         device: wish.device,
@@ -157,6 +160,7 @@ async fn admitted(by: &Ctx, session: &Session, asset: &Playable) -> Result<Admit
         dash,
         sprite,
         poster,
+        protection: session.scheme.map(|scheme| tokens::protected(scheme, &token)),
         expires_at,
         heartbeat_seconds: HEARTBEAT_SECONDS,
         height_max: session.height_max,
@@ -221,6 +225,27 @@ async fn heartbeat(
     }
     by.commit(writes).await?;
     Ok(Secret(Json(admitted(&by, &session, &asset).await?)))
+}
+
+/// Whether a playback runs, and whose it is.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Standing {
+    asset_id: AssetId,
+    package_id: PackageId,
+    scheme: Option<Protection>,
+    viewer_id: Uuid,
+    is_running: bool,
+}
+
+async fn stands(by: Called<Drm>, Path(id): Path<PlaybackId>) -> Result<Json<Standing>> {
+    let session = store::sessions::any(by.db(), id).await?;
+    Ok(Json(Standing {
+        asset_id: session.asset_id,
+        package_id: session.package_id,
+        scheme: session.scheme,
+        viewer_id: session.viewer_id,
+        is_running: session.ended_at.is_none(),
+    }))
 }
 
 /// The player is closed; its addresses are worth nothing from now on.

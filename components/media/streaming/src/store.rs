@@ -3,4 +3,5 @@
 pub mod assets;
 pub mod entitlements;
 pub mod progress;
+pub mod protection;
 pub mod sessions;

@@ -1,6 +1,7 @@
 //! Tokens and the addresses that hold them.
 
 use crate::store::assets::Playable;
+use media_contract::drm::Protection;
 use media_contract::playback::{KEY_VARIABLE, Playback, PlaybackKey};
 use media_contract::{PackageId, PlaybackId};
 use nexus_sdk::prelude::*;
@@ -13,6 +14,20 @@ pub struct Addresses {
     /// WebVTT: which picture shows which moment.
     pub sprite: Option<String>,
     pub poster: Option<String>,
+}
+
+/// How what is played is protected, and where its keys are given. Ends with its token.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Protected {
+    scheme: Protection,
+    /// As browsers name it.
+    key_system: &'static str,
+    licence: String,
+}
+
+pub fn protected(scheme: Protection, token: &str) -> Protected {
+    let licence = format!("/api/drm/v1/licences/clearkey?t={token}");
+    Protected { scheme, key_system: "org.w3.clearkey", licence }
 }
 
 /// A token for a package up to a height.

@@ -1,5 +1,6 @@
 //! Assets and their pictures.
 
+use crate::domain::Offered;
 use media_contract::{AssetId, PackageId};
 use nexus_sdk::prelude::*;
 
@@ -7,7 +8,7 @@ use nexus_sdk::prelude::*;
 #[derive(Debug, Deserialize)]
 pub struct Playable {
     pub owner_id: Option<Uuid>,
-    pub package_id: Option<PackageId>,
+    pub offered: Json<Offered>,
     pub duration_ms: i64,
     pub poster: Option<String>,
     pub has_storyboard: bool,
@@ -16,9 +17,13 @@ pub struct Playable {
 /// Published, or of `viewer`; any, where there is no viewer.
 pub async fn playable(db: &Db, id: AssetId, viewer: Option<Uuid>) -> Result<Playable> {
     let one = sql!(
-        "select a.owner_id, a.package_id, a.duration_ms, p.poster,
-           coalesce(p.has_storyboard, false) as has_storyboard
+        "select a.owner_id, a.duration_ms, p.poster,
+           coalesce(p.has_storyboard, false) as has_storyboard,
+           jsonb_build_object('package_id', a.package_id, 'protected_id', a.protected_id,
+             'scheme', a.scheme, 'protection', coalesce(a.protection, d.protection, 'none')
+           ) as offered
          from streaming.asset a
+           left join streaming.default_protection d on d.tenant_id = a.tenant_id
            left join streaming.picture p
              on p.tenant_id = a.tenant_id and p.package_id = a.package_id
          where a.tenant_id = {tenant} and a.id = {id} and not a.is_deleted

@@ -3,6 +3,7 @@
 //! clock is behind.
 
 use crate::domain::{EndReason, Entitlement, PlayState, Running};
+use media_contract::drm::Protection;
 use media_contract::{AssetId, PackageId, PlaybackId};
 use nexus_sdk::prelude::*;
 
@@ -15,6 +16,8 @@ pub struct Session {
     pub slot: i32,
     pub asset_id: AssetId,
     pub package_id: PackageId,
+    /// How that is protected; absent where it is clear.
+    pub scheme: Option<Protection>,
     pub owner_id: Uuid,
     pub duration_ms: i64,
     pub device: String,
@@ -41,6 +44,12 @@ pub async fn find(db: &Db, id: PlaybackId, viewer: Uuid) -> Result<Session> {
     db.one(one).await
 }
 
+/// Anybody's.
+pub async fn any(db: &Db, id: PlaybackId) -> Result<Session> {
+    let one = sql!("select * from streaming.session where tenant_id = {tenant} and id = {id}");
+    db.one(one).await
+}
+
 pub async fn list(db: &Db, viewer: Uuid, cursor: &Cursor) -> Result<Page<Session>> {
     let all = sql!(
         "select * from streaming.session
@@ -62,11 +71,11 @@ pub async fn running(db: &Db, viewer: Uuid) -> Result<Vec<Running>> {
 pub fn insert(s: &Session) -> Write {
     sql!(
         "insert into streaming.session (tenant_id, id, viewer_id, slot, asset_id, package_id,
-           owner_id, duration_ms, device, height_max, state, position_ms, started_at, heard_at,
-           token_expires_at)
+           scheme, owner_id, duration_ms, device, height_max, state, position_ms, started_at,
+           heard_at, token_expires_at)
          values ({tenant}, {s.id}, {s.viewer_id}, {s.slot}, {s.asset_id}, {s.package_id},
-           {s.owner_id}, {s.duration_ms}, {s.device}, {s.height_max}, {s.state}, {s.position_ms},
-           {s.started_at}, {s.heard_at}, {s.token_expires_at})"
+           {s.scheme}, {s.owner_id}, {s.duration_ms}, {s.device}, {s.height_max}, {s.state},
+           {s.position_ms}, {s.started_at}, {s.heard_at}, {s.token_expires_at})"
     )
 }
 
@@ -102,6 +111,19 @@ pub fn end_of_asset(asset: AssetId, reason: EndReason, now: Time) -> Write {
         "with ended as (
            update streaming.session set ended_at = {now}, end_reason = {reason}
            where tenant_id = {tenant} and asset_id = {asset} and ended_at is null
+           returning id, token_expires_at
+         )
+         select platform.playback_end({tenant}, id, token_expires_at + interval '1 minute')
+         from ended"
+    )
+}
+
+/// Ends all players of a package.
+pub fn end_of_package(package: PackageId, reason: EndReason, now: Time) -> Write {
+    sql!(
+        "with ended as (
+           update streaming.session set ended_at = {now}, end_reason = {reason}
+           where tenant_id = {tenant} and package_id = {package} and ended_at is null
            returning id, token_expires_at
          )
          select platform.playback_end({tenant}, id, token_expires_at + interval '1 minute')

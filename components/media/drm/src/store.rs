@@ -1,0 +1,5 @@
+//! All SQL, on this service's own schema: one statement per function.
+
+pub mod assets;
+pub mod packages;
+pub mod tracks;
