@@ -9,6 +9,7 @@ mod described;
 mod identity;
 mod openapi;
 mod playback;
+mod player;
 mod scim;
 mod tools;
 mod uploads;

@@ -48,7 +48,6 @@ pub struct Card {
 
 #[derive(Debug, Deserialize)]
 pub struct Row {
-    pub id: String,
     pub name: String,
     pub titles: Vec<Card>,
 }

@@ -129,9 +129,9 @@ mod tests {
     #[test]
     fn a_title_with_a_wide_picture_leads() {
         let titles = vec![card(1, None), card(2, Some("/b.jpg"))];
-        let rows = [Row { id: "newest".into(), name: "New".into(), titles }];
+        let rows = [Row { name: "New".into(), titles }];
         assert_eq!(lead(&rows).unwrap().id, Uuid::from_u128(2));
-        let bare = [Row { id: "a".into(), name: "A".into(), titles: vec![card(1, None)] }];
+        let bare = [Row { name: "A".into(), titles: vec![card(1, None)] }];
         assert_eq!(lead(&bare).unwrap().id, Uuid::from_u128(1));
         assert!(lead(&[]).is_none());
     }

@@ -57,6 +57,9 @@ fn faces(household: &Household, return_to: &str) -> Markup {
                                 @if it.locked { (icon::lock()) span.away { ", with a PIN" } }
                             }
                             @if it.kid { span.face-more { "Kid" } }
+                            @else if it.maturity_max < 18 {
+                                span.face-more { "Up to " (it.maturity_max) " years" }
+                            }
                         }
                     }
                 }
