@@ -7,7 +7,10 @@
 use crate::complaint::Complaints;
 use maud::{Markup, html};
 
-/// A field with one line to type into.
+/// What is chosen from: the value that travels, and what is read.
+pub type Choices<'a> = &'a [(&'a str, &'a str)];
+
+/// A field to type into, or to choose from a list.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "a field is nothing until it is shown"]
 pub struct Field<'a> {
@@ -20,6 +23,9 @@ pub struct Field<'a> {
     optional: bool,
     length_max: u32,
     numeric: bool,
+    /// 0 is one line, without a way to begin another.
+    lines: u32,
+    choices: Choices<'a>,
 }
 
 impl<'a> Field<'a> {
@@ -35,6 +41,8 @@ impl<'a> Field<'a> {
             optional: false,
             length_max: 256,
             numeric: false,
+            lines: 0,
+            choices: &[],
         }
     }
 
@@ -61,6 +69,26 @@ impl<'a> Field<'a> {
     pub fn code(name: &'a str, label: &'a str) -> Field<'a> {
         let field = Field::text(name, label);
         Field { autocomplete: "one-time-code", length_max: 16, numeric: true, ..field }
+    }
+
+    /// Several lines of text.
+    pub fn area(name: &'a str, label: &'a str, lines: u32) -> Field<'a> {
+        Field { lines, length_max: 10_000, ..Field::text(name, label) }
+    }
+
+    /// One of a list.
+    pub fn choice(name: &'a str, label: &'a str, choices: Choices<'a>) -> Field<'a> {
+        Field { choices, ..Field::text(name, label) }
+    }
+
+    /// A whole number.
+    pub fn number(name: &'a str, label: &'a str) -> Field<'a> {
+        Field { kind: "number", length_max: 12, ..Field::text(name, label) }
+    }
+
+    /// A day and a time of day, as a browser's own control writes them: `2026-03-12T10:00`.
+    pub fn moment(name: &'a str, label: &'a str) -> Field<'a> {
+        Field { kind: "datetime-local", ..Field::text(name, label) }
     }
 
     /// What stands in it.
@@ -121,6 +149,12 @@ impl<'a> Field<'a> {
         // A secret is never sent back to the page.
         let value = if is_secret { "" } else { self.value };
         let mode = if self.numeric { "numeric" } else { "" };
+        if !self.choices.is_empty() {
+            return self.list(described, wrong);
+        }
+        if self.lines > 0 {
+            return self.lines(described, wrong);
+        }
         html! {
             input.code[self.numeric] id=(self.name) name=(self.name) type=(self.kind)
                 value=[(!value.is_empty()).then_some(value)]
@@ -132,6 +166,30 @@ impl<'a> Field<'a> {
                 spellcheck=[(self.kind != "text").then_some("false")]
                 aria-describedby=[described]
                 aria-invalid=[wrong.then_some("true")];
+        }
+    }
+}
+
+impl Field<'_> {
+    fn list(&self, described: Option<&str>, wrong: bool) -> Markup {
+        html! {
+            select id=(self.name) name=(self.name) aria-describedby=[described]
+                aria-invalid=[wrong.then_some("true")] {
+                @for (value, label) in self.choices {
+                    option value=(value) selected[*value == self.value] { (label) }
+                }
+            }
+        }
+    }
+
+    fn lines(&self, described: Option<&str>, wrong: bool) -> Markup {
+        html! {
+            textarea id=(self.name) name=(self.name) rows=(self.lines)
+                maxlength=(self.length_max) required[!self.optional]
+                aria-describedby=[described] aria-invalid=[wrong.then_some("true")] {
+                // A browser drops a line end that stands first.
+                "\n" (self.value)
+            }
         }
     }
 }
@@ -160,6 +218,16 @@ mod tests {
         let shown = Field::password("password", "Password").value("hunter2hunter2");
         let shown = shown.show(&Complaints::none()).into_string();
         assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn a_list_shows_what_was_chosen_and_lines_come_back_whole() {
+        let choices = [("a", "First"), ("b", "Second")];
+        let shown = Field::choice("x", "X", &choices).value("b").show(&Complaints::none());
+        assert!(shown.into_string().contains("value=\"b\" selected>Second"));
+        let shown = Field::area("y", "Y", 4).value("\n</textarea>").show(&Complaints::none());
+        let shown = shown.into_string();
+        assert!(shown.contains(">\n\n&lt;/textarea&gt;<"), "{shown}");
     }
 
     #[test]

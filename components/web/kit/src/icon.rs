@@ -47,6 +47,23 @@ icons! {
         <path d="M8.5 18H15a3.5 3.5 0 0 0 0-7H9a3.5 3.5 0 0 1 0-7h6.5"/>"#;
     layers = r#"<path d="m12 3 9 5-9 5-9-5 9-5Z"/><path d="m3 12.5 9 5 9-5M3 17l9 5 9-5"/>"#;
     bolt = r#"<path d="M13 2 4 14h7l-1 8 9-12h-7l1-8Z"/>"#;
+    upload = r#"<path d="M12 16V4M7 9l5-5 5 5"/>
+        <path d="M4 15v3a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-3"/>"#;
+    play = r#"<path d="M7 4.5v15l12-7.5-12-7.5Z"/>"#;
+    pause = r#"<path d="M8 5v14M16 5v14"/>"#;
+    cross = r#"<path d="M6 6l12 12M18 6 6 18"/>"#;
+    plus = r#"<path d="M12 5v14M5 12h14"/>"#;
+    up = r#"<path d="M12 19V5M6 11l6-6 6 6"/>"#;
+    down = r#"<path d="M12 5v14M6 13l6 6 6-6"/>"#;
+    again = r#"<path d="M20 12a8 8 0 1 1-2.6-5.9L20 8.5"/><path d="M20 3.5v5h-5"/>"#;
+    bin = r#"<path d="M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13M10 11v5M14 11v5"/>"#;
+    clock = r#"<circle cx="12" cy="12" r="8.5"/><path d="M12 7v5l3.5 2"/>"#;
+    eye = r#"<path d="M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12Z"/>
+        <circle cx="12" cy="12" r="2.75"/>"#;
+    rows = r#"<rect x="3" y="4.5" width="18" height="6" rx="1.5"/>
+        <rect x="3" y="13.5" width="18" height="6" rx="1.5"/><path d="M9 4.5v6M15 13.5v6"/>"#;
+    captions = r#"<rect x="3" y="5" width="18" height="14" rx="2.5"/>
+        <path d="M10.5 10.5a2.2 2.2 0 1 0 0 3M17 10.5a2.2 2.2 0 1 0 0 3"/>"#;
     code = r#"<path d="m8 7-5 5 5 5M16 7l5 5-5 5M14 4l-4 16"/>"#;
 }
 

@@ -25,6 +25,7 @@ fn services() -> Vec<(&'static str, Service)> {
         auth,
         content_cms,
         core_os,
+        creator_dashboard,
         email,
         frontend_app,
         gateway,
