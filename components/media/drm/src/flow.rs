@@ -2,8 +2,8 @@
 //! told. All of it is one commit on the asset as it was read; who was slower reads again.
 
 use crate::domain::{self, Asset, Due, Package, State, Track};
-use crate::{keys, objects, store};
 use crate::index::hex;
+use crate::{keys, objects, store};
 use media_contract::drm::{PackageProtected, PackageWithdrawn, Protection, ProtectionOrdered};
 use media_contract::{AssetId, PackageId};
 use nexus_sdk::prelude::*;
@@ -125,12 +125,7 @@ fn ordered(ctx: &Ctx, package: PackageId, track: &str) -> [Write; 2] {
 }
 
 /// The package can be played, or is complete: earlier ones make room.
-async fn tell(
-    ctx: &Ctx,
-    asset: &Asset,
-    package: &Package,
-    state: State,
-) -> Result<Vec<Write>> {
+async fn tell(ctx: &Ctx, asset: &Asset, package: &Package, state: State) -> Result<Vec<Write>> {
     for folder in BESIDE {
         objects::mirror(package.clear_id, package.id, folder).await?;
     }

@@ -185,8 +185,11 @@ mod tests {
         assert_eq!(index["protection"]["scheme"], "cbcs");
         assert_eq!(index["protection"]["pattern"], json!([1, 9]));
         assert_eq!(index["init"]["bytes"], 4);
-        assert_eq!(index["segments"][1]["keyframes"][0], json!({
-            "at": 4000, "offset": 24, "bytes": 540 }));
+        assert_eq!(
+            index["segments"][1]["keyframes"][0],
+            json!({
+            "at": 4000, "offset": 24, "bytes": 540 })
+        );
         assert_eq!(index["segments"][0]["bytes"], 1100);
         assert_eq!((&index["frames"], &index["width"]), (&json!(200), &json!(1280)));
         assert_eq!(index["peak_bits_per_second"], 6200);

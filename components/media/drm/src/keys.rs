@@ -7,10 +7,10 @@ use crate::store::packages::Key;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use media_contract::PackageId;
+use nexus_sdk::Reply;
 use nexus_sdk::prelude::*;
 use nexus_sdk::serde::de::DeserializeOwned;
 use nexus_sdk::serde_json::Value;
-use nexus_sdk::Reply;
 use zeroize::Zeroizing;
 
 /// The key of this service in kms, one for each tenant, that wraps all content keys.
@@ -72,12 +72,14 @@ fn context(package: PackageId, class: Class, key_id: Uuid) -> String {
 /// A number that nobody can foresee.
 pub fn random() -> [u8; BLOCK] {
     let mut bytes = [0; BLOCK];
-    getrandom::fill(&mut bytes).expect("the host and every machine that runs tests give random bytes");
+    getrandom::fill(&mut bytes)
+        .expect("the host and every machine that runs tests give random bytes");
     bytes
 }
 
 async fn ask<T: DeserializeOwned>(operation: &str, asked: &Value) -> Result<T> {
-    let send = async || call("kms").post(format!("{WRAPPING}/{operation}")).json(asked).send().await;
+    let send =
+        async || call("kms").post(format!("{WRAPPING}/{operation}")).json(asked).send().await;
     let mut reply = send().await?;
     if reply.status == StatusCode::NOT_FOUND {
         let kind = json!({ "type": "aes256-gcm96", "tenant": true });

@@ -47,10 +47,7 @@ nexus_sdk::service! {
 }
 
 fn router() -> Router {
-    Router::new()
-        .merge(policies::router())
-        .merge(packages::router())
-        .merge(licences::router())
+    Router::new().merge(policies::router()).merge(packages::router()).merge(licences::router())
 }
 
 /// Whose assets somebody may see: their own, or everybody's (`None`).

@@ -52,8 +52,7 @@ struct Work<'a> {
 
 pub async fn on_ordered(ctx: Ctx, order: ProtectionOrdered) -> Result<NoContent> {
     let package = store::packages::find(ctx.db(), order.package).await?;
-    let package =
-        package.filter(|it| it.retired_at.is_none() && it.state != State::Failed);
+    let package = package.filter(|it| it.retired_at.is_none() && it.state != State::Failed);
     let track = store::tracks::find(ctx.db(), order.package, &order.track).await?;
     let track = track.filter(|it| it.next == order.first && it.done_at.is_none());
     let (Some(package), Some(track)) = (package, track) else {

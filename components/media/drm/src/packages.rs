@@ -1,9 +1,9 @@
 //! Protected packages as their owners see them, and their keys replaced.
 
+use crate::Manage;
 use crate::domain::{Class, Package, State};
 use crate::flow::{self, Cause};
 use crate::{cpix, keys, store};
-use crate::Manage;
 use media_contract::drm::{KeysExported, Protection};
 use media_contract::{AssetId, PackageId};
 use nexus_sdk::prelude::*;

@@ -21,7 +21,9 @@ pub async fn sweep(system: System) -> Result<NoContent> {
         let ctx = system.in_tenant(astray.tenant_id);
         let turned = flow::turn(&ctx, astray.id, Cause::default(), &Vec::new, &|_| {}).await;
         // Somebody else sees to it at this moment.
-        turned.or_else(|error| if error.is(&standard::Conflict) { Ok(NoContent) } else { Err(error) })?;
+        turned.or_else(
+            |error| if error.is(&standard::Conflict) { Ok(NoContent) } else { Err(error) },
+        )?;
     }
     for silent in store::tracks::silent(system.db(), now - minutes(SILENT_AFTER_MINUTES)).await? {
         let ctx = system.in_tenant(silent.tenant_id);

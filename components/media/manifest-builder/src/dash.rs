@@ -1,7 +1,8 @@
 //! DASH manifests, ISO/IEC 23009-1, on the same segments as HLS. Pure.
 
 use crate::package::Offer;
-use crate::track::{Kind, Track};
+use crate::track::{Kind, Protection, Track};
+use nexus_sdk::prelude::Uuid;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
@@ -10,6 +11,11 @@ const BUFFER: &str = "PT4S";
 const PROFILE: &str = "urn:mpeg:dash:profile:isoff-live:2011";
 const CHANNELS: &str = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011";
 const ROLES: &str = "urn:mpeg:dash:role:2011";
+const PROTECTED: &str = "urn:mpeg:dash:mp4protection:2011";
+/// ClearKey (DASH-IF IOP 7.6.2.4).
+const CLEARKEY: &str = "urn:uuid:e2719d58-a985-b3c9-781a-b030af78d30e";
+/// Sets between which a player changes as within one (DASH-IF IOP 3.8).
+const SWITCHING: &str = "urn:mpeg:dash:adaptation-set-switching:2016";
 /// Where the tiles of a picture are (DASH-IF IOP 6.2.6).
 const TILES: &str = "http://dashif.org/guidelines/thumbnail_tile";
 
@@ -18,13 +24,17 @@ pub fn manifest(offer: &Offer<'_>) -> String {
     let mut xml = Xml(Writer::new_with_indent(Vec::new(), b' ', 1));
     xml.put(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)));
     let duration = duration(offer.microseconds());
-    let root = [
-        ("xmlns", "urn:mpeg:dash:schema:mpd:2011"),
+    let mut root = vec![("xmlns", "urn:mpeg:dash:schema:mpd:2011")];
+    if offer.is_protected() {
+        root.push(("xmlns:cenc", "urn:mpeg:cenc:2013"));
+        root.push(("xmlns:dashif", "https://dashif.org/CPS"));
+    }
+    root.extend([
         ("profiles", PROFILE),
         ("type", "static"),
         ("mediaPresentationDuration", &duration),
         ("minBufferTime", BUFFER),
-    ];
+    ]);
     xml.element("MPD", &root, |xml| {
         xml.element("Period", &[("id", "0"), ("start", "PT0S")], |xml| {
             pictures(xml, offer);
@@ -57,18 +67,39 @@ impl Xml {
     }
 }
 
+/// Pictures that are opened by one key, or by none, are a set; a set's id is its number.
 fn pictures(xml: &mut Xml, offer: &Offer<'_>) {
-    if offer.video.is_empty() {
-        return;
+    let mut sets: Vec<Vec<&Track>> = Vec::new();
+    for track in &offer.video {
+        match sets.iter_mut().find(|set| set[0].protection == track.protection) {
+            Some(set) => set.push(track),
+            None => sets.push(vec![track]),
+        }
     }
-    let set = [
+    let ids: Vec<String> = (1..=sets.len()).map(|id| id.to_string()).collect();
+    for (set, id) in sets.iter().zip(&ids) {
+        let others = ids.iter().filter(|other| *other != id).map(String::as_str);
+        pictures_of(xml, offer, set, id, &others.collect::<Vec<_>>().join(","));
+    }
+}
+
+fn pictures_of(xml: &mut Xml, offer: &Offer<'_>, tracks: &[&Track], id: &str, others: &str) {
+    let mut set = vec![
         ("contentType", "video"),
         ("mimeType", "video/mp4"),
         ("segmentAlignment", "true"),
         ("startWithSAP", "1"),
     ];
+    if !others.is_empty() {
+        set.insert(0, ("id", id));
+    }
     xml.element("AdaptationSet", &set, |xml| {
-        for track in &offer.video {
+        protection(xml, offer, tracks[0].protection.as_ref());
+        if !others.is_empty() {
+            let linked = [("schemeIdUri", SWITCHING), ("value", others)];
+            xml.empty("SupplementalProperty", &linked);
+        }
+        for track in tracks {
             let Kind::Video { width, height, frame_rate, sample_aspect } = track.kind else {
                 continue;
             };
@@ -86,6 +117,24 @@ fn pictures(xml: &mut Xml, offer: &Offer<'_>) {
     });
 }
 
+/// By which key a set is opened, and where that is given.
+fn protection(xml: &mut Xml, offer: &Offer<'_>, protection: Option<&Protection>) {
+    let Some(protection) = protection else { return };
+    let key_id = Uuid::from_bytes(protection.key_id()).to_string();
+    let common = [
+        ("schemeIdUri", PROTECTED),
+        ("value", protection.scheme.name()),
+        ("cenc:default_KID", key_id.as_str()),
+    ];
+    xml.empty("ContentProtection", &common);
+    let system = [("schemeIdUri", CLEARKEY), ("value", "ClearKey1.0")];
+    xml.element("ContentProtection", &system, |xml| {
+        xml.element("dashif:Laurl", &[("Lic_type", "EME-1.0")], |xml| {
+            xml.put(Event::Text(BytesText::new(&offer.licence())));
+        });
+    });
+}
+
 fn sound(xml: &mut Xml, offer: &Offer<'_>, at: usize, track: &Track) {
     let Kind::Audio { channels, sample_rate, .. } = track.kind else { return };
     let set = [
@@ -98,6 +147,7 @@ fn sound(xml: &mut Xml, offer: &Offer<'_>, at: usize, track: &Track) {
     let role = if at == 0 { "main" } else { "alternate" };
     let (channels, rate) = (channels.to_string(), sample_rate.to_string());
     xml.element("AdaptationSet", &set, |xml| {
+        protection(xml, offer, track.protection.as_ref());
         xml.empty("Role", &[("schemeIdUri", ROLES), ("value", role)]);
         let more = [("audioSamplingRate", rate.as_str())];
         representation(xml, offer, track, &more, |xml| {
@@ -259,6 +309,32 @@ mod tests {
         let runs = of("S");
         assert_eq!(&runs[..2], ["S t=\"0\" d=\"360000\" r=\"1\"", "S d=\"180000\""]);
         assert!(of("EssentialProperty")[0].contains("2x2"), "{text}");
+    }
+
+    #[test]
+    fn a_manifest_has_a_set_for_each_key_and_says_where_keys_are_given() {
+        let package = crate::package::tests::protected(10);
+        let text = manifest(&package.offer(Uuid::from_u128(9), "TOKEN", 720));
+        let all = elements(&text);
+        let of = |name: &str| -> Vec<&str> {
+            let named = all.iter().filter(|(it, _)| it == name);
+            named.map(|(_, attributes)| attributes.as_str()).collect()
+        };
+        // Small pictures, large ones, sound; and the text, which is clear.
+        assert_eq!((of("AdaptationSet").len(), of("Representation").len()), (4, 5));
+        let keys: Vec<&str> =
+            of("ContentProtection").into_iter().filter(|it| it.contains("default_KID")).collect();
+        assert_eq!(keys.len(), 3, "{text}");
+        let first = "cenc:default_KID=\"aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa\"";
+        assert!(keys[0].contains(first) && keys[0].contains("value=\"cbcs\""), "{}", keys[0]);
+        let licence = ">/api/drm/v1/licences/clearkey?t=TOKEN</dashif:Laurl>";
+        assert_eq!(text.matches(licence).count(), 3, "{text}");
+        let linked: Vec<&str> = of("SupplementalProperty");
+        assert!(linked[0].contains("value=\"2\"") && linked[1].contains("value=\"1\""), "{text}");
+        // As the schema orders them.
+        let order = ["ContentProtection", "SupplementalProperty", "Representation"];
+        let places = order.map(|name| text.find(&format!("<{name} ")).unwrap());
+        assert!(places.is_sorted(), "{text}");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 use crate::languages;
 use crate::package::Offer;
 use crate::track::{Kind, Track};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::fmt::Write as _;
 
 const VERSION: u32 = 7;
@@ -165,12 +167,24 @@ fn resolution(track: &Track) -> String {
 pub fn media(offer: &Offer<'_>, track: &Track) -> String {
     let mut text = head(track.lengths().max().unwrap_or(0));
     line!(text, "#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-INDEPENDENT-SEGMENTS");
+    protection(&mut text, track);
     line!(text, "#EXT-X-MAP:URI=\"{}\"", offer.media(&format!("{}/init.mp4", track.name)));
     for (number, length) in track.lengths().enumerate() {
         let address = offer.media(&format!("{}/{number}.m4s", track.name));
         line!(text, "#EXTINF:{},\n{address}", seconds(length));
     }
     text + "#EXT-X-ENDLIST\n"
+}
+
+/// Which key opens a track. hls.js takes the bytes of the address for the key's id.
+fn protection(text: &mut String, track: &Track) {
+    let Some(protection) = &track.protection else { return };
+    let (bytes, digits) = (STANDARD.encode(protection.key_id()), &protection.key_id);
+    line!(
+        text,
+        "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"data:text/plain;base64,{bytes}\",KEYID=0x{digits},\
+         KEYFORMAT=\"org.w3.clearkey\",KEYFORMATVERSIONS=\"1\""
+    );
 }
 
 /// Whose longest segment lasts so many microseconds.
@@ -223,6 +237,7 @@ pub fn iframes(offer: &Offer<'_>, track: &Track) -> String {
     let (stills, _) = pictures(track);
     let mut text = head(stills.iter().map(|still| still.length).max().unwrap_or(0));
     line!(text, "#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-I-FRAMES-ONLY");
+    protection(&mut text, track);
     line!(text, "#EXT-X-MAP:URI=\"{}\"", offer.media(&format!("{}/init.mp4", track.name)));
     for Still { segment, offset, bytes, length } in stills {
         let address = offer.media(&format!("{}/{segment}.m4s", track.name));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::package::Package;
-use crate::package::tests::package;
+use crate::package::tests::{package, protected};
 use crate::track::tests::{index, read, sound};
 use nexus_sdk::prelude::Uuid;
 use proptest::prelude::*;
@@ -194,4 +194,20 @@ proptest! {
             prop_assert_eq!(named(format!("/iframes-{lines}.m3u8")), lines <= height_max);
         }
     }
+}
+
+#[test]
+fn a_playlist_of_a_protected_track_says_by_which_key_before_its_first_byte() {
+    let package = protected(10);
+    let offer = package.offer(Uuid::nil(), TOKEN, 720);
+    for text in [media(&offer, offer.video[0]), iframes(&offer, offer.video[0])] {
+        let key = attributes(all(&text, "EXT-X-KEY")[0]);
+        assert_eq!((key["METHOD"], key["KEYFORMAT"]), ("SAMPLE-AES", "org.w3.clearkey"));
+        assert_eq!(key["KEYID"], format!("0x{}", "aa".repeat(16)));
+        assert_eq!(key["URI"], "data:text/plain;base64,qqqqqqqqqqqqqqqqqqqqqg==");
+        assert!(text.find("#EXT-X-KEY") < text.find("#EXT-X-MAP"), "{text}");
+    }
+    let clear = crate::package::tests::package(10);
+    let offer = clear.offer(Uuid::nil(), TOKEN, 720);
+    assert!(!media(&offer, offer.video[0]).contains("EXT-X-KEY"));
 }

@@ -17,6 +17,7 @@ mod storyboard;
 mod track;
 
 use media_contract::asset_pipeline::{AssetDeleted, AssetPlayable, AssetReady};
+use media_contract::drm::PackageProtected;
 use media_contract::step::StepDone;
 use nexus_sdk::prelude::*;
 
@@ -33,6 +34,7 @@ nexus_sdk::service! {
         "media.asset.playable.v1" => on_playable,
         "media.asset.ready.v1" => on_ready,
         "media.asset.deleted.v1" => on_deleted,
+        "media.package.protected.v1" => on_protected,
     },
 }
 
@@ -60,4 +62,10 @@ async fn on_ready(ctx: Ctx, event: AssetReady) -> Result<NoContent> {
 
 async fn on_deleted(ctx: Ctx, event: AssetDeleted) -> Result<NoContent> {
     ctx.commit([store::forget_lanes(event.asset), store::forget_packages(event.asset)]).await
+}
+
+/// Another package of the same asset, made of one that is known.
+async fn on_protected(ctx: Ctx, event: PackageProtected) -> Result<NoContent> {
+    let (owner, is_complete) = (Some(event.owner), event.is_complete);
+    ctx.commit(store::put_package(event.package, event.asset, owner, is_complete, ctx.now())).await
 }

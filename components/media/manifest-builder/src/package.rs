@@ -85,6 +85,15 @@ impl Offer<'_> {
         format!("/hls/{}/{name}.m3u8?t={}", self.package, self.token)
     }
 
+    /// Where keys are given, to whoever may have them.
+    pub fn licence(&self) -> String {
+        format!("/api/drm/v1/licences/clearkey?t={}", self.token)
+    }
+
+    pub fn is_protected(&self) -> bool {
+        self.video.iter().chain(&self.audio).any(|track| track.protection.is_some())
+    }
+
     pub fn microseconds(&self) -> u64 {
         let all = self.video.iter().chain(&self.audio);
         all.map(|track| track.microseconds(track.end())).max().unwrap_or(0)
@@ -110,6 +119,21 @@ pub mod tests {
             texts: vec!["en".into()],
             sprites: None,
             is_complete: true,
+        }
+    }
+
+    /// The same, with a key for sound, one for small pictures and one for large ones.
+    pub fn protected(seconds: u32) -> Package {
+        let track =
+            |index, key| Arc::new(read(&crate::track::tests::protected(index, key)).unwrap());
+        Package {
+            tracks: vec![
+                track(index("v360", 360, seconds, 500_000), 0xaa),
+                track(index("v480", 480, seconds, 1_400_000), 0xaa),
+                track(index("v720", 720, seconds, 2_200_000), 0xbb),
+                track(sound("a0", seconds, "de"), 0xcc),
+            ],
+            ..package(seconds)
         }
     }
 

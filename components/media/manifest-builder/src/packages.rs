@@ -43,6 +43,8 @@ struct ShownTrack {
     duration_ms: i64,
     peak_bits_per_second: i64,
     average_bits_per_second: i64,
+    /// How it is encrypted; absent where it is clear.
+    protection: Option<String>,
 }
 
 impl ShownTrack {
@@ -62,6 +64,7 @@ impl ShownTrack {
             duration_ms: track.duration_ms(),
             peak_bits_per_second: whole(track.peak_bits_per_second),
             average_bits_per_second: whole(track.average_bits_per_second),
+            protection: track.protection.as_ref().map(|it| it.scheme.name().to_owned()),
         };
         match &track.kind {
             Kind::Video { width, height, frame_rate: (frames, seconds), .. } => {

@@ -25,6 +25,49 @@ pub struct Track {
     /// Over any run of segments about as long as one is meant to be.
     pub peak_bits_per_second: u64,
     pub average_bits_per_second: u64,
+    /// Absent where it is clear.
+    #[serde(default)]
+    pub protection: Option<Protection>,
+}
+
+/// How a track is encrypted, as `drm` has written it down.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Protection {
+    pub scheme: Scheme,
+    /// 32 hexadecimal digits.
+    pub key_id: String,
+}
+
+/// ISO/IEC 23001-7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheme {
+    Cbcs,
+}
+
+impl Scheme {
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::Cbcs => "cbcs",
+        }
+    }
+}
+
+impl Protection {
+    /// The key's id in bytes; None when it is none.
+    fn read_key_id(&self) -> Option<[u8; 16]> {
+        let plain = self.key_id.len() == 32 && self.key_id.is_ascii();
+        let digits = plain.then(|| u128::from_str_radix(&self.key_id, 16).ok())??;
+        Some(digits.to_be_bytes())
+    }
+
+    fn is_sane(&self) -> bool {
+        self.read_key_id().is_some()
+    }
+
+    pub fn key_id(&self) -> [u8; 16] {
+        self.read_key_id().unwrap_or_default()
+    }
 }
 
 /// What only pictures have, and what only sound has.
@@ -113,6 +156,7 @@ impl Track {
             (self.segments.windows(2).all(in_order), "segments overlap"),
             (self.segments.iter().all(within), "a keyframe lies outside of its segment"),
             (self.peak_bits_per_second > 0, "its rate is missing"),
+            (self.protection.as_ref().is_none_or(Protection::is_sane), "its key has no id"),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, why)| Err(why))
     }
@@ -231,6 +275,15 @@ pub mod tests {
         sound
     }
 
+    /// The index of the same track, protected by a key.
+    pub fn protected(mut index: Value, key: u8) -> Value {
+        let key_id = format!("{key:02x}").repeat(16);
+        let (iv, pattern) = ("5a".repeat(16), [1, 9]);
+        index["protection"] =
+            json!({ "scheme": "cbcs", "key_id": key_id, "iv": iv, "pattern": pattern });
+        index
+    }
+
     pub fn read(index: &Value) -> Result<Track, String> {
         let name = index["track"].as_str().unwrap().to_owned();
         Track::read(&name, index.to_string().as_bytes())
@@ -256,6 +309,12 @@ pub mod tests {
         let far = broken(|it| it["segments"][0]["keyframes"][0]["offset"] = 9_999.into());
         assert_eq!(far, "a keyframe lies outside of its segment");
         assert!(Track::read("v720", b"{").is_err());
+        let odd = broken(|it| it["protection"] = json!({ "scheme": "cbcs", "key_id": "11" }));
+        assert_eq!(odd, "its key has no id");
+        let unknown = json!({ "scheme": "cens", "key_id": "1".repeat(32) });
+        let mut other = index("v720", 720, 10, 2_000_000);
+        other["protection"] = unknown;
+        assert!(read(&other).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use nexus_sdk::prelude::*;
 nexus_sdk::refusals! {
     TooManySessions = 409, "as many players run as your plan allows: stop one of them first";
     NotPlayable = 409, "there is nothing to play yet: it is being processed";
+    NoSizeForPlan = 409, "no size that your plan includes is there yet: ask again in a moment";
     ProtectionPending = 409, "it is being protected: ask again in a moment"
 }
 
@@ -259,12 +260,27 @@ pub fn bounded(position_ms: i64, duration_ms: i64) -> i64 {
     position_ms.clamp(0, most)
 }
 
+/// Lines of the smallest picture among tracks, by their names; none of sound alone.
+pub fn lowest(tracks: &[String]) -> Option<i32> {
+    let lines = |track: &String| track.strip_prefix(['v', 'f'])?.parse().ok();
+    tracks.iter().filter_map(lines).min()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn at(second: i64) -> Time {
         nexus_sdk::chrono::DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    #[test]
+    fn the_smallest_picture_is_found_by_the_names_of_tracks() {
+        let lowest =
+            |names: &[&str]| lowest(&names.iter().map(|it| (*it).into()).collect::<Vec<_>>());
+        assert_eq!(lowest(&["a0", "v1080", "f480", "v720"]), Some(480));
+        assert_eq!(lowest(&["a0", "a1"]), None, "sound alone has no size");
+        assert_eq!(lowest(&["video", "fast", "v"]), None, "no track of ours");
     }
 
     #[test]

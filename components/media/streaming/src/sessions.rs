@@ -89,6 +89,10 @@ async fn begin(by: SignedIn, Json(wish): Json<Wish>) -> Result<Secret<Created<Ad
     let (package, scheme) = asset.offered.choose()?;
     let owner = asset.owner_id.ok_or(domain::NotPlayable)?;
     let entitlement = store::entitlements::of(by.db(), viewer).await?;
+    let height_max = i32::from(entitlement.plan.height_max());
+    if asset.lowest.is_some_and(|lowest| lowest > height_max) {
+        return Err(domain::NoSizeForPlan.into());
+    }
     let known = match wish.resume {
         true => store::progress::find(by.db(), viewer, wish.asset).await?,
         false => None,
@@ -104,7 +108,7 @@ async fn begin(by: SignedIn, Json(wish): Json<Wish>) -> Result<Secret<Created<Ad
         owner_id: owner,
         duration_ms: asset.duration_ms,
         device: wish.device,
-        height_max: entitlement.plan.height_max().into(),
+        height_max,
         state: PlayState::Playing,
         position_ms,
         watched_ms: 0,

@@ -31,7 +31,13 @@ pub fn insert(package: PackageId, t: &Track, now: Time) -> Write {
 }
 
 /// What is to be done next; refused when that was done by somebody else.
-pub fn advance(package: PackageId, t: &Track, next: i32, done_at: Option<Time>, now: Time) -> Write {
+pub fn advance(
+    package: PackageId,
+    t: &Track,
+    next: i32,
+    done_at: Option<Time>,
+    now: Time,
+) -> Write {
     sql!(
         "update drm.track set next = {next}, ordered_at = {now}, done_at = {done_at}
          where tenant_id = {tenant} and package_id = {package} and name = {t.name}

@@ -10,6 +10,8 @@ pub struct Playable {
     pub owner_id: Option<Uuid>,
     pub offered: Json<Offered>,
     pub duration_ms: i64,
+    /// Lines of its smallest picture so far; none of sound alone.
+    pub lowest: Option<i32>,
     pub poster: Option<String>,
     pub has_storyboard: bool,
 }
@@ -17,7 +19,7 @@ pub struct Playable {
 /// Published, or of `viewer`; any, where there is no viewer.
 pub async fn playable(db: &Db, id: AssetId, viewer: Option<Uuid>) -> Result<Playable> {
     let one = sql!(
-        "select a.owner_id, a.duration_ms, p.poster,
+        "select a.owner_id, a.duration_ms, a.lowest, p.poster,
            coalesce(p.has_storyboard, false) as has_storyboard,
            jsonb_build_object('package_id', a.package_id, 'protected_id', a.protected_id,
              'scheme', a.scheme, 'protection', coalesce(a.protection, d.protection, 'none')
@@ -43,13 +45,21 @@ pub async fn is_published(db: &Db, id: AssetId, owner: Option<Uuid>) -> Result<b
     db.one(one).await
 }
 
-/// Of two packages the newer one is played, in whatever order they are told.
-pub fn put((id, owner, package): (AssetId, Uuid, PackageId), duration_ms: i64) -> Write {
+/// Of two packages the newer one is played, in whatever order they are told; a package only ever
+/// gets more tracks.
+pub fn put(
+    (id, owner, package): (AssetId, Uuid, PackageId),
+    duration_ms: i64,
+    lowest: Option<i32>,
+) -> Write {
     sql!(
-        "insert into streaming.asset as a (tenant_id, id, owner_id, package_id, duration_ms)
-         values ({tenant}, {id}, {owner}, {package}, {duration_ms})
+        "insert into streaming.asset as a
+           (tenant_id, id, owner_id, package_id, duration_ms, lowest)
+         values ({tenant}, {id}, {owner}, {package}, {duration_ms}, {lowest})
          on conflict (tenant_id, id) do update set owner_id = excluded.owner_id,
-           package_id = excluded.package_id, duration_ms = excluded.duration_ms
+           package_id = excluded.package_id, duration_ms = excluded.duration_ms,
+           lowest = case when a.package_id = excluded.package_id
+             then least(a.lowest, excluded.lowest) else excluded.lowest end
          where a.package_id is null or a.package_id <= excluded.package_id"
     )
 }
