@@ -1,9 +1,12 @@
 //! Watching: from an upload that is ready to pictures that can be decoded, and who is turned away.
 
 use super::stage::{PATIENCE, asset_of, becomes, count, creator, film, told, upload};
+use nexus::dev_tokens::Claims;
 use nexus_harness::prelude::*;
+use nexus_runtime::{DEFAULT_TENANT, PrincipalKind};
 use std::io::Write as _;
 use std::process::{Command, Output};
+use uuid::Uuid;
 
 const SESSIONS: &str = "/api/streaming/v1/sessions";
 
@@ -24,7 +27,7 @@ async fn cinema() -> Nexus {
 }
 
 /// An asset that is ready, as `streaming` knows it too.
-async fn ready(by: &Client, seconds: u32, size: &str) -> Value {
+pub async fn ready(by: &Client, seconds: u32, size: &str) -> Value {
     let upload = upload(by, "film.mp4", film(seconds, size)).await;
     let asset = becomes(by, &asset_of(by, &upload).await, "ready").await;
     let url = publication(&asset);
@@ -44,28 +47,28 @@ fn publication(asset: &Value) -> String {
     format!("/api/streaming/v1/assets/{}/publication", asset["id"].as_str().unwrap())
 }
 
-async fn play(by: &Client, asset: &Value) -> Value {
+pub async fn play(by: &Client, asset: &Value) -> Value {
     by.post(SESSIONS, json!({ "asset": asset["id"] })).await.status(201).json()
 }
 
 /// Lines of a playlist that are addresses.
-fn addresses(playlist: &str) -> Vec<String> {
+pub fn addresses(playlist: &str) -> Vec<String> {
     playlist.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
 }
 
 /// The address in the tag of a playlist that begins so.
-fn named(playlist: &str, tag: &str) -> String {
+pub fn named(playlist: &str, tag: &str) -> String {
     let line = playlist.lines().find(|line| line.starts_with(tag)).unwrap_or_default();
     let address = line.split("URI=\"").nth(1).and_then(|rest| rest.split('"').next());
     address.unwrap_or_else(|| panic!("no {tag} in {playlist}")).to_owned()
 }
 
-async fn bytes(by: &Client, address: &str) -> Vec<u8> {
+pub async fn bytes(by: &Client, address: &str) -> Vec<u8> {
     by.get(address).await.ok().body.to_vec()
 }
 
 /// All of a track in one piece: its head and its segments.
-async fn track(by: &Client, playlist: &str) -> Vec<u8> {
+pub async fn track(by: &Client, playlist: &str) -> Vec<u8> {
     let mut all = bytes(by, &named(playlist, "#EXT-X-MAP")).await;
     for address in addresses(playlist) {
         all.extend(bytes(by, &address).await);
@@ -156,6 +159,32 @@ async fn what_is_published_plays_up_to_the_size_of_the_plan() {
     // Both lanes were told ready, each once.
     let ready = told(&nexus, "media.package.ready.v1").await;
     assert_eq!(ready.len(), 2, "{ready:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_includes_none_of_the_sizes_is_told_so_instead_of_given_sound_alone() {
+    let nexus = cinema().await;
+    let by = nexus.member_with(["transcoder:manage", "streaming:manage"]).await;
+    let rung = json!({ "side": 1080, "maxrate_bps": 3_000_000 });
+    let ladder = json!({ "crf": 30, "preset": "ultrafast", "rungs": [rung] });
+    let large = json!({ "name": "large", "ladder": ladder, "is_default": true });
+    by.post("/api/transcoder/v1/profiles", large).await.status(201);
+    let owner = creator(&nexus).await;
+    let asset = ready(&owner, 2, "1920x1080").await;
+    owner.put(&publication(&asset), json!({ "published": true })).await.no_content();
+    let subject = Uuid::now_v7().to_string();
+    let viewer = nexus.anonymous().bearer(&nexus.token(&Claims {
+        subject: subject.clone(),
+        kind: PrincipalKind::User,
+        permissions: Vec::new(),
+        tenant: DEFAULT_TENANT,
+        lifetime: minutes(30),
+    }));
+    let wish = json!({ "asset": asset["id"] });
+    viewer.post(SESSIONS, &wish).await.problem(409, "no-size-for-plan");
+    let plan = format!("/api/streaming/v1/entitlements/{subject}");
+    by.put(&plan, json!({ "plan": "creator" })).await.no_content();
+    play(&viewer, &asset).await;
 }
 
 /// The one viewer of the story.
