@@ -48,6 +48,12 @@ nexus_sdk::event! {
         /// Every package that was ever made of it.
         packages: Vec<PackageId>,
     }
+    /// Subtitles of a package came, changed or went. Each text has a name of its own
+    /// (`text/<language>--<digest>.vtt`), so that what is cached of one stays true.
+    "media.asset.texts_changed.v1" => TextsChanged about asset {
+        asset: AssetId,
+        package: PackageId,
+    }
     /// A step is due; the service whose step it is takes it. May be told again: the same asset,
     /// run, step and lane are the same work.
     "media.step.requested.v1" => StepRequested about asset {
