@@ -4,6 +4,8 @@
 //! `NEXUS_PICTURES` names a folder for pictures.
 
 use crate::tools::{self, claim_success};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nexus_harness::prelude::*;
 use std::net::TcpListener;
 use std::process::Command;
@@ -200,21 +202,44 @@ async fn a_protected_film_plays_under_its_own_key_and_shows_nothing_under_anothe
     only_the_token_of_a_playback_brings_a_licence(&nexus, &owner, &asset).await;
 }
 
-/// None, altered, foreign, or of a playback that is over: 403, for the licence as for the rest.
+/// None, altered, of a playback that is over, expired: 403, for the licence as for the rest.
 async fn only_the_token_of_a_playback_brings_a_licence(nexus: &Nexus, owner: &Client, asset: &str) {
     let wish = json!({ "asset": asset, "device": "a test" });
     let session: Value = owner.post("/api/streaming/v1/sessions", wish).await.status(201).json();
+    let address = |name: &str| session[name].as_str().unwrap().to_owned();
     let licence = session["protection"]["licence"].as_str().unwrap();
     let (path, token) = licence.split_once("?t=").unwrap();
-    let kid = "AAAAAAAAAAAAAAAAAAAAAA";
-    let ask = json!({ "kids": [kid], "type": "temporary" });
     let anybody = nexus.anonymous();
-    // This key is none of the package's; the token is good.
-    anybody.post(licence, &ask).await.problem(403, "licence-denied");
+    let ask = json!({ "kids": [key_id(&anybody, &address("hls")).await], "type": "temporary" });
+    let given: Value = anybody.post(licence, &ask).await.ok().json();
+    assert_eq!(given["keys"].as_array().unwrap().len(), 1, "{given:#}");
+    // A key of nobody's, with a good token.
+    let foreign = json!({ "kids": ["AAAAAAAAAAAAAAAAAAAAAA"], "type": "temporary" });
+    anybody.post(licence, &foreign).await.problem(403, "licence-refused");
     let last = token.chars().last().unwrap();
     let other = if last == 'A' { 'E' } else { 'A' };
     let altered = format!("{}{other}", &token[..token.len() - 1]);
     for token in ["", "x", &altered] {
-        anybody.post(&format!("{path}?t={token}"), &ask).await.problem(403, "licence-denied");
+        anybody.post(&format!("{path}?t={token}"), &ask).await.problem(403, "playback-denied");
     }
+    let end = format!("/api/streaming/v1/sessions/{}", session["id"].as_str().unwrap());
+    owner.delete(&end).await.no_content();
+    eventually("a playback that is over brings no licence", PATIENCE, async || {
+        anybody.post(licence, &ask).await.status == 403
+    })
+    .await;
+    nexus.advance(minutes(6)).await;
+    anybody.post(licence, &ask).await.problem(403, "playback-denied");
+}
+
+/// The key id of the first playlist that a master names, as a licence request has it.
+async fn key_id(by: &Client, master: &str) -> String {
+    let master = by.get(master).await.ok().text();
+    let playlist = master.lines().find(|line| !line.starts_with('#')).unwrap();
+    let playlist = by.get(playlist).await.ok().text();
+    let key = playlist.lines().find(|line| line.starts_with("#EXT-X-KEY")).unwrap();
+    let hex = key.split("KEYID=0x").nth(1).unwrap();
+    let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+    let bytes: Vec<u8> = (0..32).step_by(2).map(byte).collect();
+    URL_SAFE_NO_PAD.encode(bytes)
 }

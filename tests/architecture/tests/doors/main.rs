@@ -32,6 +32,8 @@ fn services() -> Vec<(&'static str, Service)> {
         kms,
         manifest_builder,
         media_metadata,
+        nexus_stream,
+        player_api,
         profiles,
         scheduler,
         session_mgr,

@@ -64,7 +64,7 @@ class Controls {
     this.bar = make("div", {
       class: "np-bar", role: "slider", tabindex: "0", "aria-label": "Position", "aria-valuemin": "0",
       "aria-valuemax": "0", "aria-valuenow": "0", "aria-valuetext": "0 seconds",
-    }, make("div", { class: "np-track" }, this.loaded, this.done, this.cues), this.hint);
+    }, make("div", { class: "np-track" }, this.loaded, this.cues, this.done), this.hint);
     const second = (event) => {
       const { left, width } = this.bar.getBoundingClientRect();
       return clamp((event.clientX - left) / width, 0, 1) * this.player.duration;

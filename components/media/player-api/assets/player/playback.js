@@ -100,20 +100,29 @@ class Playback {
     await this.renew().catch(() => {});
   }
 
-  // `leaving`: the page goes away, and the browser finishes the requests by itself. `seen`: there is
+  // Where the viewer is, for whatever page comes next.
+  remember(leaving = false) {
+    const { position_ms } = this.state();
+    this.#send("PUT", `${STREAMING}/progress/${this.said.asset_id}`, leaving, { position_ms });
+  }
+
+  // The browser finishes it by itself when the page goes away.
+  #send(method, path, leaving, body) {
+    fetch(path, {
+      method, keepalive: leaving, credentials: "same-origin",
+      headers: body ? { "content-type": "application/json" } : {},
+      body: body ? JSON.stringify(body) : undefined,
+    }).catch(() => {});
+  }
+
+  // `leaving`: the page goes away. `seen`: there is
   // something to remember.
   close(leaving = false, seen = false) {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
-    const { position_ms } = this.state();
-    const send = (method, path, body) => fetch(path, {
-      method, keepalive: leaving, credentials: "same-origin",
-      headers: body ? { "content-type": "application/json" } : {},
-      body: body ? JSON.stringify(body) : undefined,
-    }).catch(() => {});
-    if (seen) send("PUT", `${STREAMING}/progress/${this.said.asset_id}`, { position_ms });
-    send("DELETE", this.url);
+    if (seen) this.remember(leaving);
+    this.#send("DELETE", this.url, leaving);
   }
 }
 

@@ -3,6 +3,8 @@
 // Standing still for less is nothing that anybody sees.
 const STALL_MS = 100;
 const NEXT_SECONDS = 10;
+// Whoever drags along the bar stops at many points.
+const REMEMBER_MS = 400;
 
 class NexusPlayer extends HTMLElement {
   #begun = 0;
@@ -20,6 +22,7 @@ class NexusPlayer extends HTMLElement {
   #placed = false;
   #turn = 0;
   #offered = false;
+  #remembering = 0;
 
   // What was seen so far; for pages, tests and measurements.
   seen = { began: false, engine: null, startup_ms: null, page_ms: null, stalls: 0, stall_ms: 0, rung: null, rungs: 0, errors: [], trouble: null, first_turn: 0 };
@@ -166,7 +169,8 @@ class NexusPlayer extends HTMLElement {
       await this.engine.close();
       return this.#load(other, at, this.#turn).then(() => this.play(true), () => this.#fail(code));
     }
-    this.#fail(code);
+    // Under a key that does not fit, pictures look broken.
+    this.#fail(code === "media" && playback?.licence ? "licence" : code);
   }
 
   async #fail(code) {
@@ -242,6 +246,8 @@ class NexusPlayer extends HTMLElement {
     on(video, "waiting", () => {
       if (!this.#seeking && this.seen.first_turn === this.#turn && !video.ended) this.#stalled ||= performance.now();
     });
+    // Soon after somebody stops, so that the page they go on to knows of it.
+    for (const name of ["pause", "seeked"]) on(video, name, () => this.#soon());
     for (const name of ["playing", "timeupdate", "pause"]) on(video, name, () => this.#moves());
     on(video, "volumechange", () => { memory.set("volume", String(video.volume)); memory.set("muted", video.muted ? "yes" : "no"); });
     on(video, "durationchange", () => { if (this.config) this.controls.marks(this.config.cues, this.duration); });
@@ -272,6 +278,12 @@ class NexusPlayer extends HTMLElement {
     }
     const credits = this.config?.cues.find((it) => it.kind === "credits");
     if (credits && !video.paused && at * 1000 >= credits.start_ms) this.#offer();
+  }
+
+  #soon() {
+    clearTimeout(this.#remembering);
+    if (!this.video.paused || !this.#placed) return;
+    this.#remembering = setTimeout(() => this.playback?.remember(), REMEMBER_MS);
   }
 
   #tell(name, detail = {}) {
