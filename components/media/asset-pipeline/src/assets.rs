@@ -308,6 +308,7 @@ async fn delete_one(ctx: &Ctx, mut asset: Asset) -> Result<NoContent> {
     let mut writes = vec![
         store::assets::save(&asset, ctx.now()),
         store::runs::retire_others(asset.id, None, ctx.now()),
+        store::subtitles::forget(asset.id),
         emit(AssetDeleted {
             asset: asset.id,
             owner: asset.owner_id,

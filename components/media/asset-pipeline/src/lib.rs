@@ -10,10 +10,12 @@ mod orders;
 mod progress;
 mod runs;
 mod store;
+mod subtitle;
+mod subtitles;
 mod sweep;
 
 use identity_contract::users::UserErased;
-use media_contract::step::{StepDone, StepStarted};
+use media_contract::step::{Step, StepDone, StepStarted};
 use media_contract::uploader::UploadCompleted;
 use nexus_sdk::Permission;
 use nexus_sdk::prelude::*;
@@ -42,6 +44,7 @@ fn router() -> Router {
         .merge(orders::router())
         .merge(runs::router())
         .merge(progress::router())
+        .merge(subtitles::router())
 }
 
 /// Whose assets somebody may see: their own, or everybody's (`None`).
@@ -71,7 +74,13 @@ async fn on_started(ctx: Ctx, event: StepStarted) -> Result<NoContent> {
 }
 
 async fn on_done(ctx: Ctx, event: StepDone) -> Result<NoContent> {
-    flow::on_done(ctx, event).await
+    let (aside, asset) = (ctx.aside(), event.asset);
+    let is_new_package = event.step == Step::Transcode;
+    flow::on_done(ctx, event).await?;
+    if is_new_package {
+        subtitles::place(&aside, asset).await?;
+    }
+    Ok(NoContent)
 }
 
 async fn on_erased(ctx: Ctx, event: UserErased) -> Result<NoContent> {

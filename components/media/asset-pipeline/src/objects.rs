@@ -1,7 +1,10 @@
 //! Packages as they lie in the bucket `media`. Knows the object store's interface; refuses to know
-//! what is in an object.
+//! what is in an object, but for subtitles, which it is given.
 
-use bindings::nexus::blob::buckets::{Bucket, Error as BlobError, ListOptions};
+use bindings::nexus::blob::buckets::{
+    Bucket, Checksums, Error as BlobError, ListOptions, PutOptions,
+};
+use bindings::wit_stream;
 use media_contract::{BUCKET, PackageId};
 use nexus_sdk::prelude::*;
 
@@ -26,8 +29,7 @@ const LOOKS_MAX: usize = 20;
 /// # Errors
 /// 503 while the store is away.
 pub async fn remove_package(package: PackageId) -> Result<bool> {
-    let bucket = Bucket::open(BUCKET.to_owned()).await;
-    let bucket = bucket.map_err(|why| failed("open the bucket of packages", &why))?;
+    let bucket = open().await?;
     let mut was_empty = true;
     for _ in 0..LOOKS_MAX {
         let options = ListOptions {
@@ -50,6 +52,49 @@ pub async fn remove_package(package: PackageId) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Writes subtitles into a package.
+///
+/// # Errors
+/// 503 while the store is away.
+pub async fn put_text(package: PackageId, name: &str, vtt: String) -> Result<()> {
+    let bucket = open().await?;
+    let (mut writer, reader) = wit_stream::new();
+    let bytes = vtt.into_bytes();
+    let options = PutOptions {
+        size: Some(bytes.len() as u64),
+        content_type: Some("text/vtt; charset=utf-8".to_owned()),
+        metadata: Vec::new(),
+        condition: None,
+        expected: Checksums { crc32c: None, sha256: None },
+    };
+    let writing = async move {
+        // What the store did not take, it says itself.
+        let _left = writer.write_all(bytes).await;
+        drop(writer);
+    };
+    let key = text_key(package, name);
+    let (stored, ()) = futures::join!(bucket.put(key, reader, options), writing);
+    stored.map(drop).map_err(|why| failed("store subtitles", &why))
+}
+
+/// Removes subtitles from a package; such as are not there count as removed.
+///
+/// # Errors
+/// 503 while the store is away.
+pub async fn remove_text(package: PackageId, name: &str) -> Result<()> {
+    let removed = open().await?.delete(text_key(package, name)).await;
+    removed.map_err(|why| failed("remove subtitles", &why))
+}
+
+fn text_key(package: PackageId, name: &str) -> String {
+    format!("packages/{package}/text/{name}.vtt")
+}
+
+async fn open() -> Result<Bucket> {
+    let opened = Bucket::open(BUCKET.to_owned()).await;
+    opened.map_err(|why| failed("open the bucket of packages", &why))
 }
 
 fn failed(doing: &str, why: &BlobError) -> Error {

@@ -3,3 +3,4 @@
 pub mod assets;
 pub mod runs;
 pub mod steps;
+pub mod subtitles;

@@ -1,9 +1,9 @@
-//! What no request and no event does: looking after steps of which nothing is heard, and
-//! collecting the packages that nobody plays any more.
+//! What no request and no event does: looking after steps of which nothing is heard, putting
+//! subtitles where they are missing, and collecting the packages that nobody plays any more.
 
 use crate::domain::{StepRow, StepState};
 use crate::flow::{self, Standing};
-use crate::{objects, store};
+use crate::{objects, store, subtitles};
 use media_contract::Reason;
 use media_contract::step::{Outcome, Step, StepDone};
 use nexus_sdk::prelude::*;
@@ -28,6 +28,10 @@ pub async fn sweep(system: System) -> Result<NoContent> {
         let ctx = system.in_tenant(silent.tenant_id);
         flow::turn(&ctx, silent.run_id, |standing| Ok(stir(standing, untaken, unheard, now)))
             .await?;
+    }
+    for misplaced in store::subtitles::misplaced(system.db()).await? {
+        let ctx = system.in_tenant(misplaced.tenant_id);
+        subtitles::place(&ctx, misplaced.asset_id).await?;
     }
     Ok(NoContent)
 }
@@ -78,7 +82,8 @@ pub async fn collect(system: System) -> Result<NoContent> {
         let is_empty = objects::remove_package(retired.package_id).await?;
         if is_empty && retired.retired_at < now - hours(SETTLED_AFTER_HOURS) {
             let ctx = system.in_tenant(retired.tenant_id);
-            ctx.commit(store::runs::collected(retired.id, now)).await?;
+            let forget = store::subtitles::forget_placed(retired.package_id);
+            ctx.commit([store::runs::collected(retired.id, now), forget]).await?;
         }
     }
     Ok(NoContent)

@@ -1,6 +1,6 @@
 //! DASH manifests, ISO/IEC 23009-1, on the same segments as HLS. Pure.
 
-use crate::package::Offer;
+use crate::package::{Offer, Text};
 use crate::track::{Kind, Protection, Track};
 use nexus_sdk::prelude::Uuid;
 use quick_xml::Writer;
@@ -39,7 +39,7 @@ pub fn manifest(offer: &Offer<'_>) -> String {
         xml.element("Period", &[("id", "0"), ("start", "PT0S")], |xml| {
             pictures(xml, offer);
             offer.audio.iter().enumerate().for_each(|(at, track)| sound(xml, offer, at, track));
-            offer.texts.iter().for_each(|language| words(xml, offer, language));
+            offer.texts.iter().for_each(|text| words(xml, offer, text));
             tiles(xml, offer);
         });
     });
@@ -210,7 +210,8 @@ fn timeline(xml: &mut Xml, track: &Track) {
     });
 }
 
-fn words(xml: &mut Xml, offer: &Offer<'_>, language: &str) {
+fn words(xml: &mut Xml, offer: &Offer<'_>, text: &Text) {
+    let language = text.language.as_str();
     let id = format!("text-{language}");
     let set = [("contentType", "text"), ("mimeType", "text/vtt"), ("lang", language)];
     xml.element("AdaptationSet", &set, |xml| {
@@ -218,7 +219,7 @@ fn words(xml: &mut Xml, offer: &Offer<'_>, language: &str) {
         // A text of an hour has about 60 kB: what is said is an upper bound.
         xml.element("Representation", &[("id", &id), ("bandwidth", "1000")], |xml| {
             xml.element("BaseURL", &[], |xml| {
-                let address = offer.media(&format!("text/{language}.vtt"));
+                let address = offer.media(&format!("text/{}.vtt", text.file));
                 xml.put(Event::Text(BytesText::new(&address)));
             });
         });

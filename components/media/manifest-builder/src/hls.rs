@@ -2,7 +2,7 @@
 //! codecs, languages, tokens) is of plain characters by now, so that nothing needs an escape. Pure.
 
 use crate::languages;
-use crate::package::Offer;
+use crate::package::{Offer, Text};
 use crate::track::{Kind, Track};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -97,9 +97,9 @@ fn renditions(text: &mut String, offer: &Offer<'_>, group: &Group<'_>) {
 }
 
 fn subtitles(text: &mut String, offer: &Offer<'_>) {
-    for language in offer.texts {
+    for Text { language, .. } in offer.texts {
         let name = languages::name(language);
-        let same = offer.texts.iter().filter(|other| languages::name(other) == name).count();
+        let same = offer.texts.iter().filter(|it| languages::name(&it.language) == name).count();
         // Two ways of writing one language have different names.
         let name = if same > 1 { language } else { name };
         line!(
@@ -247,9 +247,9 @@ pub fn iframes(offer: &Offer<'_>, track: &Track) -> String {
 }
 
 /// The playlist of subtitles, which lie in one piece.
-pub fn words(offer: &Offer<'_>, language: &str, microseconds: u64) -> String {
+pub fn words(offer: &Offer<'_>, of: &Text, microseconds: u64) -> String {
     let mut text = head(microseconds);
-    let address = offer.media(&format!("text/{language}.vtt"));
+    let address = offer.media(&format!("text/{}.vtt", of.file));
     line!(text, "#EXT-X-PLAYLIST-TYPE:VOD\n#EXTINF:{},\n{address}", seconds(microseconds));
     text + "#EXT-X-ENDLIST\n"
 }

@@ -146,7 +146,7 @@ fn sound_of_two_codecs_is_two_groups_and_every_picture_goes_with_each() {
 fn subtitles_are_a_playlist_of_one_piece() {
     let package = package(10);
     let offer = offer(&package, 720);
-    assert_eq!(lint_media(&words(&offer, "en", 10_000_000)), [10_000_000]);
+    assert_eq!(lint_media(&words(&offer, &offer.texts[0], 10_000_000)), [10_000_000]);
 }
 
 #[test]

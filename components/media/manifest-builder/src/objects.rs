@@ -1,12 +1,13 @@
 //! Indexes as they lie in the bucket `media`. Knows the object store's interface and how a package
 //! is laid out; refuses to know who asks.
 
-use crate::package::Package;
+use crate::package::{Package, Text};
 use crate::storyboard::Sprites;
 use crate::track::{self, Track};
-use bindings::nexus::blob::buckets::{Bucket, Error as BlobError, GetOptions, ListOptions};
+use bindings::nexus::blob::buckets::{Bucket, Entry, Error as BlobError, GetOptions, ListOptions};
 use media_contract::{BUCKET, PackageId};
 use nexus_sdk::prelude::*;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[allow(missing_docs, unreachable_pub, dead_code)]
@@ -73,23 +74,22 @@ async fn index(
     Ok(bytes.map(|bytes| Track::read(name, &bytes)))
 }
 
-/// Languages, sorted.
-async fn texts(bucket: &Bucket, package: PackageId) -> Result<Vec<String>> {
-    let (keys, _) = list(bucket, format!("packages/{package}/text/")).await?;
-    let plain = |name: &&str| {
-        let sane = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        (1..=35).contains(&name.len()) && name.bytes().all(sane)
-    };
-    let names = keys.iter().filter_map(|key| key.rsplit('/').next()?.strip_suffix(".vtt"));
-    Ok(names.filter(plain).map(str::to_owned).collect())
+/// By language, sorted; of two texts of one language the one that came last.
+async fn texts(bucket: &Bucket, package: PackageId) -> Result<Vec<Text>> {
+    let (mut entries, _) = list(bucket, format!("packages/{package}/text/")).await?;
+    entries.sort_by(|a, b| (a.modified_ms, &a.key).cmp(&(b.modified_ms, &b.key)));
+    let files = entries.iter().filter_map(|it| it.key.rsplit('/').next()?.strip_suffix(".vtt"));
+    let texts: BTreeMap<String, Text> =
+        files.filter_map(Text::of).map(|text| (text.language.clone(), text)).collect();
+    Ok(texts.into_values().collect())
 }
 
-/// Keys and folders right below a prefix.
-async fn list(bucket: &Bucket, prefix: String) -> Result<(Vec<String>, Vec<String>)> {
+/// Objects and folders right below a prefix.
+async fn list(bucket: &Bucket, prefix: String) -> Result<(Vec<Entry>, Vec<String>)> {
     let options =
         ListOptions { prefix, delimiter: Some("/".into()), cursor: None, limit: LISTED_MAX };
     let page = bucket.list(options).await.map_err(|why| failed("list a package", &why))?;
-    Ok((page.entries.into_iter().map(|entry| entry.key).collect(), page.prefixes))
+    Ok((page.entries, page.prefixes))
 }
 
 async fn get(bucket: &Bucket, key: &str) -> Result<Option<Vec<u8>>> {

@@ -10,11 +10,31 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Package {
     pub tracks: Vec<Arc<Track>>,
-    /// Languages of `text/<language>.vtt`.
-    pub texts: Vec<String>,
+    /// By language.
+    pub texts: Vec<Text>,
     pub sprites: Option<Sprites>,
     /// No track comes any more.
     pub is_complete: bool,
+}
+
+/// Subtitles of one language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// BCP 47.
+    pub language: String,
+    /// Its object, `text/<file>.vtt`: another text has another one.
+    pub file: String,
+}
+
+impl Text {
+    /// `<language>`, or `<language>--<digest>`; none of a name that the origin does not serve.
+    pub fn of(file: &str) -> Option<Text> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let language = file.split_once("--").map_or(file, |(language, _)| language);
+        let sane = (1..=35).contains(&language.len()) && file.len() <= 100;
+        (sane && file.bytes().all(plain))
+            .then(|| Text { language: language.to_owned(), file: file.to_owned() })
+    }
 }
 
 /// What one viewer may have of a package.
@@ -26,7 +46,7 @@ pub struct Offer<'a> {
     /// Smallest first.
     pub video: Vec<&'a Track>,
     pub audio: Vec<&'a Track>,
-    pub texts: &'a [String],
+    pub texts: &'a [Text],
     pub sprites: Option<&'a Sprites>,
 }
 
@@ -116,7 +136,7 @@ pub mod tests {
                 track(sound("a0", seconds, "de")),
                 track(sound("a1", seconds, "en")),
             ],
-            texts: vec!["en".into()],
+            texts: vec![Text { language: "en".into(), file: "en--01".into() }],
             sprites: None,
             is_complete: true,
         }
@@ -159,5 +179,15 @@ pub mod tests {
         let offer = package.offer(Uuid::nil(), "t", 720);
         assert_eq!(offer.video[0].name, "f480");
         assert_eq!(package.picture(480, 720).unwrap().name, "f480");
+    }
+
+    #[test]
+    fn a_text_is_named_by_its_language_and_by_what_it_says() {
+        let of = |file: &str| Text::of(file).map(|text| text.language);
+        assert_eq!(of("de").as_deref(), Some("de"));
+        assert_eq!(of("pt-BR--0123456789abcdef").as_deref(), Some("pt-BR"));
+        for odd in ["", "--1", "d e", "../de", &"x".repeat(36)] {
+            assert_eq!(of(odd), None, "{odd}");
+        }
     }
 }

@@ -95,7 +95,7 @@ async fn show(by: SignedIn, Path(id): Path<PackageId>) -> Result<Json<Shown>> {
         duration_ms: tracks.iter().map(|track| track.duration_ms).max().unwrap_or(0),
         bytes: tracks.iter().map(|track| track.bytes).sum(),
         lanes: store::lanes(by.db(), id).await?,
-        texts: package.texts.clone(),
+        texts: package.texts.iter().map(|text| text.language.clone()).collect(),
         tracks,
     }))
 }

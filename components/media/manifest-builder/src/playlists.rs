@@ -80,7 +80,7 @@ fn file_of(
     } else if let Some(lines) = name.strip_prefix("iframes-") {
         hls::iframes(&offer, package.picture(lines.parse().ok()?, most)?)
     } else if let Some(language) = name.strip_prefix("text-") {
-        let known = offer.texts.iter().find(|it| *it == language)?;
+        let known = offer.texts.iter().find(|it| it.language == language)?;
         hls::words(&offer, known, package.microseconds())
     } else {
         hls::media(&offer, package.track(name, most)?)
