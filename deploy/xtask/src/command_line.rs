@@ -8,10 +8,11 @@ use crate::workspace::Workspace;
 use crate::{demo, docs, doctor, manifest, scaffold, tidy, verify};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 
 const TEACH: &str = "\
 First time here:
-  cargo xtask demo          everything: set-up, build, start, a walk with real answers
+  cargo xtask demo          everything: set-up, build, start, real answers, a film that plays
   cargo xtask test          everything: set-up, build, every test with real servers
 
 A day's work:
@@ -35,12 +36,18 @@ pub struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Set up, build, start, and walk through the first service with real answers
+    /// Set up, build, start, walk through the first service, and take a film to its viewers
     ///
     /// Installs what is missing when it may (root and apt), builds guests and host, starts the
-    /// host in the background and shows each step as the curl command that would do it. Stops at
-    /// the first surprise. Ends with the URLs to look at; `cargo xtask down` stops the host.
-    Demo,
+    /// host in the background and shows each step as the curl command that would do it. Then a
+    /// creator registers, uploads a film, waits until it is processed, publishes and plays it.
+    /// Stops at the first surprise and says where. Ends with the URLs to look at; `cargo xtask
+    /// down` stops the host. Running it again takes another film the same way.
+    Demo {
+        /// A film of your own, instead of one that ffmpeg makes
+        #[arg(long, value_name = "FILE")]
+        video: Option<PathBuf>,
+    },
     /// Build what changed, refresh spin.toml and start the host
     ///
     /// In the foreground until Ctrl-C, which lets open requests end. The host mints a
@@ -148,7 +155,7 @@ impl CommandLine {
     pub fn run(self) -> Result<()> {
         let ws = Workspace::find()?;
         match self.chore {
-            Chore::Demo => demo::run(&ws),
+            Chore::Demo { video } => demo::run(&ws, video.as_deref()),
             Chore::Up { detach, from_manifest, release } => {
                 up::run(&ws, &Up { detach, from_manifest, release })
             }

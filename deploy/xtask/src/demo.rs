@@ -1,6 +1,13 @@
 //! `cargo xtask demo`: from a fresh clone to real answers, each step shown as the `curl` that
-//! would do it. Knows the first service's public routes; stops at the first surprise.
+//! would do it, and to a film that plays. Knows the public routes of the services on the way; stops
+//! at the first surprise, and says where that was.
 
+mod creator;
+mod film;
+mod journey;
+
+use self::creator::Creator;
+use self::journey::{Stage, Told};
 use crate::doctor::{self, Purpose};
 use crate::http::{self, Reply, Request};
 use crate::manifest;
@@ -11,6 +18,7 @@ use crate::workspace::{Workspace, read};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const FLAGS: &str = "/api/core-os/v1/flags";
@@ -18,9 +26,11 @@ const FLAGS: &str = "/api/core-os/v1/flags";
 /// Longer answers are cut: the walk should fit a few screens.
 const LINES_SHOWN_MAX: usize = 18;
 
-/// Prepares the machine, builds, starts the host and walks through the first service.
-pub fn run(ws: &Workspace) -> Result<()> {
+/// Prepares the machine, builds, starts the host, walks through the first service, and takes a
+/// film, `video` or one that is made, from an upload to a stream.
+pub fn run(ws: &Workspace, video: Option<&Path>) -> Result<()> {
     let began = Instant::now();
+    let film = film::prepare(ws, video).context(Stage::Film)?;
     // What only tests start, such as Redis, is not waited for.
     doctor::ensure(ws, Purpose::Run)?;
     stage::build(ws, &Wanted::default())?;
@@ -37,7 +47,27 @@ pub fn run(ws: &Workspace) -> Result<()> {
     let walk =
         Walk { address: up::public_address()?, token: token.trim().to_owned(), token_file: shown };
     walk.first_service()?;
+    println!("\n# A creator uploads a film; it is processed, published and played");
+    let creator =
+        progress::stage("let a creator in", || Creator::enter(ws, walk.address, &walk.token));
+    let creator = creator.context(Stage::Account)?;
+    let told = journey::go(&creator, &film)?;
+    let origin = public_url(walk.address);
+    of_film(&origin, &creator, &told);
     summary(ws, walk.address, start, began.elapsed())
+}
+
+fn of_film(origin: &str, creator: &Creator, told: &Told) {
+    let tracks = told.seen.tracks.join(", ");
+    println!("\nThe film plays: {tracks}; {:.1} s, as ffprobe reads it.\n", told.seen.seconds);
+    for (what, took) in &told.took {
+        println!("  {what:<26} {}", spoken(*took));
+    }
+    println!("\n  watch it        {origin}/watch/{}", told.title);
+    println!("  all titles      {origin}/tv");
+    println!("  the studio      {origin}/creator/videos/{}", told.asset);
+    println!("  sign in as      {}", creator.email);
+    println!("  password        {}", creator.password);
 }
 
 fn summary(ws: &Workspace, address: SocketAddr, start: Duration, whole: Duration) -> Result<()> {

@@ -22,6 +22,8 @@ pub struct Request<'a> {
     pub headers: &'a [(&'a str, &'a str)],
     /// A JSON body.
     pub json: Option<&'a str>,
+    /// A body of another kind; its media type is in `headers`.
+    pub bytes: Option<&'a [u8]>,
 }
 
 /// An answer, read to its end.
@@ -46,12 +48,16 @@ pub fn send(to: SocketAddr, request: &Request) -> Result<Reply> {
         TcpStream::connect_timeout(&to, LIMIT).with_context(|| format!("connect to {to}"))?;
     stream.set_read_timeout(Some(LIMIT)).context("bound the wait for an answer")?;
     stream.write_all(text(to, request).as_bytes()).with_context(|| format!("write to {to}"))?;
+    if let Some(bytes) = request.bytes {
+        stream.write_all(bytes).with_context(|| format!("write {} bytes to {to}", bytes.len()))?;
+    }
     let mut answer = Vec::new();
     stream
         .take(ANSWER_BYTES_MAX)
         .read_to_end(&mut answer)
         .with_context(|| format!("read the answer to {} {}", verb(request), request.path))?;
-    parse(&answer).with_context(|| format!("understand the answer to {}", request.path))
+    let has_body = verb(request) != "HEAD";
+    parse(&answer, has_body).with_context(|| format!("understand the answer to {}", request.path))
 }
 
 /// The method that a request is sent with.
@@ -76,7 +82,8 @@ fn text(to: SocketAddr, request: &Request) -> String {
         text.push_str("content-type: application/json\r\n");
     }
     if !matches!(verb(request), "GET" | "HEAD") {
-        text.push_str(&format!("content-length: {}\r\n", body.len()));
+        let length = request.bytes.map_or(body.len(), <[u8]>::len);
+        text.push_str(&format!("content-length: {length}\r\n"));
     }
     text.push_str("\r\n");
     text.push_str(body);
@@ -84,7 +91,7 @@ fn text(to: SocketAddr, request: &Request) -> String {
 }
 
 /// RFC 9112 §6: chunked, or a length, or until the connection closes.
-fn parse(answer: &[u8]) -> Result<Reply> {
+fn parse(answer: &[u8], has_body: bool) -> Result<Reply> {
     let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
         bail!("it has no end of headers");
     };
@@ -101,6 +108,8 @@ fn parse(answer: &[u8]) -> Result<Reply> {
     let mut body = answer[end + 4..].to_vec();
     if reply.header("transfer-encoding").is_some_and(|it| it.eq_ignore_ascii_case("chunked")) {
         body = unchunk(&body)?;
+    } else if !has_body {
+        body.clear();
     } else if let Some(length) =
         reply.header("content-length").and_then(|it| it.parse::<usize>().ok())
         && body.len() != length
@@ -137,6 +146,7 @@ mod tests {
         let reply = parse(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
               4;x=y\r\nWiki\r\n5\r\npedia\r\n0\r\n\r\n",
+            true,
         )
         .expect("it is whole");
         assert_eq!((reply.status, reply.body.as_str()), (200, "Wikipedia"));
@@ -145,9 +155,11 @@ mod tests {
     #[test]
     fn an_answer_that_breaks_off_is_an_error() {
         let short = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nfour";
-        assert_eq!(parse(short).expect_err("6 bytes lack").to_string(), "4 of 10 bytes came");
-        assert!(parse(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab").is_err());
-        assert!(parse(b"HTTP/1.1 200").is_err());
+        assert_eq!(parse(short, true).expect_err("6 bytes lack").to_string(), "4 of 10 bytes came");
+        assert!(
+            parse(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab", true).is_err()
+        );
+        assert!(parse(b"HTTP/1.1 200", true).is_err());
     }
 
     #[test]
@@ -159,6 +171,7 @@ mod tests {
             token: Some("t"),
             headers: &[("idempotency-key", "1")],
             json: Some("{}"),
+            bytes: None,
         };
         assert_eq!(
             text(to, &request),
