@@ -16,26 +16,30 @@ const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_with_a_browser_registers_adds_a_passkey_and_comes_in_with_it() {
+    let (nexus, origin) = installation(&SERVICES).await;
+    let mail = async |asked: &Value| {
+        let address = asked["mail"].as_str()?;
+        Some(json!(nexus.mail(address).await.link()))
+    };
+    accompany("journey.mjs", &origin, &[], mail).await;
+}
+
+/// Lets the person of a script loose on `origin`, and answers what it asks: a line of JSON in each
+/// direction. The script says `{"done": true}` at the end.
+pub async fn accompany(
+    script: &str,
+    origin: &str,
+    more: &[&Path],
+    answer: impl AsyncFn(&Value) -> Option<Value>,
+) {
     let browser = program(&BROWSERS).expect("chromium is missing: run cargo xtask doctor");
     let modules = modules().await;
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    // Passkeys want a name, and cookies the one that is in mails.
-    let origin = format!("http://localhost:{port}");
-    let public = origin.parse().unwrap();
-    let nexus = Nexus::setup()
-        .services(&SERVICES)
-        .settings(move |settings| {
-            settings.listen = vec![format!("127.0.0.1:{port}").parse().unwrap()];
-            settings.public_url = Some(public);
-        })
-        .start()
-        .await;
     let pictures = std::env::var("NEXUS_PICTURES").unwrap_or_default();
-    let script = repository().join("tests/scenarios/web/browser/journey.mjs");
     let mut person = Command::new("node")
-        .arg(script)
-        .args([browser.as_path(), Path::new(&origin), &modules.join("axe-core/axe.js")])
+        .arg(repository().join("tests/scenarios/web/browser").join(script))
+        .args([browser.as_path(), Path::new(origin), &modules.join("axe-core/axe.js")])
         .arg(pictures)
+        .args(more)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -47,12 +51,28 @@ async fn a_person_with_a_browser_registers_adds_a_passkey_and_comes_in_with_it()
     while let Some(line) = lines.next_line().await.unwrap() {
         let said: Value = serde_json::from_str(&line).unwrap();
         done |= said["done"] == true;
-        if let Some(address) = said["mail"].as_str() {
-            let link = nexus.mail(address).await.link().to_owned();
-            answers.write_all(format!("{}\n", json!(link)).as_bytes()).await.unwrap();
+        if let Some(told) = answer(&said).await {
+            answers.write_all(format!("{told}\n").as_bytes()).await.unwrap();
         }
     }
     assert!(person.wait().await.unwrap().success() && done, "see what the script has said");
+}
+
+/// A host whose pages a browser can sign in to, with its origin.
+pub async fn installation(services: &[&str]) -> (Nexus, String) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Passkeys want a name, and cookies the one that is in mails.
+    let origin = format!("http://localhost:{port}");
+    let public = origin.parse().unwrap();
+    let nexus = Nexus::setup()
+        .services(services)
+        .settings(move |settings| {
+            settings.listen = vec![format!("127.0.0.1:{port}").parse().unwrap()];
+            settings.public_url = Some(public);
+        })
+        .start()
+        .await;
+    (nexus, origin)
 }
 
 /// The first of these programs that is on the path.
@@ -70,14 +90,19 @@ async fn modules() -> PathBuf {
     let list: Value = serde_json::from_slice(&list).unwrap();
     let version = list["packages"]["node_modules/axe-core"]["version"].as_str().unwrap();
     let folder = repository().join(".nexus/tests").join(format!("browser-{version}"));
-    if !folder.join("node_modules/axe-core/axe.js").is_file() {
-        std::fs::create_dir_all(&folder).unwrap();
+    let is_there = || folder.join("node_modules/axe-core/axe.js").is_file();
+    if !is_there() {
+        // Beside its place: another test may be bringing the same.
+        let own = folder.with_extension(std::process::id().to_string());
+        std::fs::create_dir_all(&own).unwrap();
         for file in ["package.json", "package-lock.json"] {
-            std::fs::copy(source.join(file), folder.join(file)).unwrap();
+            std::fs::copy(source.join(file), own.join(file)).unwrap();
         }
         let mut npm = Command::new("npm");
-        let made = npm.args(["ci", "--silent", "--no-audit"]).current_dir(&folder).status();
+        let made = npm.args(["ci", "--silent", "--no-audit"]).current_dir(&own).status();
         assert!(made.await.unwrap().success(), "npm ci");
+        let moved = std::fs::rename(&own, &folder);
+        assert!(moved.is_ok() || is_there(), "{moved:?}");
     }
     folder.join("node_modules")
 }

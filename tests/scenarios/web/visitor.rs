@@ -37,9 +37,18 @@ pub struct Visitor {
 
 impl Visitor {
     pub fn of(nexus: &Nexus) -> Self {
-        let client = nexus.anonymous();
+        Self::with(nexus.anonymous())
+    }
+
+    /// One whose requests bring what `client` brings, such as a token.
+    pub fn with(client: Client) -> Self {
         let client = client.header("user-agent", "Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0");
         Self { client, cookies: RefCell::default() }
+    }
+
+    /// For what no page does.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// A page, without following where it sends one.

@@ -107,14 +107,14 @@ export class Page {
   }
 
   // Polls, since a click may lead to another document.
-  async until(what, expression) {
-    const end = Date.now() + WAIT_MS;
+  async until(what, expression, waitMs = WAIT_MS) {
+    const end = Date.now() + waitMs;
     for (;;) {
       const so = await this.evaluate(expression).catch(() => false);
       if (so) return so;
       if (Date.now() > end) {
         const where = await this.evaluate("location.href + '\\n' + document.body.innerText");
-        throw new Error(`not ${what} within ${WAIT_MS} ms, but at ${where}`);
+        throw new Error(`not ${what} within ${waitMs} ms, but at ${where}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

@@ -4,12 +4,10 @@
 // each direction.
 
 import { createInterface } from "node:readline";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { Chromium } from "./chromium.mjs";
+import { claim, looker } from "./sights.mjs";
 
 const [program, origin, axeFile, pictures] = process.argv.slice(2);
-const axe = readFileSync(axeFile, "utf8");
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const email = "ada@example.org";
 const password = "a sentence that nobody else has written";
@@ -19,46 +17,7 @@ const ask = async (question) => {
   return JSON.parse((await answers.next()).value);
 };
 
-const claim = (holds, words) => {
-  if (!holds) throw new Error(words);
-};
-
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-const SIGHTS = [
-  { name: "wide-light", width: 1280, height: 900, scheme: "light" },
-  { name: "wide-dark", width: 1280, height: 900, scheme: "dark" },
-  { name: "narrow-light", width: 390, height: 844, scheme: "light" },
-  { name: "narrow-dark", width: 390, height: 844, scheme: "dark" },
-];
-
-const see = async (page, name) => {
-  for (const sight of SIGHTS) {
-    const { width, height } = sight;
-    const size = { width, height, deviceScaleFactor: 1, mobile: width < 600 };
-    await page.send("Emulation.setDeviceMetricsOverride", size);
-    // Still: a colour on its way from one scheme to the other has no contrast of its own.
-    const features = [
-      { name: "prefers-color-scheme", value: sight.scheme },
-      { name: "prefers-reduced-motion", value: "reduce" },
-    ];
-    await page.send("Emulation.setEmulatedMedia", { features });
-    await page.evaluate("document.fonts.ready.then(() => true)");
-    // A telephone would zoom out rather than scroll, so its window grows with the page.
-    const wide = await page.evaluate("document.documentElement.scrollWidth");
-    claim(wide <= width, `${name} (${sight.name}) is ${wide} px wide in a window of ${width}`);
-    // Evaluated, not loaded: the page's own policy stays as it is.
-    await page.evaluate(`${axe}; true`);
-    const found = await page.evaluate(`axe.run(document, {
-      runOnly: ${JSON.stringify(RULES)}, resultTypes: ["violations"],
-    }).then(({ violations }) => violations.map((it) =>
-      it.id + ": " + it.help + " at " + it.nodes.map((node) => node.target.join(" ") + " " + (node.any[0]?.message ?? "")).join("; ")))`);
-    claim(found.length === 0, `${name} (${sight.name}):\n${found.join("\n")}`);
-    if (pictures) {
-      const shot = await page.send("Page.captureScreenshot", { captureBeyondViewport: true });
-      writeFileSync(join(pictures, `${name}-${sight.name}.png`), Buffer.from(shot.data, "base64"));
-    }
-  }
-};
+const see = looker(axeFile, pictures);
 
 const open = async (page, path, name) => {
   await page.open(origin + path);
