@@ -221,6 +221,10 @@ const walks = async (page) => {
   await page.open(`${origin}/watch/${SERIES}`);
   await page.until("at an episode", `location.pathname !== "/watch/${SERIES}"`);
   await begins(page);
+  // Both episodes are the same film here, so that it goes on with the last one; back to the first.
+  await page.open(`${origin}/tv/title/${SERIES}`);
+  await page.open(await page.evaluate(`document.querySelector(".episode").href`));
+  await begins(page);
   await page.evaluate(`${PLAYER}.seek(${PLAYER}.duration - 1)`);
   await page.until("offered the next one", `!document.querySelector(".np-after").hidden`);
   await page.evaluate(`document.querySelector(".np-after .np-second").click()`);

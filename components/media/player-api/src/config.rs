@@ -178,9 +178,7 @@ async fn liked(by: &Ctx) -> Playback {
     }
     let reply = call("profiles").get("/api/profiles/v1/me/preferences").send().await;
     let liked = match reply {
-        Ok(reply) if reply.status.is_success() => {
-            serde_json::from_slice::<Liked>(&reply.body).ok()
-        }
+        Ok(reply) if reply.status.is_success() => serde_json::from_slice::<Liked>(&reply.body).ok(),
         _ => None,
     };
     liked.and_then(|it| it.playback).unwrap_or_default()
@@ -192,8 +190,7 @@ mod tests {
     use crate::devices::Limits;
 
     fn device(height_max: Option<i32>) -> Device {
-        let limits =
-            Limits { engine: Engine::Hls, height_max, kbps_max: None, buffer_seconds: 30 };
+        let limits = Limits { engine: Engine::Hls, height_max, kbps_max: None, buffer_seconds: 30 };
         Device { name: "web-desktop".into(), limits }
     }
 

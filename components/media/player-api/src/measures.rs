@@ -128,7 +128,8 @@ impl Measures {
         // Whether the first picture has come may be known from an earlier batch only; then this one
         // has no `start` either.
         let waits = told.iter().any(|it| it.kind == Kind::Start);
-        let seen = |upto: usize| !waits || told[..upto].iter().any(|it| it.kind == Kind::FirstFrame);
+        let seen =
+            |upto: usize| !waits || told[..upto].iter().any(|it| it.kind == Kind::FirstFrame);
         for (at, it) in told.iter().enumerate() {
             sum.take(it, seen(at));
         }
@@ -265,10 +266,12 @@ mod tests {
         ];
         let number = any::<i64>;
         let numbers = (number(), number(), number(), number(), number(), any::<bool>());
-        (0..kinds.len(), numbers).prop_map(move |(kind, (ms, played_ms, kbps, frames, dropped, fatal))| {
-            let cmcd = Some(Cmcd { mtp: Some(kbps), bs: Some(fatal), ..Cmcd::default() });
-            Told { ms, played_ms, kbps, frames, dropped, fatal, cmcd, ..told(kinds[kind]) }
-        })
+        (0..kinds.len(), numbers).prop_map(
+            move |(kind, (ms, played_ms, kbps, frames, dropped, fatal))| {
+                let cmcd = Some(Cmcd { mtp: Some(kbps), bs: Some(fatal), ..Cmcd::default() });
+                Told { ms, played_ms, kbps, frames, dropped, fatal, cmcd, ..told(kinds[kind]) }
+            },
+        )
     }
 
     proptest! {

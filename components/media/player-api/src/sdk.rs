@@ -13,6 +13,8 @@ struct File {
     extension: &'static str,
     media_type: &'static str,
     content: &'static [u8],
+    /// The same, packed (RFC 1952): an engine is most of what is loaded before the first picture.
+    packed: Option<&'static [u8]>,
     hash: u64,
 }
 
@@ -33,16 +35,25 @@ const MODULE: &str = concat!(
 
 // The engines are too long to be hashed by the compiler: these begin their SHA-256, which a test
 // compares.
-const HLS: File =
-    script("hls", include_bytes!("../assets/vendor/hls.min.js"), 0xcfc7_0cc9_e9fc_63d0);
-const SHAKA: File =
-    script("shaka", include_bytes!("../assets/vendor/shaka-player.dash.js"), 0xb7d8_9228_bbda_e7b9);
+const HLS: File = File {
+    packed: Some(include_bytes!("../assets/vendor/hls.min.js.gz")),
+    ..script("hls", include_bytes!("../assets/vendor/hls.min.js"), 0xcfc7_0cc9_e9fc_63d0)
+};
+const SHAKA: File = File {
+    packed: Some(include_bytes!("../assets/vendor/shaka-player.dash.js.gz")),
+    ..script(
+        "shaka",
+        include_bytes!("../assets/vendor/shaka-player.dash.js"),
+        0xb7d8_9228_bbda_e7b9,
+    )
+};
 const LOOKS: &[u8] = include_bytes!("../assets/player/player.css");
 const STYLE: File = File {
     stem: "nexus-player",
     extension: "css",
     media_type: "text/css; charset=utf-8",
     content: LOOKS,
+    packed: None,
     hash: fnv(LOOKS, FNV),
 };
 /// It names the engines, so theirs is a part of its hash.
@@ -60,6 +71,7 @@ const fn script(stem: &'static str, content: &'static [u8], hash: u64) -> File {
         extension: "js",
         media_type: "text/javascript; charset=utf-8",
         content,
+        packed: None,
         hash,
     }
 }
@@ -127,6 +139,8 @@ async fn list() -> Json<Files> {
 struct Sent {
     file: &'static File,
     forever: bool,
+    /// The browser unpacks it.
+    packed: bool,
 }
 
 impl IntoResponse for Sent {
@@ -139,8 +153,12 @@ impl IntoResponse for Sent {
             (header::CONTENT_TYPE, self.file.media_type),
             (header::CACHE_CONTROL, kept),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::VARY, "accept-encoding"),
         ];
-        (headers, self.file.text()).into_response()
+        match self.file.packed.filter(|_| self.packed) {
+            Some(packed) => (headers, [(header::CONTENT_ENCODING, "gzip")], packed).into_response(),
+            None => (headers, self.file.text()).into_response(),
+        }
     }
 }
 
@@ -152,13 +170,24 @@ impl Output for Sent {
     }
 }
 
-async fn show(Path(file): Path<String>) -> Result<Sent> {
+async fn show(headers: HeaderMap, Path(file): Path<String>) -> Result<Sent> {
+    let packed = unpacks(&headers);
     let found = ALL.iter().find_map(|it| match file {
-        _ if it.name() == file => Some(Sent { file: it, forever: true }),
-        _ if it.plain() == file => Some(Sent { file: it, forever: false }),
+        _ if it.name() == file => Some(Sent { file: it, forever: true, packed }),
+        _ if it.plain() == file => Some(Sent { file: it, forever: false, packed }),
         _ => None,
     });
     Ok(found.ok_or(standard::NotFound)?)
+}
+
+/// Whether a client takes gzip; one that weighs it (`q=`) gets it unless it is refused.
+fn unpacks(headers: &HeaderMap) -> bool {
+    let taken = headers.get(header::ACCEPT_ENCODING).and_then(|it| it.to_str().ok());
+    taken.unwrap_or_default().split(',').any(|it| {
+        let (coding, weight) = it.split_once(';').unwrap_or((it, ""));
+        let weight = weight.trim().trim_start_matches("q=");
+        coding.trim() == "gzip" && !matches!(weight, "0" | "0.0" | "0.00" | "0.000")
+    })
 }
 
 #[cfg(test)]
@@ -191,6 +220,26 @@ mod tests {
             assert_eq!(it.licence, "Apache-2.0");
             assert!(folder.join(&it.licence_file).is_file(), "{}", it.licence_file);
         }
+    }
+
+    #[test]
+    fn what_is_packed_is_the_same_file() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/vendor");
+        for (name, file) in [("hls.min.js.gz", &HLS), ("shaka-player.dash.js.gz", &SHAKA)] {
+            let mut gzip = std::process::Command::new("gzip");
+            let output = gzip.arg("-dc").arg(folder.join(name)).output().unwrap();
+            assert!(output.stdout == file.content, "{name} is not {}", file.plain());
+        }
+    }
+
+    #[test]
+    fn nobody_gets_packed_what_they_do_not_unpack() {
+        let of = |taken: &'static str| {
+            let value = nexus_sdk::axum::http::HeaderValue::from_static(taken);
+            unpacks(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]))
+        };
+        assert!(of("gzip, deflate, br") && of("br;q=1, gzip;q=0.5"));
+        assert!(!of("br") && !of("gzip;q=0") && !unpacks(&HeaderMap::new()));
     }
 
     #[test]

@@ -99,7 +99,8 @@ mod tests {
         assert_eq!(title.cues[0].end_ms, 5000);
         assert_eq!(title.next.unwrap().number, Some(2));
         let bare: Title =
-            serde_json::from_value(json!({ "id": Uuid::nil(), "name": "A", "asset": null })).unwrap();
+            serde_json::from_value(json!({ "id": Uuid::nil(), "name": "A", "asset": null }))
+                .unwrap();
         assert!(bare.asset.is_none() && bare.cues.is_empty());
     }
 

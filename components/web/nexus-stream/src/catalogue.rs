@@ -160,11 +160,7 @@ struct AllOf<T> {
 }
 
 /// By id or slug.
-pub async fn title(
-    visitor: &Visitor,
-    household: &Household,
-    name: &str,
-) -> Result<Whole, Trouble> {
+pub async fn title(visitor: &Visitor, household: &Household, name: &str) -> Result<Whole, Trouble> {
     // Nothing that leads to another route.
     let plain = |it: u8| it.is_ascii_alphanumeric() || it == b'-';
     if name.is_empty() || name.len() > 200 || !name.bytes().all(plain) {

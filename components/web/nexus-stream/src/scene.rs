@@ -53,10 +53,7 @@ pub fn tv(
         main #main tabindex="-1" { (content) }
         (document::footer())
     };
-    Document::new(title, "tv")
-        .style(assets::STYLE.path())
-        .script(assets::REMOTE.path())
-        .show(&body)
+    Document::new(title, "tv").style(assets::STYLE.path()).script(assets::REMOTE.path()).show(&body)
 }
 
 fn who(visitor: &Visitor, household: &Household) -> Markup {
@@ -84,7 +81,8 @@ pub fn sign_in(visitor: &Visitor) -> String {
 /// Somebody's picture: a colour of their own, and their first letter.
 pub fn face(name: &str, picture: &str) -> Markup {
     // Five colours, each with enough contrast to white.
-    let hue = picture.bytes().chain(name.bytes()).fold(0_usize, |sum, byte| sum + usize::from(byte));
+    let hue =
+        picture.bytes().chain(name.bytes()).fold(0_usize, |sum, byte| sum + usize::from(byte));
     let first: String = name.chars().take(1).flat_map(char::to_uppercase).collect();
     html! { span class={ "face face-" (hue % 5) } aria-hidden="true" { (first) } }
 }

@@ -150,7 +150,7 @@ async fn remembered(visitor: &Visitor, profile: Uuid, return_to: &str) -> Answer
 fn form(name: &str, limit: &str, return_to: &str, complaints: &Complaints) -> Markup {
     html! {
         h1 { "Somebody more" }
-        p.lead { "Each sees what they may, and goes on where they were asked." }
+        p.lead { "Each sees only what is made for their age." }
         (complaints.summary())
         form.stack method="post" action="/tv/profiles/new" {
             (hidden("return_to", return_to))

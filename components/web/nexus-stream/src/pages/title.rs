@@ -33,9 +33,12 @@ fn episodes(whole: &Whole) -> Vec<&Card> {
 
 fn head(whole: &Whole, known: &Known) -> Markup {
     let card = &whole.card;
+    // A series without a picture of its own has those of its episodes.
+    let mut all = std::iter::once(card).chain(episodes(whole));
+    let wide = all.find_map(|it| it.artwork.backdrop.as_deref());
     html! {
         section.lead.about aria-labelledby="lead-name" {
-            div.lead-picture { (picture(card.artwork.backdrop.as_deref(), &card.name, true)) }
+            div.lead-picture { (picture(wide, &card.name, true)) }
             div.lead-words {
                 @if let Some(series) = &whole.series_card {
                     p.kicker { a href={ "/tv/title/" (series.id) } { (series.name) } }
