@@ -95,10 +95,10 @@ impl Clear {
         for (segment, made) in segments.iter_mut().zip(made) {
             segment["bytes"] = made.bytes.into();
             segment["sha256"] = made.sha256.as_str().into();
-            let keyframes = segment["keyframes"].as_array_mut().map(Vec::as_mut_slice);
-            for (keyframe, (offset, bytes)) in
-                keyframes.unwrap_or_default().iter_mut().zip(&made.keyframes)
-            {
+            // Sound has none, and gets none.
+            let keyframes = segment.get_mut("keyframes").and_then(Value::as_array_mut);
+            let keyframes = keyframes.into_iter().flatten();
+            for (keyframe, (offset, bytes)) in keyframes.zip(&made.keyframes) {
                 keyframe["offset"] = (*offset).into();
                 keyframe["bytes"] = (*bytes).into();
             }
@@ -169,6 +169,10 @@ mod tests {
         Segment { bytes, sha256: "y".into(), keyframes: vec![keyframe] }
     }
 
+    fn quiet(bytes: u64) -> Segment {
+        Segment { bytes, sha256: "y".into(), keyframes: Vec::new() }
+    }
+
     #[test]
     fn an_index_says_of_what_was_encrypted_what_is_true_of_it() {
         let read = Clear::read(clear().to_string().as_bytes()).unwrap();
@@ -194,6 +198,13 @@ mod tests {
         assert_eq!((&index["frames"], &index["width"]), (&json!(200), &json!(1280)));
         assert_eq!(index["peak_bits_per_second"], 6200);
         assert_eq!(index["average_bits_per_second"], 4200);
+        let mut sound = clear();
+        sound["segments"].as_array_mut().unwrap().iter_mut().for_each(|segment| {
+            segment.as_object_mut().unwrap().remove("keyframes");
+        });
+        let sound = Clear::read(sound.to_string().as_bytes()).unwrap();
+        let sound = sound.protected(b"init", &[quiet(110), quiet(120)], &how).unwrap();
+        assert!(!String::from_utf8(sound).unwrap().contains("keyframes"));
         let few = read.protected(b"init", &segments[..1], &how).unwrap_err();
         assert_eq!(few, "1 of 2 segments were encrypted");
         let again = Clear::read(index.to_string().as_bytes()).unwrap_err();
