@@ -20,7 +20,9 @@ mod sweep;
 use domain::Asset;
 use flow::Cause;
 use media_contract::AssetId;
-use media_contract::asset_pipeline::{AssetCreated, AssetDeleted, AssetPlayable, AssetReady};
+use media_contract::asset_pipeline::{
+    AssetCreated, AssetDeleted, AssetPlayable, AssetReady, TextsChanged,
+};
 use media_contract::drm::ProtectionOrdered;
 use media_contract::step::{Outcome, Step, StepDone};
 use nexus_sdk::Permission;
@@ -40,6 +42,7 @@ nexus_sdk::service! {
         "media.asset.playable.v1" => on_playable,
         "media.asset.ready.v1" => on_ready,
         "media.asset.deleted.v1" => on_deleted,
+        "media.asset.texts_changed.v1" => on_texts,
         "media.step.done.v1" => on_done,
         "media.protection.ordered.v1" => on_ordered,
     },
@@ -105,6 +108,12 @@ async fn on_deleted(ctx: Ctx, event: AssetDeleted) -> Result<NoContent> {
         *asset = Asset { version, is_deleted: true, ..Asset::new(id) };
     };
     flow::turn(&ctx, id, Cause::default(), &withdrawn, &deleted).await
+}
+
+/// Subtitles have come or gone beside the tracks.
+async fn on_texts(ctx: Ctx, event: TextsChanged) -> Result<NoContent> {
+    flow::mirror(&ctx, event.asset, "text").await?;
+    ctx.commit([]).await
 }
 
 /// Pictures have come about beside the tracks.

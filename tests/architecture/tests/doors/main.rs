@@ -26,6 +26,7 @@ fn services() -> Vec<(&'static str, Service)> {
         content_cms,
         core_os,
         creator_dashboard,
+        drm,
         email,
         frontend_app,
         gateway,
