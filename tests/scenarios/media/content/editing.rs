@@ -119,7 +119,11 @@ async fn where_a_review_is_asked_for_somebody_else_says_yes() {
     let change = by.request("PATCH".parse().unwrap(), &url).header("if-match", &version);
     change.json(json!({ "name": "Other" })).send().await.problem(409, "review-required");
     let history: Value = by.get(&format!("{url}/history")).await.ok().json();
-    let actions: Vec<&str> = history["items"].as_array().unwrap().iter().rev()
+    let actions: Vec<&str> = history["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
         .map(|it| it["action"].as_str().unwrap())
         .collect();
     assert_eq!(actions, ["create", "submit", "send_back", "submit", "approve"]);
@@ -190,7 +194,8 @@ async fn what_belonged_to_somebody_who_is_erased_is_gone_and_their_name_with_it(
     let left = "select count(*) from content_cms.title";
     eventually("theirs are gone", PATIENCE, async || count(&nexus, left).await == 1).await;
     eventually("nothing names them", PATIENCE, async || {
-        let named = format!("select count(*) from content_cms.history where by_subject = '{owner}'");
+        let named =
+            format!("select count(*) from content_cms.history where by_subject = '{owner}'");
         count(&nexus, &named).await == 0
     })
     .await;

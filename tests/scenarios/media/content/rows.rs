@@ -70,7 +70,8 @@ async fn a_page_shows_what_is_new_until_somebody_arranges_it() {
 async fn a_collection_is_changed_by_its_version() {
     let nexus = desk().await;
     let editor = nexus.member_with(["content-cms:curate"]).await;
-    let made = editor.post(&format!("{CMS}/collections"), json!({ "name": "Rows" })).await.created();
+    let made =
+        editor.post(&format!("{CMS}/collections"), json!({ "name": "Rows" })).await.created();
     let patch = async |version: &str| {
         let asked = editor.request("PATCH".parse().unwrap(), &made.url);
         asked.header("if-match", version).json(json!({ "name": "More" })).send().await

@@ -51,8 +51,7 @@ async fn episodes_have_their_places_and_are_seen_with_their_series() {
     assert_eq!(seasons[0]["episodes"][1]["name"], "Flood");
     // Only the series stands in rows; an episode names it, and what comes after.
     assert_eq!(rows(&viewer, BROWSE).await, [("newest".to_owned(), vec!["Tides".to_owned()])]);
-    let flood: Value =
-        viewer.get(&format!("{BROWSE}/titles/{}", id_of(&url(1)))).await.ok().json();
+    let flood: Value = viewer.get(&format!("{BROWSE}/titles/{}", id_of(&url(1)))).await.ok().json();
     assert_eq!(flood["series_card"]["name"], "Tides");
     assert_eq!(flood["next"]["name"], "Return");
     let only = format!("{BROWSE}/titles?kind=episode&q=FLOOD");
