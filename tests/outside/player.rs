@@ -103,6 +103,23 @@ async fn ready(by: &Client, bytes: Vec<u8>) -> String {
     asset["id"].as_str().unwrap().to_owned()
 }
 
+/// Gives it subtitles, and waits until players are told of them.
+async fn speaks(by: &Client, asset: &str) {
+    let text = "WEBVTT\n\n00:00.000 --> 00:19.000\nThe tide comes in.\n";
+    by.request(http::Method::POST, &format!("/api/asset-pipeline/v1/assets/{asset}/subtitles/en"))
+        .header("content-type", "text/vtt")
+        .body(text)
+        .send()
+        .await
+        .status(201);
+    let wish = json!({ "asset": asset, "device": "a test" });
+    let session: Value = by.post("/api/streaming/v1/sessions", wish).await.status(201).json();
+    eventually("players are told of subtitles", PATIENCE, async || {
+        by.get(session["hls"].as_str().unwrap()).await.ok().text().contains("TYPE=SUBTITLES")
+    })
+    .await;
+}
+
 /// Makes a title and shows it to everybody, once `content-cms` knows that it can be played.
 async fn published(by: &Client, url: &str, draft: Value) -> String {
     let mut id = String::new();
@@ -146,6 +163,7 @@ async fn a_person_with_a_browser_finds_a_title_sees_it_by_both_engines_and_goes_
     let (nexus, origin) = installation().await;
     let owner = creator(&nexus).await;
     let asset = ready(&owner, film(20, "1280x720")).await;
+    speaks(&owner, &asset).await;
     let intro = json!({ "kind": "intro", "start_ms": 0, "end_ms": 3000 });
     let sea = json!({
         "name": "The Sea", "asset": asset, "synopsis": "Water, as far as anybody sees.",

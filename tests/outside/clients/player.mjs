@@ -139,6 +139,17 @@ const watches = async (page) => {
   await page.until("muted otherwise", `${PLAYER}.video.muted === ${!muted}`);
   await press(page, "5");
   await page.until("in the middle", `Math.abs(${PLAYER}.video.currentTime - ${PLAYER}.duration / 2) < 0.5`);
+  // Subtitles come and go.
+  const texts = `[...${PLAYER}.video.textTracks].filter((it) => it.mode === "showing" && it.activeCues?.length)`;
+  await press(page, "c");
+  await page.until("shown subtitles", `${texts}.some((it) => it.activeCues[0].text.includes("tide"))`);
+  await press(page, "c");
+  await page.until("shown none", `${texts}.length === 0`);
+  // A token is replaced while it plays: what is asked for afterwards holds the new one.
+  const token = await page.evaluate(`${PLAYER}.playback.renew().then(() => ${PLAYER}.playback.token)`);
+  await page.evaluate(`performance.clearResourceTimings(); ${PLAYER}.pickHeight(${measured.heights.at(-1)}); true`);
+  const asked = `performance.getEntriesByType("resource").map((it) => it.name).filter((it) => it.includes("/media/") && it.includes(".m4s"))`;
+  await page.until("asking with the new token", `${asked}.length > 0 && ${asked}.every((it) => it.includes(${JSON.stringify(token)}))`);
   // Within the intro it can be skipped.
   await page.evaluate(`${PLAYER}.seek(1)`);
   await page.until("offered to skip", `[...document.querySelectorAll(".np-skip")].some((it) => !it.hidden)`);

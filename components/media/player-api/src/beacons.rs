@@ -1,5 +1,5 @@
 //! What a player tells of how it went, in batches. A batch has an id of the player's, so that one
-//! that is sent again counts once; a playback is named, and counts only when it is the teller's own.
+//! that is sent again counts once; a playback is named, and counts only when it is the teller's.
 
 use crate::measures::{Measures, Told};
 use crate::store;

@@ -1,5 +1,6 @@
 //! What players tell, and what it comes to. Numbers of others are bounded before they are added:
-//! whoever lies about a playback of theirs changes an average a little, and overflows nothing. Pure.
+//! whoever lies about a playback of theirs changes an average a little, and overflows nothing.
+//! Pure.
 
 use nexus_sdk::prelude::*;
 
@@ -276,7 +277,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_player_makes_a_sum_overflow_or_shrink(all in prop::collection::vec(any_told(), 0..200)) {
+        fn no_player_makes_a_sum_overflow_or_shrink(
+            all in prop::collection::vec(any_told(), 0..200),
+        ) {
             let sum = Measures::of(&all);
             let json = serde_json::to_value(sum).unwrap();
             for (name, value) in json.as_object().unwrap() {

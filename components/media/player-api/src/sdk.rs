@@ -1,6 +1,6 @@
-//! The player as files that any page of ours may load: the module, its style, and the two engines of
-//! others under it. Each stands under a name with the hash of its content, so that a browser keeps
-//! it for ever; the plain name leads to the newest.
+//! The player as files that any page of ours may load: the module, its style, and the two engines
+//! of others under it. Each stands under a name with the hash of its content, so that a browser
+//! keeps it for ever; the plain name leads to the newest.
 //!
 //! Knows the files, which are part of the component. Refuses every other name.
 

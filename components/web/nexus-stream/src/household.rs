@@ -1,6 +1,9 @@
 //! Who of a household is watching. Which profiles there are, and what each may see, is the
-//! `profiles` service's; this remembers the choice in a cookie. A cookie of another account, or of a
-//! profile that is gone, means nobody.
+//! `profiles` service's; this remembers the choice in a cookie. A cookie of another account, or of
+//! a profile that is gone, means nobody.
+//!
+//! The choice decides what these pages show. It is no wall against whoever writes cookies by hand:
+//! a session does not know its viewer's profile, so neither do the services that are asked.
 
 use nexus_sdk::axum::http::HeaderValue;
 use nexus_sdk::prelude::*;

@@ -2,6 +2,7 @@
 
 mod home;
 mod preview;
+mod profile;
 mod profiles;
 mod search;
 mod title;
@@ -15,6 +16,7 @@ pub fn router() -> Router {
         .merge(search::router())
         .merge(title::router())
         .merge(profiles::router())
+        .merge(profile::router())
         .merge(preview::router())
         .merge(watch::router())
 }

@@ -1,5 +1,6 @@
 //! Who is watching: choosing one of the household, with a PIN where there is one, and adding one.
 
+use super::profile::limits;
 use crate::household::{self, Household, Profile};
 use crate::prelude::*;
 use crate::scene::face;
@@ -7,11 +8,11 @@ use nexus_sdk::prelude::*;
 use web_kit::document::Document;
 use web_kit::return_to::{own, with_query};
 
-const OWN: &str = "/api/profiles/v1/me/subprofiles";
+pub const OWN: &str = "/api/profiles/v1/me/subprofiles";
 /// As many as `profiles` lets a household have.
 const PROFILES_MAX: usize = 5;
 /// What a profile may be limited to, in years.
-const LIMITS: [(&str, &str); 5] = [
+pub const LIMITS: [(&str, &str); 5] = [
     ("0", "For all ages"),
     ("6", "Up to 6 years"),
     ("12", "Up to 12 years"),
@@ -31,7 +32,7 @@ fn onward(wanted: &str) -> &str {
 }
 
 /// A page with one thing on it.
-fn plain(title: &str, content: &Markup) -> Markup {
+pub fn plain(title: &str, content: &Markup) -> Markup {
     let body = html! {
         header.tv-top.bare { (web_kit::document::logo()) }
         main.asking #main tabindex="-1" { (content) }
@@ -61,6 +62,9 @@ fn faces(household: &Household, return_to: &str) -> Markup {
                                 span.face-more { "Up to " (it.maturity_max) " years" }
                             }
                         }
+                    }
+                    a.face-edit href={ "/tv/profiles/" (it.id) "/edit" } {
+                        "Edit" span.away { " " (it.name) }
                     }
                 }
             }
@@ -113,7 +117,11 @@ fn pin(profile: &Profile, return_to: &str, complaints: &Complaints) -> Markup {
                 }
                 button.primary type="submit" { "Go on" }
             }
-            p { a href=(with_query("/tv/profiles", &[("return_to", return_to)])) { "Somebody else" } }
+            p {
+                a href=(with_query("/tv/profiles", &[("return_to", return_to)])) {
+                    "Somebody else"
+                }
+            }
         }
     }
 }
@@ -155,17 +163,7 @@ fn form(name: &str, limit: &str, return_to: &str, complaints: &Complaints) -> Ma
         form.stack method="post" action="/tv/profiles/new" {
             (hidden("return_to", return_to))
             (Field::text("name", "Name").value(name).length_max(40).show(complaints))
-            div.field {
-                label for="maturity_max" { "What is shown" }
-                select #maturity_max name="maturity_max" {
-                    @for (value, label) in LIMITS {
-                        option value=(value) selected[value == limit] { (label) }
-                    }
-                }
-                @if let Some(words) = complaints.of_field("maturity_max") {
-                    p.complaint { (words) }
-                }
-            }
+            (limits(limit, complaints))
             label.tick {
                 input type="checkbox" name="kid" value="yes";
                 span { "This is a child: nothing above 12 years" }

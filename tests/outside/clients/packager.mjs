@@ -1,0 +1,2 @@
+// Runs Shaka Packager, as it is, with the arguments of this script.
+import "shaka-packager";
