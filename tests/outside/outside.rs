@@ -10,6 +10,7 @@ mod identity;
 mod openapi;
 mod playback;
 mod player;
+mod protection;
 mod scim;
 mod tools;
 mod uploads;

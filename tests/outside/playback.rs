@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Everybody on a machine of two processors works at the same time.
-const PATIENCE: Duration = minutes(5);
+pub const PATIENCE: Duration = minutes(5);
 const SERVICES: [&str; 9] = [
     "asset-pipeline",
     "kms",
@@ -33,7 +33,7 @@ fn film() -> Vec<u8> {
 }
 
 /// Uploads the film and waits until it is ready; gives the asset's id.
-async fn ready(by: &Client) -> String {
+pub async fn ready(by: &Client) -> String {
     let bytes = film();
     by.request(http::Method::POST, "/files")
         .header("tus-resumable", "1.0.0")
