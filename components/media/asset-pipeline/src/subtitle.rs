@@ -76,8 +76,8 @@ impl Subtitles {
         if bytes.len() > BYTES_MAX {
             return Err(SubtitleTooLarge);
         }
-        let (text, encoding) = encoding::decode(bytes)
-            .ok_or_else(|| refuse(&[Problem { line: 1, what: NO_TEXT }]))?;
+        let (text, encoding) =
+            encoding::decode(bytes).ok_or_else(|| refuse(&[Problem { line: 1, what: NO_TEXT }]))?;
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let lines: Vec<&str> = text.split('\n').collect();
         let format = format_of(lines[0]);

@@ -142,10 +142,7 @@ async fn keep(by: &Ctx, id: AssetId, language: &str, file: &[u8]) -> Result<Show
 }
 
 /// WebVTT.
-async fn show(
-    by: SignedIn,
-    Path((id, language)): Path<(AssetId, String)>,
-) -> Result<Text> {
+async fn show(by: SignedIn, Path((id, language)): Path<(AssetId, String)>) -> Result<Text> {
     let language = tag(&language).ok_or(standard::NotFound)?;
     store::assets::find(by.db(), id, seen_by(&by)?).await?;
     store::subtitles::text(by.db(), id, &language).await.map(Text)
@@ -166,10 +163,7 @@ impl Output for Text {
     }
 }
 
-async fn remove(
-    by: SignedIn,
-    Path((id, language)): Path<(AssetId, String)>,
-) -> Result<NoContent> {
+async fn remove(by: SignedIn, Path((id, language)): Path<(AssetId, String)>) -> Result<NoContent> {
     let language = tag(&language).ok_or(standard::NotFound)?;
     store::assets::find(by.db(), id, changed_by(&by)?).await?;
     let removal = store::subtitles::remove(id, &language).or_refuse(standard::NotFound);
@@ -192,9 +186,8 @@ pub async fn place(ctx: &Ctx, asset: AssetId) -> Result<()> {
             placed.iter().any(|p| p.language == it.language && p.digest == it.digest)
         };
         let missing: Vec<&Subtitle> = all.iter().filter(|it| !is_there(it)).collect();
-        let is_wanted = |it: &&Placed| {
-            all.iter().any(|s| s.language == it.language && s.digest == it.digest)
-        };
+        let is_wanted =
+            |it: &&Placed| all.iter().any(|s| s.language == it.language && s.digest == it.digest);
         let gone: Vec<&Placed> = placed.iter().filter(|it| !is_wanted(it)).collect();
         if missing.is_empty() && gone.is_empty() {
             continue;
@@ -230,7 +223,8 @@ fn digest(vtt: &str) -> String {
 /// A tag as it is usually written (RFC 5646 section 2.1.1): `pt-BR`, `zh-Hant`; none of what is no
 /// tag.
 fn tag(told: &str) -> Option<String> {
-    let plain = |it: &str| (1..=8).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_alphanumeric());
+    let plain =
+        |it: &str| (1..=8).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_alphanumeric());
     let subtags: Vec<&str> = told.split('-').collect();
     let primary = subtags[0];
     let fits = told.len() <= 35

@@ -6,12 +6,15 @@ use crate::pages::{HOME, Row};
 use crate::store;
 use crate::titles::patterns;
 use crate::viewer::{self, Limits, Who};
+use media_contract::AssetId;
 use media_contract::content_cms::TitleId;
 use nexus_sdk::prelude::*;
 use std::collections::BTreeMap;
 
 /// Genres that have a row where nobody has chosen any.
 const GENRES_SHOWN: usize = 12;
+/// Asked for at once.
+const ASSETS_MAX: usize = 50;
 
 pub fn router() -> Router {
     Router::new()
@@ -174,6 +177,8 @@ struct Wanted {
     genre: Option<String>,
     /// Everything but episodes, where absent.
     kind: Option<Kind>,
+    /// Ids of at most 50 assets, joined by commas: the titles that show them, episodes too.
+    assets: Option<String>,
     /// A profile of one's household.
     profile: Option<identity_contract::profiles::SubprofileId>,
     /// BCP 47.
@@ -193,9 +198,18 @@ async fn search(
         kind: wanted.kind,
         genre: wanted.genre.map(|genre| genre.to_lowercase()),
         patterns: patterns(wanted.q.as_deref().unwrap_or_default()),
+        assets: wanted.assets.as_deref().map(assets_of).transpose()?,
     };
     let page = store::browse::search(by.db(), &search, &limits, by.now(), &cursor).await?;
     Ok(page.map(|row| row.card(who.language.as_deref())))
+}
+
+fn assets_of(told: &str) -> Result<Vec<AssetId>, Refusal> {
+    let all: Result<Vec<AssetId>, _> = told.split(',').map(|id| id.trim().parse()).collect();
+    match all {
+        Ok(all) if all.len() <= ASSETS_MAX => Ok(all),
+        _ => Err(standard::InvalidQuery.because("assets are at most 50 ids, joined by commas")),
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -204,11 +218,7 @@ struct GenreList {
 }
 
 /// Those with most titles first.
-async fn genres(
-    by: Public,
-    headers: HeaderMap,
-    Query(who): Query<Who>,
-) -> Result<Json<GenreList>> {
+async fn genres(by: Public, headers: HeaderMap, Query(who): Query<Who>) -> Result<Json<GenreList>> {
     let limits = viewer::limits(&by, &who, &headers).await?;
     Ok(Json(GenreList { items: store::browse::genres(by.db(), &limits, by.now()).await? }))
 }
@@ -284,4 +294,12 @@ async fn show(
 #[test]
 fn a_genre_is_called_by_its_capital() {
     assert_eq!((capitalised("drama"), capitalised("")), ("Drama".to_owned(), String::new()));
+}
+
+#[test]
+fn assets_are_ids_and_not_too_many() {
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    assert_eq!(assets_of(&format!("{id}, {id}")).unwrap().len(), 2);
+    assert!(assets_of("").is_err() && assets_of("x").is_err());
+    assert!(assets_of(&vec![id; 51].join(",")).is_err());
 }

@@ -179,7 +179,8 @@ mod tests {
             after(&cards, id).map(|card| Uuid::from(card.id).as_u128())
         };
         assert_eq!((next(1), next(2), next(3), next(7)), (Some(2), Some(3), None, None));
-        let named = Season { number: 2, name: Some("Two".into()), synopsis: "".into(), episodes: 1 };
+        let named =
+            Season { number: 2, name: Some("Two".into()), synopsis: "".into(), episodes: 1 };
         let seasons = by_season(vec![named], cards);
         assert_eq!(seasons.iter().map(|it| it.number).collect::<Vec<_>>(), [1, 2]);
         assert_eq!((seasons[0].episodes.len(), seasons[1].name.as_deref()), (2, Some("Two")));

@@ -388,7 +388,9 @@ fn is_address(address: &str) -> bool {
     let own = address.starts_with('/') && !address.starts_with("//");
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '<' | '>' | '\\');
     let host = address.strip_prefix("https://").is_some_and(|rest| !rest.starts_with('/'));
-    (own || (host && address.len() > 8)) && address.len() <= ADDRESS_MAX && address.chars().all(plain)
+    (own || (host && address.len() > 8))
+        && address.len() <= ADDRESS_MAX
+        && address.chars().all(plain)
 }
 
 /// The entry for a language, or for what it is a variety of.

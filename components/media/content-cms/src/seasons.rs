@@ -65,10 +65,7 @@ async fn set(
     by.commit(store::seasons::put(id, number, name, &said.synopsis)).await
 }
 
-async fn remove(
-    by: SignedIn,
-    Path((id, number)): Path<(TitleId, i32)>,
-) -> Result<NoContent> {
+async fn remove(by: SignedIn, Path((id, number)): Path<(TitleId, i32)>) -> Result<NoContent> {
     series(&by, id, changed_by(&by)?).await?;
     let seasons = store::seasons::list(by.db(), id).await?;
     let season = seasons.iter().find(|it| it.number == number).ok_or(standard::NotFound)?;

@@ -81,7 +81,8 @@ mod tests {
     #[test]
     fn where_a_viewer_is_says_a_proxy_and_nobody_else() {
         let headers = HeaderMap::from_iter([("x-country".parse().unwrap(), "at".parse().unwrap())]);
-        let by_header = Settings { territory_header: Some("x-country".into()), ..Settings::default() };
+        let by_header =
+            Settings { territory_header: Some("x-country".into()), ..Settings::default() };
         assert_eq!(by_header.territory_of(&headers).as_deref(), Some("AT"));
         assert_eq!(Settings::default().territory_of(&headers), None);
         let home = Settings { territory: Some("DE".into()), ..by_header };

@@ -9,7 +9,9 @@ use crate::rights;
 use crate::store;
 use crate::store::assets::Asset;
 use crate::store::titles::Title;
-use crate::workflow::{Action, Facts, NotPlayable, ReviewRequired, Stand, State, Terms, WrongState};
+use crate::workflow::{
+    Action, Facts, NotPlayable, ReviewRequired, Stand, State, Terms, WrongState,
+};
 use crate::{Manage, Review};
 use media_contract::AssetId;
 use media_contract::content_cms::{
@@ -281,9 +283,7 @@ fn listing(before: &Title, after: &Title, at: Time) -> Option<Write> {
             let (asset, name) = (after.content.asset, after.content.name.clone());
             Some(emit(TitleListed { title, kind, asset, name, at }))
         }
-        (true, false) => {
-            Some(emit(TitleUnlisted { title, kind, asset: before.content.asset, at }))
-        }
+        (true, false) => Some(emit(TitleUnlisted { title, kind, asset: before.content.asset, at })),
         _ => None,
     }
 }

@@ -106,7 +106,10 @@ fn who_must_ask_first_submits_and_the_wish_for_a_date_is_remembered() {
         let facts = Facts { now: at(now), ..facts() };
         review.step(Action::Approve, &Terms::default(), &facts).unwrap()
     };
-    assert_eq!((approve(4_000).state, approve(4_000).publish_at), (State::Scheduled, wish.publish_at));
+    assert_eq!(
+        (approve(4_000).state, approve(4_000).publish_at),
+        (State::Scheduled, wish.publish_at)
+    );
     assert_eq!(approve(6_000).state, State::Published);
     // Without anything to play it comes back by itself.
     let gone = Facts { has_asset: false, ..facts() };

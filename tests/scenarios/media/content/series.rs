@@ -56,6 +56,11 @@ async fn episodes_have_their_places_and_are_seen_with_their_series() {
     assert_eq!(flood["next"]["name"], "Return");
     let only = format!("{BROWSE}/titles?kind=episode&q=FLOOD");
     assert_eq!(names(&viewer, &only).await, ["Flood"]);
+    // Whoever knows what was played finds what shows it.
+    let asset = made[1]["asset"].as_str().unwrap();
+    let shows = format!("{BROWSE}/titles?assets={asset},{}", uuid::Uuid::now_v7());
+    assert_eq!(names(&viewer, &shows).await, ["Flood"]);
+    viewer.get(&format!("{BROWSE}/titles?assets=x")).await.problem(400, "invalid-query");
     // The series goes, and takes them along; each stays what it was.
     step(&by, &show, "unpublish", json!({})).await;
     eventually("its episodes are not played any more", PATIENCE, async || {

@@ -132,7 +132,6 @@ pub struct Misplaced {
 }
 
 pub async fn misplaced(db: &Db) -> Result<Vec<Misplaced>> {
-    let some =
-        sql!("select tenant_id, asset_id from asset_pipeline.misplaced_text limit 100");
+    let some = sql!("select tenant_id, asset_id from asset_pipeline.misplaced_text limit 100");
     db.all(some.across_tenants()).await
 }

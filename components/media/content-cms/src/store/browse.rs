@@ -4,6 +4,7 @@
 use crate::card::CardRow;
 use crate::content::{Credit, Cue, Kind, Localised};
 use crate::viewer::Limits;
+use media_contract::AssetId;
 use media_contract::content_cms::{CollectionId, TitleId};
 use nexus_sdk::prelude::*;
 use std::collections::BTreeMap;
@@ -69,12 +70,7 @@ struct EntryRow {
 }
 
 /// In the order of each collection, at most 40 of each.
-pub async fn entries(
-    db: &Db,
-    of: &Vec<CollectionId>,
-    l: &Limits,
-    now: Time,
-) -> Result<Vec<Entry>> {
+pub async fn entries(db: &Db, of: &Vec<CollectionId>, l: &Limits, now: Time) -> Result<Vec<Entry>> {
     let some = sql!(
         "select c.id as collection, c.name as collection_name,
            c.localisations as collection_localisations, to_jsonb(shown.*) as card
@@ -107,6 +103,7 @@ pub struct Search {
     pub genre: Option<String>,
     /// As `like` takes them.
     pub patterns: Vec<String>,
+    pub assets: Option<Vec<AssetId>>,
 }
 
 pub async fn search(
@@ -118,7 +115,9 @@ pub async fn search(
 ) -> Result<Page<CardRow>> {
     let all = sql!(
         "select * from content_cms.shown({tenant}, {l.years}, {l.territory}::text, {now})
-         where case when {s.kind}::text is null then kind <> 'episode' else kind = {s.kind} end
+         where ({s.kind}::text is null or kind = {s.kind})
+           and (kind <> 'episode' or {s.kind}::text is not null or {s.assets}::text[] is not null)
+           and ({s.assets}::text[] is null or asset = any({s.assets}::text[]::uuid[]))
            and ({s.genre}::text is null or {s.genre} = any(genres))
            and words like all({s.patterns}::text[])"
     );

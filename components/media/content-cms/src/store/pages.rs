@@ -29,6 +29,5 @@ pub fn put(name: &str, rows: &[Row], now: Time) -> Write {
 }
 
 pub fn delete(name: &str) -> Write {
-    sql!("delete from content_cms.page where tenant_id = {tenant} and name = {name}")
-        .expect_rows(1)
+    sql!("delete from content_cms.page where tenant_id = {tenant} and name = {name}").expect_rows(1)
 }
