@@ -68,13 +68,13 @@ pub(crate) fn viewer(by: &Ctx) -> Result<Uuid> {
 async fn on_playable(ctx: Ctx, event: AssetPlayable) -> Result<NoContent> {
     let asset = (event.asset, event.owner, event.package);
     let lowest = domain::lowest(&event.tracks);
-    ctx.commit(store::assets::put(asset, event.duration_ms, lowest)).await
+    ctx.commit(store::assets::put(asset, event.duration_ms, (lowest, false))).await
 }
 
 async fn on_ready(ctx: Ctx, event: AssetReady) -> Result<NoContent> {
     let asset = (event.asset, event.owner, event.package);
     let lowest = domain::lowest(&event.tracks);
-    ctx.commit(store::assets::put(asset, event.duration_ms, lowest)).await
+    ctx.commit(store::assets::put(asset, event.duration_ms, (lowest, true))).await
 }
 
 async fn on_deleted(ctx: Ctx, event: AssetDeleted) -> Result<NoContent> {

@@ -45,12 +45,12 @@ pub async fn is_published(db: &Db, id: AssetId, owner: Option<Uuid>) -> Result<b
     db.one(one).await
 }
 
-/// Of two packages the newer one is played, in whatever order they are told; a package only ever
-/// gets more tracks.
+/// Of two packages the newer one is played, in whatever order they are told. The sizes that a
+/// package begins with are not always those that it ends with (`is_whole`).
 pub fn put(
     (id, owner, package): (AssetId, Uuid, PackageId),
     duration_ms: i64,
-    lowest: Option<i32>,
+    (lowest, is_whole): (Option<i32>, bool),
 ) -> Write {
     sql!(
         "insert into streaming.asset as a
@@ -58,8 +58,8 @@ pub fn put(
          values ({tenant}, {id}, {owner}, {package}, {duration_ms}, {lowest})
          on conflict (tenant_id, id) do update set owner_id = excluded.owner_id,
            package_id = excluded.package_id, duration_ms = excluded.duration_ms,
-           lowest = case when a.package_id = excluded.package_id
-             then least(a.lowest, excluded.lowest) else excluded.lowest end
+           lowest = case when {is_whole} or a.package_id is distinct from excluded.package_id
+             then excluded.lowest else a.lowest end
          where a.package_id is null or a.package_id <= excluded.package_id"
     )
 }
