@@ -1,7 +1,8 @@
 //! What making and giving films costs. A ladder: CPU seconds for each second of film, all that the
 //! worker does included, beside one plain call of ffmpeg that makes the same sizes. The origin:
-//! answers a second, beside nginx with the same files. Knows the aims; the benchmarks `ladder` of
-//! `media-native/transcode` and `origin` of `triggers/http` take samples.
+//! answers a second, beside nginx with the same files. A film on its way: how long its creator
+//! waits. Knows the aims; the benchmarks `ladder` of `media-native/transcode`, `origin` of
+//! `triggers/http` and `film` of `tests/scenarios` take samples.
 
 use super::{Aim, Bench, Figure, Samples};
 use crate::workspace::Workspace;
@@ -22,6 +23,19 @@ const AIMS: &[Aim] = &[
     Aim::watch("origin_1_mib", "/s"),
     Aim::watch("nginx_1_mib", "/s"),
     Aim::at_least("origin_over_nginx_1_mib", "x", 0.8),
+    Aim::watch("copied_begun_p50", "ms"),
+    Aim::at_most("copied_begun_p95", "ms", 5_000.0),
+    Aim::at_most("copied_playable_p50", "ms", 2_000.0),
+    Aim::watch("copied_playable_p95", "ms"),
+    Aim::watch("copied_ready_p50", "ms"),
+    Aim::watch("copied_ready_p95", "ms"),
+    Aim::watch("encoded_begun_p50", "ms"),
+    Aim::at_most("encoded_begun_p95", "ms", 5_000.0),
+    Aim::at_most("encoded_playable_p50", "ms", 2_000.0),
+    Aim::watch("encoded_playable_p95", "ms"),
+    Aim::watch("encoded_ready_p50", "ms"),
+    Aim::watch("encoded_ready_p95", "ms"),
+    Aim::watch("upload_speed", "MiB/s"),
 ];
 
 /// The peer, and who asks both: programs, and the Debian packages that bring them.
@@ -36,5 +50,6 @@ pub(super) fn run(ws: &Workspace, bench: &Bench) -> Result<Vec<Figure>> {
     let mut samples = Samples::default();
     samples.take_from(ws, bench, "nexus-media-transcode", "ladder")?;
     samples.take_from(ws, bench, "trigger-http", "origin")?;
+    samples.take_from(ws, bench, "scenarios", "film")?;
     Ok(samples.figures("media", AIMS, bench))
 }
