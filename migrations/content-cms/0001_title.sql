@@ -110,7 +110,7 @@ returns table (tenant_id uuid, id uuid) language sql stable as $$
     left join content_cms.title s on s.tenant_id = t.tenant_id and s.id = t.series_id
   where (t.is_live or t.state in ('scheduled', 'published')) and (
     t.state = 'scheduled' and t.is_playable and coalesce(t.publish_at, at) <= at
-    or t.state = 'published' and t.unpublish_at <= at
+    or t.state in ('scheduled', 'published') and t.unpublish_at <= at
     or t.is_live <> (t.state = 'published' and t.is_playable
       and content_cms.is_open(t.rights, '*', at) and coalesce(s.is_live, true)))
 $$;

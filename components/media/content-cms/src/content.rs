@@ -213,9 +213,21 @@ impl JsonSchema for Change {
         "TitleChange".into()
     }
 
+    /// As the content, but that null stands for what is not there.
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Content::json_schema(generator)
+        let mut schema = Content::json_schema(generator);
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            if let Some(one) = properties["localisations"].get_mut("additionalProperties") {
+                *one = or_null(one.take());
+            }
+            properties.values_mut().for_each(|property| *property = or_null(property.take()));
+        }
+        schema
     }
+}
+
+fn or_null(schema: Value) -> Value {
+    json!({ "anyOf": [schema, { "type": "null" }] })
 }
 
 impl Change {

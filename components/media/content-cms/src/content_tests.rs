@@ -110,6 +110,21 @@ fn a_language_falls_back_on_what_it_is_a_variety_of() {
     }
 }
 
+#[test]
+fn a_change_is_described_as_it_is_taken() {
+    let document = crate::service().openapi();
+    let schema = |name: &str| document["components"]["schemas"][name].clone();
+    let null = json!({ "type": "null" });
+    for name in ["TitleChange", "Draft"] {
+        let described = schema(name);
+        let fields = described["properties"].as_object().unwrap();
+        let clears = |field: &str| fields[field]["anyOf"].as_array().unwrap().contains(&null);
+        assert!(clears("synopsis") && clears("rights"), "{described:#}");
+        assert_eq!(described["required"], Value::Null, "{described:#}");
+    }
+    assert!(schema("Draft")["properties"]["kind"].is_object());
+}
+
 proptest! {
     #[test]
     fn what_was_checked_passes_again_unchanged(
