@@ -1,5 +1,5 @@
-//! Marks within words (`<i>`, `<b>`, `<u>`, who speaks) and where on the picture they stand. What is
-//! not known is left out, so that nothing reaches a page that a page would act upon. Pure.
+//! Marks within words (`<i>`, `<b>`, `<u>`, who speaks) and where on the picture they stand. What
+//! is not known is left out, so that nothing reaches a page that a page would act upon. Pure.
 
 use super::Format;
 

@@ -15,8 +15,8 @@ fn refused(text: &str) -> String {
 
 #[test]
 fn subrip_becomes_webvtt_in_its_order() {
-    let told = "\u{feff}2\r\n00:00:03,000 --> 00:00:04,000\r\n{\\an8}<font color=\"red\">Later</font>\r\n\
-                \r\n1\r\n00:00:01,000 --> 00:00:02,500\r\n<i>Hello,\r\nworld & <b>all</i>\r\n\r\n";
+    let told = "\u{feff}2\r\n00:00:03,000 --> 00:00:04,000\r\n\
+                {\\an8}<font color=\"red\">Later</font>\r\n\r\n1\r\n00:00:01,000 --> 00:00:02,500\r\n<i>Hello,\r\nworld & <b>all</i>\r\n\r\n";
     let subtitles = Subtitles::read(told.as_bytes()).unwrap();
     assert_eq!((subtitles.format, subtitles.encoding), (Format::Srt, Encoding::Utf8));
     assert_eq!((subtitles.len(), subtitles.end_ms()), (2, 4_000));
@@ -29,7 +29,8 @@ fn subrip_becomes_webvtt_in_its_order() {
 
 #[test]
 fn webvtt_keeps_its_places_and_loses_what_could_act() {
-    let told = "WEBVTT - of a film\nKind: captions\n\nSTYLE\n::cue { background: url(https://x) }\n\n\
+    let told = "WEBVTT - of a film\nKind: captions\n\n\
+                STYLE\n::cue { background: url(https://x) }\n\n\
                 NOTE a --> b\nmore\n\nintro\n00:01.000 --> 00:02.000 align:start line:10% bad:1 \
                 region:x\n<v.loud Ada>Hi</v> <script>alert(1)</script> a < b --> <00:01.500>c\n\n\
                 00:03.000 --> 00:04.000\n<i></i>\n";
@@ -42,7 +43,8 @@ fn webvtt_keeps_its_places_and_loses_what_could_act() {
 
 #[test]
 fn each_line_that_is_wrong_is_named() {
-    let told = "1\n00:00:01,000 --> 00:00:02,000\nfine\n\n2\n00:00:05,000 --> 00:00:04,000\nback\n\n\
+    let told = "1\n00:00:01,000 --> 00:00:02,000\nfine\n\n\
+                2\n00:00:05,000 --> 00:00:04,000\nback\n\n\
                 three\nno time at all\n\n4\n00:00:9x,000 --> 00:00:10,000\nodd\n";
     let refusal = refused(told);
     for words in ["line 6: it ends before", "line 9: a time", "line 13: a time", "#/line/13"] {
