@@ -1,6 +1,7 @@
 //! What a title may say, and how it is changed.
 
 use super::*;
+use crate::change::Change;
 use proptest::prelude::*;
 
 fn named(name: &str) -> Content {

@@ -1,6 +1,7 @@
 //! Episodes of a series, in their order.
 
-use crate::content::{Change, Kind};
+use crate::change::Change;
+use crate::content::Kind;
 use crate::titles::{self, Shown};
 use crate::{Create, changed_by, seasons, seen_by, store};
 use media_contract::content_cms::TitleId;

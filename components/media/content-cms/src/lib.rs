@@ -6,6 +6,7 @@
 mod assets;
 mod browse;
 mod card;
+mod change;
 mod collections;
 mod content;
 mod episodes;

@@ -1,6 +1,7 @@
 //! Titles as their creators see and change them.
 
-use crate::content::{Artwork, Change, Content, Kind};
+use crate::change::Change;
+use crate::content::{Artwork, Content, Kind};
 use crate::history::Record;
 use crate::store::titles::{Search, Title};
 use crate::turn::{self, EpisodeTaken, Order, SlugTaken};

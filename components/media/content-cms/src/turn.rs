@@ -3,7 +3,8 @@
 //! and on its assets, so that of two titles that show one asset only one decides at a time; who was
 //! slower reads again.
 
-use crate::content::{Change, Content, Kind};
+use crate::change::Change;
+use crate::content::{Content, Kind};
 use crate::history::Record;
 use crate::rights;
 use crate::store;

@@ -16,7 +16,8 @@ fn refused(text: &str) -> String {
 #[test]
 fn subrip_becomes_webvtt_in_its_order() {
     let told = "\u{feff}2\r\n00:00:03,000 --> 00:00:04,000\r\n\
-                {\\an8}<font color=\"red\">Later</font>\r\n\r\n1\r\n00:00:01,000 --> 00:00:02,500\r\n<i>Hello,\r\nworld & <b>all</i>\r\n\r\n";
+                {\\an8}<font color=\"red\">Later</font>\r\n\r\n\
+                1\r\n00:00:01,000 --> 00:00:02,500\r\n<i>Hello,\r\nworld & <b>all</i>\r\n\r\n";
     let subtitles = Subtitles::read(told.as_bytes()).unwrap();
     assert_eq!((subtitles.format, subtitles.encoding), (Format::Srt, Encoding::Utf8));
     assert_eq!((subtitles.len(), subtitles.end_ms()), (2, 4_000));
