@@ -6,6 +6,7 @@ use crate::tools::{self, claim_success};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nexus_harness::prelude::*;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -91,8 +92,10 @@ fn package(stream: &str, more: &[&str]) {
 
 /// A digest of each sample as it lies in a file, encrypted or not.
 fn samples(file: &Path) -> Vec<String> {
+    // As a stream: in a file that it can seek in, ffmpeg 5.1 looks for what fragments tell of their
+    // encryption in the wrong one of them.
     let mut ffmpeg = Command::new("ffmpeg");
-    ffmpeg.args(["-v", "error", "-nostdin", "-i"]).arg(file);
+    ffmpeg.args(["-v", "error", "-nostdin", "-i", "pipe:0"]).stdin(File::open(file).unwrap());
     let output = ffmpeg.args(["-c", "copy", "-f", "framemd5", "-"]).output().unwrap();
     claim_success(&output, "ffmpeg");
     let text = String::from_utf8(output.stdout).unwrap();
@@ -128,19 +131,19 @@ async fn shaka_packager_opens_what_is_protected_here_and_protects_the_same_to_th
         let stream = |from: &Track, to: &Path| {
             format!("in={},stream={kind},output={}", from.file.display(), to.display())
         };
-        let opened = place("opened").join(kind);
+        let opened = place("opened").join(format!("{kind}.mp4"));
         let open = ["--enable_raw_key_decryption", "--keys", &keys];
         package(&stream(track, &opened), &open);
         let expected = samples(&plain.file);
         assert!(expected.len() >= 200, "{} samples of {kind}", expected.len());
-        assert_eq!(samples(&opened), expected, "{kind}, opened");
-        let theirs = place("theirs").join(kind);
+        assert!(samples(&opened) == expected, "{kind}, opened");
+        let theirs = place("theirs").join(format!("{kind}.mp4"));
         let protect = ["--enable_raw_key_encryption", "--protection_scheme", "cbcs"];
         let how = ["--keys", &keys, "--iv", &vector, "--clear_lead", "0"];
         package(&stream(plain, &theirs), &[&protect[..], &how].concat());
         let ours = samples(&track.file);
-        assert_eq!(samples(&theirs), ours, "{kind}, protected");
-        assert_ne!(ours, expected, "{kind} is encrypted");
+        assert!(samples(&theirs) == ours, "{kind}, protected");
+        assert!(ours != expected, "{kind} is encrypted");
     }
     // Playlists that name keys are read as strictly as all others.
     let mut client = tools::node("hls.mjs");
