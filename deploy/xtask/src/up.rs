@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A first start makes a database cluster and compiles every component.
-const READY_LIMIT: Duration = Duration::from_secs(180);
+/// A first start makes a database cluster and compiles every component: half a minute on two cores
+/// that have nothing else to do.
+const READY_LIMIT: Duration = Duration::from_secs(420);
 /// The host gives open requests 30 s to end; then it stops its database.
 const DOWN_LIMIT: Duration = Duration::from_secs(60);
 /// Every poll is a line in the host's access log.

@@ -29,7 +29,7 @@ async fn a_person_with_a_browser_registers_adds_a_passkey_and_comes_in_with_it()
 pub async fn accompany(
     script: &str,
     origin: &str,
-    more: &[&Path],
+    more: &[&str],
     answer: impl AsyncFn(&Value) -> Option<Value>,
 ) {
     let browser = program(&BROWSERS).expect("chromium is missing: run cargo xtask doctor");
@@ -58,21 +58,30 @@ pub async fn accompany(
     assert!(person.wait().await.unwrap().success() && done, "see what the script has said");
 }
 
+/// A port that nobody has.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// A host whose pages a browser can sign in to, with its origin.
-pub async fn installation(services: &[&str]) -> (Nexus, String) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+async fn installation(services: &[&str]) -> (Nexus, String) {
+    let port = free_port();
     // Passkeys want a name, and cookies the one that is in mails.
     let origin = format!("http://localhost:{port}");
+    (behind(services, port, &origin).await, origin)
+}
+
+/// A host that listens on `port` and is known as `origin`: what is in between is the test's.
+pub async fn behind(services: &[&str], port: u16, origin: &str) -> Nexus {
     let public = origin.parse().unwrap();
-    let nexus = Nexus::setup()
+    Nexus::setup()
         .services(services)
         .settings(move |settings| {
             settings.listen = vec![format!("127.0.0.1:{port}").parse().unwrap()];
             settings.public_url = Some(public);
         })
         .start()
-        .await;
-    (nexus, origin)
+        .await
 }
 
 /// The first of these programs that is on the path.

@@ -2,7 +2,7 @@
 //! the page was loaded again, watched while it is processed, and published. The person at it is
 //! `browser/creator.mjs`.
 
-use super::browser::{accompany, installation};
+use super::browser::{accompany, behind, free_port};
 use super::creator;
 use super::visitor;
 use crate::media::stage::film;
@@ -13,6 +13,9 @@ use std::collections::BTreeSet;
 /// The id of the built-in role (`migrations/users/0001_account.sql`).
 const CREATOR: &str = "01890000-0000-7000-8000-00000000a003";
 
+/// More than the browser and the system keep for a line that is slow.
+const PADDING_BYTES: usize = 40 << 20;
+
 async fn make_creator(nexus: &Nexus, email: &str) {
     let administrator = nexus.member_with(["*"]).await;
     let query = format!("/api/users/v1/users?q={}", email.replace('@', "%40"));
@@ -22,19 +25,34 @@ async fn make_creator(nexus: &Nexus, email: &str) {
     administrator.post("/api/users/v1/bindings", draft).await.status(201);
 }
 
+/// A film with room behind it that no player reads (ISO/IEC 14496-12, 8.1.2): as long to upload as
+/// a large one, and as quick to process as a small one.
+fn padded(mut film: Vec<u8>) -> Vec<u8> {
+    film.extend(u32::try_from(PADDING_BYTES).unwrap().to_be_bytes());
+    film.extend(b"free");
+    // Not all the same, or a byte in the wrong place would not be seen.
+    film.extend((0..PADDING_BYTES - 8).map(|at| u8::try_from(at * 31 % 251).unwrap()));
+    film
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_film_is_uploaded_over_a_broken_line_and_published_from_a_browser() {
     let services: BTreeSet<_> =
         creator::SERVICES.iter().chain(&visitor::SERVICES).copied().collect();
     let services: Vec<_> = services.into_iter().collect();
-    let (nexus, origin) = installation(&services).await;
+    // The person's line, which breaks, is a program between the browser and the host.
+    let (port, line) = (free_port(), free_port());
+    let origin = format!("http://localhost:{line}");
+    let nexus = behind(&services, port, &origin).await;
     let folder = tempfile::tempdir().unwrap();
     let sea = folder.path().join("The sea.mp4");
-    let bytes = film(12, "1280x720");
+    let bytes = padded(film(8, "640x360"));
     std::fs::write(&sea, &bytes).unwrap();
     let broken = folder.path().join("Broken.mp4");
     std::fs::write(&broken, &bytes[..600]).unwrap();
-    accompany("creator.mjs", &origin, &[&sea, &broken], async |asked| {
+    let files = [&sea, &broken].map(|path| path.to_str().unwrap());
+    let more = [files[0], files[1], &port.to_string()];
+    accompany("creator.mjs", &origin, &more, async |asked| {
         if let Some(address) = asked["mail"].as_str() {
             return Some(json!(nexus.mail(address).await.link()));
         }

@@ -110,10 +110,9 @@ const subtitles = (form) => {
       return;
     }
     const problem = await answer?.json().catch(() => null);
-    const lines = (problem?.errors ?? []).map((error) => error.detail);
-    const first = problem?.detail ?? "They did not arrive. Please try again.";
+    const said = problem?.detail ?? "They did not arrive. Please try again.";
     wrong.hidden = false;
-    wrong.replaceChildren(...[first, ...lines].map((line) => {
+    wrong.replaceChildren(...said.split("; ").map((line) => {
       const words = document.createElement("p");
       words.textContent = line.charAt(0).toUpperCase() + line.slice(1);
       return words;

@@ -49,7 +49,9 @@ fn document<'a>(title: &'a str, scene: &'a str) -> Document<'a> {
 pub fn site(title: &str, signed_in: bool, notice: Option<Notice>, content: &Markup) -> Markup {
     let sign = html! {
         nav.sign aria-label="Account" {
+            a.button.quiet href="/tv" { (icon::play()) "Watch" }
             @if signed_in {
+                a.button.quiet href="/creator" { (icon::film()) "Studio" }
                 a.button.primary href="/account" { "Your account" }
             } @else {
                 a.button.quiet href="/account/sign-in" { "Sign in" }

@@ -7,9 +7,10 @@ import { statSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { Chromium } from "./chromium.mjs";
+import { Line } from "./line.mjs";
 import { claim, looker } from "./sights.mjs";
 
-const [program, origin, axeFile, pictures, sea, broken] = process.argv.slice(2);
+const [program, origin, axeFile, pictures, sea, broken, hostPort] = process.argv.slice(2);
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const email = "agnes@example.org";
 const password = "a sentence that nobody else has written";
@@ -42,12 +43,6 @@ const choose = async (page, selector, files) => {
   await page.send("DOM.setFileInputFiles", { files, nodeId });
 };
 
-// Bytes a second upwards; 0 is as fast as it can.
-const line = (page, { offline = false, up = 0 }) =>
-  page.send("Network.emulateNetworkConditions", {
-    offline, latency: 0, downloadThroughput: -1, uploadThroughput: up || -1,
-  });
-
 const register = async (page) => {
   await open(page, "/account/register");
   await page.type("#display_name", "Agnès Varda");
@@ -68,18 +63,17 @@ const register = async (page) => {
 const first = `document.querySelector(".queue > li")`;
 const share = `(${first}?.querySelector("progress").value ?? 0)`;
 
-const upload = async (page) => {
+const upload = async (page, line) => {
   await open(page, "/creator/upload", "upload");
   await page.until("ready for files", `document.querySelector("[data-ready]")`);
-  const up = Math.ceil(statSync(sea).size / SECONDS_OF_UPLOAD);
-  await line(page, { up });
+  line.slow(statSync(sea).size / SECONDS_OF_UPLOAD);
   await choose(page, "#files", [sea]);
   await page.until("sending", `${share} > 0.1`);
-  await line(page, { offline: true });
+  line.cut();
   await page.until("waiting for the line", `${first}.dataset.now === "retrying"`);
   await see(page, "upload-broken-line");
-  await line(page, { up });
   const here = await page.evaluate(share);
+  line.mend();
   await page.until("going on by itself", `${first}.dataset.now === "sending" && ${share} > ${here}`);
   await page.press("Pause");
   await page.until("paused", `${first}.dataset.now === "paused"`);
@@ -91,10 +85,9 @@ const upload = async (page) => {
   const safe = Number(/(\d+) % of/.exec(words)?.[1]);
   claim(safe > 0 && safe < 100, `an upload half way is remembered: ${words}`);
   await see(page, "upload-unfinished");
-  await line(page, { up });
   await choose(page, "#files", [sea, broken]);
   await page.until("going on where it stopped", `${share} >= ${safe / 100}`);
-  await line(page, {});
+  line.slow(Infinity);
   await page.until("open to look at", `${first}.querySelector("[data-open]:not([hidden])")`);
   await see(page, "upload-done");
 };
@@ -158,22 +151,22 @@ const around = async (page) => {
   }
 };
 
+const line = await Line.open(Number(new URL(origin).port), Number(hostPort));
 const browser = await Chromium.start(program);
 try {
   const page = await browser.page();
-  await page.send("Network.enable");
   await page.send("DOM.enable");
   // A browser asks before a page with open uploads is left; this person wants to.
   browser.listen(({ method }) => {
     if (method === "Page.javascriptDialogOpening") page.send("Page.handleJavaScriptDialog", { accept: true });
   });
   await register(page);
-  await upload(page);
+  await upload(page, line);
   await film(page);
   await title(page);
   await around(page);
   // Refused forms are answered 422, and a line that breaks is reported.
-  const known = /status of (404|422)|ERR_INTERNET_DISCONNECTED|ERR_NETWORK/;
+  const known = /status of (404|422)|net::ERR_/;
   const amiss = page.complaints.filter((text) => !known.test(text));
   claim(amiss.length === 0, `the browser complains:\n${amiss.join("\n")}`);
   process.stdout.write(`${JSON.stringify({ done: true })}\n`);

@@ -5,6 +5,7 @@ use crate::film::{self, Film, Progress};
 use crate::prelude::*;
 use crate::title::{self, Title};
 use nexus_sdk::prelude::*;
+use web_kit::return_to::with_query;
 
 pub fn router() -> Router {
     Router::new().route("/creator/videos/{id}", get(show))
@@ -64,7 +65,7 @@ pub async fn shown(visitor: &Visitor, film: &Film, complaints: &Complaints) -> A
     let around = Around::read(visitor, film).await?;
     let actions = html! {
         @if film.is_playable() {
-            a.button.second href={ "/watch/preview?asset=" (film.id) } { (icon::play()) "Play" }
+            a.button.second href=(preview(film)) { (icon::play()) "Play" }
         }
     };
     let content = html! {
@@ -89,11 +90,16 @@ pub async fn shown(visitor: &Visitor, film: &Film, complaints: &Complaints) -> A
     Ok(with_form(visitor, Menu::Videos, &film.title, &content, complaints))
 }
 
+/// Where its owner plays it, and from where one comes back here.
+fn preview(film: &Film) -> String {
+    with_query("/watch/preview", &[("asset", &film.id.to_string()), ("back", &film.path())])
+}
+
 fn stage(film: &Film) -> Markup {
     html! {
         div.stage {
             @if film.is_playable() {
-                a.stage-link href={ "/watch/preview?asset=" (film.id) } {
+                a.stage-link href=(preview(film)) {
                     span.frame {
                         (icon::film())
                         img src=(film::poster(film.id, "large")) alt="" width="1280" height="720";
