@@ -1,4 +1,5 @@
-//! Keys of a package as a CPIX document (DASH-IF, Content Protection Information Exchange 2.3). Pure.
+//! Keys of a package as a CPIX document (DASH-IF, Content Protection Information Exchange Format,
+//! version 2.3). Pure.
 
 use crate::domain::Class;
 use crate::keys::Open;

@@ -14,7 +14,7 @@ use nexus_sdk::prelude::*;
 use nexus_sdk::release_after;
 use std::time::Duration;
 
-/// Of segments in one message: a fraction of a second of CPU, and some twenty accesses to the store.
+/// Of segments in one message: some seconds of CPU at most, and few accesses to the store.
 const PART_BYTES: u64 = 16 << 20;
 /// Accesses to the store that one message may make for small segments.
 const PART_SEGMENTS: usize = 24;

@@ -422,6 +422,7 @@ fn read_marking(bits: &mut Bits<'_>, is_idr: bool) -> Result<(), Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     /// Of x264, High profile, CABAC, three references: what ffmpeg wrote for 320 by 180.
@@ -490,7 +491,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_parts_of_whatever_comes_are_all_of_it(
-            units in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..200), 1..9),
+            units in vec(vec(any::<u8>(), 1..200), 1..9),
         ) {
             let sample: Vec<u8> = units.iter().flat_map(|it| unit(it)).collect();
             if let Ok(ranges) = avc().ranges(&sample) {
