@@ -13,13 +13,11 @@ use std::time::Duration;
 
 /// Everybody on a machine of two processors works at the same time.
 const PATIENCE: Duration = minutes(6);
-const SERVICES: [&str; 22] = [
+const SERVICES: [&str; 19] = [
     "asset-pipeline",
     "content-cms",
     "core-os",
     "drm",
-    "email",
-    "auth",
     "frontend-app",
     "kms",
     "manifest-builder",
@@ -35,7 +33,6 @@ const SERVICES: [&str; 22] = [
     "uploader",
     "user-auth",
     "users",
-    "scheduler",
 ];
 const EMAIL: &str = "ada@client.example";
 const PASSWORD: &str = "a sentence that nobody else has written";

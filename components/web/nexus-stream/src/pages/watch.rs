@@ -40,7 +40,7 @@ pub struct Wish<'a> {
 }
 
 /// Nothing but the player. It fetches from our own origin, makes the film out of pieces (`blob:`),
-/// and takes them apart in a worker.
+/// takes them apart in a worker, and gives the browser an empty list of subtitles (`data:`) to fill.
 pub fn player(sdk: &Sdk, wish: &Wish<'_>) -> Response {
     let engine = Some(wish.engine).filter(|it| matches!(*it, "hls" | "dash"));
     let body = html! {
@@ -67,7 +67,7 @@ pub fn player(sdk: &Sdk, wish: &Wish<'_>) -> Response {
         .show(&body);
     let policy = Policy::strict()
         .allow("connect-src", "'self'")
-        .allow("media-src", "'self' blob:")
+        .allow("media-src", "'self' blob: data:")
         .allow("worker-src", "'self' blob:");
     page_allowing(StatusCode::OK, shown, &policy)
 }
