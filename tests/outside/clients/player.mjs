@@ -2,7 +2,10 @@
 // changes its size, goes on where they were, walks through the pages with arrow keys. Every page is
 // held against the rules of WCAG 2.2 AA that a program can see, wide and narrow, light and dark.
 // With PROTECTED=1: the same title under a key, with its own licence and with somebody else's key.
-// Prints what was measured: one line of JSON.
+// With MEASURE=<n>: opens the title's page n times with an empty cache and n times with a full one, by
+// each engine; with SHAPED=1 over a line of 10 Mb/s and 80 ms.
+// Prints what was measured: one line of JSON. `page_ms` is from opening the page to the first picture,
+// `startup_ms` from asking for a playback to it.
 //
 // NEXUS_URL, NEXUS_EMAIL, NEXUS_PASSWORD, TITLE, SERIES and NEXUS_PICTURES (a folder, or empty) come
 // from the environment. The browser is the first argument.
@@ -293,10 +296,35 @@ const withKeys = async (page) => {
   measured.wrong = { hls: await wrongBy(page, "hls"), dash: await wrongBy(page, "dash") };
 };
 
+const measures = async (page, times) => {
+  await signIn(page, `/watch/${TITLE}`);
+  await begins(page);
+  await page.send("Network.enable");
+  if (process.env.SHAPED === "1") {
+    const bytes = 10_000_000 / 8;
+    await page.send("Network.emulateNetworkConditions", { offline: false, latency: 80, downloadThroughput: bytes, uploadThroughput: bytes });
+  }
+  for (const engine of ["hls", "dash"]) {
+    const starts = measured[engine] = { cold: [], warm: [] };
+    for (const [kind, list] of Object.entries(starts)) {
+      for (let i = 0; i < times; i += 1) {
+        await page.open("about:blank#between");
+        if (kind === "cold") await page.send("Network.clearBrowserCache");
+        await page.open(`${origin}/watch/${TITLE}?engine=${engine}`);
+        await page.until("shown a picture", `${PLAYER}?.seen.startup_ms > 0`);
+        const { page_ms, startup_ms } = await seen(page);
+        list.push({ page_ms, startup_ms });
+      }
+    }
+  }
+};
+
 const browser = await Chromium.start(process.argv[2]);
 try {
   const page = await browser.page();
-  if (process.env.PROTECTED === "1") {
+  if (Number(process.env.MEASURE) > 0) {
+    await measures(page, Number(process.env.MEASURE));
+  } else if (process.env.PROTECTED === "1") {
     await withKeys(page);
   } else {
     await watches(page);
