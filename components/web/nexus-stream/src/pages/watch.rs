@@ -40,7 +40,7 @@ pub struct Wish<'a> {
 }
 
 /// Nothing but the player. It fetches from our own origin, makes the film out of pieces (`blob:`),
-/// takes them apart in a worker, and gives the browser an empty list of subtitles (`data:`) to fill.
+/// takes them apart in a worker, and fills a list of subtitles that begins empty (`data:`).
 pub fn player(sdk: &Sdk, wish: &Wish<'_>) -> Response {
     let engine = Some(wish.engine).filter(|it| matches!(*it, "hls" | "dash"));
     let body = html! {
