@@ -172,6 +172,11 @@ impl Database {
         &self.name
     }
 
+    /// The server, this database, and the login of its owner.
+    pub(crate) fn owner(&self) -> Endpoint {
+        self.shared.server.owner.with_database(&self.name)
+    }
+
     /// A connection as the owner of the database: the host's own, never a guest's.
     ///
     /// # Errors
@@ -274,7 +279,8 @@ impl Database {
         Ok(())
     }
 
-    async fn make_role(&self, session: &Session, role: &str) -> Result<(), Error> {
+    /// Makes the login role of a service, unless it is there.
+    pub(crate) async fn make_role(&self, session: &Session, role: &str) -> Result<(), Error> {
         if check_role(session, role).await? {
             return Ok(());
         }

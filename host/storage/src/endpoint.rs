@@ -32,6 +32,8 @@ pub type Allowed = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 pub struct Endpoint {
     config: Config,
     mode: Mode,
+    /// Where the roots were read from; programs of PostgreSQL's read them again.
+    root_file: Option<String>,
     roots: Option<RootCertStore>,
     tls: Option<Arc<ClientConfig>>,
     allowed: Option<Allowed>,
@@ -63,6 +65,7 @@ impl Endpoint {
             let pem = std::fs::read(&path)
                 .map_err(|source| Error::File { path: path.clone().into(), source })?;
             endpoint = endpoint.with_roots(&pem)?;
+            endpoint.root_file = Some(path);
         }
         Ok(endpoint)
     }
@@ -103,14 +106,36 @@ impl Endpoint {
         if config.get_target_session_attrs() != TargetSessionAttrs::Any {
             return Err(Error::Address("target_session_attrs is not supported".into()));
         }
-        Ok(Self { config, mode, roots: None, tls: None, allowed: None, heard_by: None })
+        Ok(Self::new(config, mode))
     }
 
     /// A server on a unix socket in `folder`.
     pub fn unix(folder: &Path, user: &str, database: &str) -> Self {
         let mut config = Config::new();
         config.host_path(folder).port(PORT).user(user).dbname(database);
-        Self { config, mode: Mode::Disable, roots: None, tls: None, allowed: None, heard_by: None }
+        Self::new(config, Mode::Disable)
+    }
+
+    fn new(config: Config, mode: Mode) -> Self {
+        let (root_file, roots, tls) = (None, None, None);
+        Self { config, mode, root_file, roots, tls, allowed: None, heard_by: None }
+    }
+
+    /// The same server and login for PostgreSQL's own programs, as variables of libpq.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let (host, port) = self.host_and_port();
+        let mut variables = vec![
+            ("PGHOST", host),
+            ("PGPORT", port.to_string()),
+            ("PGUSER", self.user().to_owned()),
+            ("PGDATABASE", self.database().to_owned()),
+            ("PGSSLMODE", self.mode.word().to_owned()),
+            ("PGAPPNAME", "nexus backup".to_owned()),
+        ];
+        let password = self.password().map(String::from_utf8_lossy);
+        variables.extend(password.map(|password| ("PGPASSWORD", password.into_owned())));
+        variables.extend(self.root_file.clone().map(|file| ("PGSSLROOTCERT", file)));
+        variables
     }
 
     /// The same server with another login.

@@ -28,6 +28,13 @@ pub enum Error {
     HomeInUse { home: PathBuf, pid: Option<u32> },
     #[error("the private PostgreSQL could not {doing}: {detail}")]
     Cluster { doing: &'static str, detail: String },
+    #[error(
+        "there is no {program} of PostgreSQL {major} or newer on this machine: install \
+         postgresql-client, or set NEXUS_PG_BIN to the folder it is in"
+    )]
+    NoProgram { program: &'static str, major: u32 },
+    #[error("{program} failed: {detail}")]
+    Program { program: &'static str, detail: String },
     #[error("not a PostgreSQL address: {0}")]
     Address(String),
     #[error("{address} may not be connected to: {reason}")]

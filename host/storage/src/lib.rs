@@ -5,6 +5,7 @@
 //! its tables, and which interface a guest uses to ask for them.
 
 mod address;
+pub mod backup;
 pub mod cluster;
 mod database;
 mod endpoint;

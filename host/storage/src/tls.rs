@@ -41,6 +41,17 @@ impl Mode {
             _ => return None,
         })
     }
+
+    /// As libpq calls it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
 }
 
 /// Parsed root certificates.

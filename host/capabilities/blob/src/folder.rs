@@ -8,8 +8,11 @@
 mod disk;
 mod listing;
 mod path;
+mod reader;
 mod sealed;
 mod upload;
+
+pub use reader::FolderReader;
 
 use crate::body;
 use crate::name::{Attributes, BucketName, Key, Place};

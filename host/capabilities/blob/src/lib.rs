@@ -15,7 +15,7 @@ mod store;
 mod stream;
 
 pub use checksum::{Checksums, Hasher};
-pub use folder::{Folder, FolderSettings};
+pub use folder::{Folder, FolderReader, FolderSettings};
 pub use name::{Attributes, BucketName, KEY_BYTES_MAX, Key, METADATA_BYTES_MAX, Place};
 pub use s3::{S3, S3Credentials, S3Settings};
 pub use serve::{Door, ServedBody};

@@ -117,6 +117,29 @@ impl Drop for Cluster {
     }
 }
 
+/// Whether a host has made a cluster in `home`.
+pub fn is_in(home: &Path) -> bool {
+    home.join("pg/data/PG_VERSION").is_file()
+}
+
+/// The server that another process keeps for `home`, if it answers: for commands that work beside
+/// a running host.
+///
+/// # Errors
+///
+/// [`Error::File`], [`Error::Cluster`] when the folders cannot be looked at.
+pub async fn running(home: &Path) -> Result<Option<Server>, Error> {
+    if !is_in(home) {
+        return Ok(None);
+    }
+    let place = Place::make(home)?;
+    match setup::answers(&place).await {
+        Ok(()) => Ok(Some(server(&place, &role_key(&place)?))),
+        Err(Error::Unreachable { .. } | Error::StartingUp { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn server(place: &Place, key: &RoleKey) -> Server {
     let owner = Endpoint::unix(&place.sockets, setup::OWNER, setup::OWNER);
     Server { owner: owner.with_options("", "nexus host"), key: key.clone() }

@@ -27,7 +27,8 @@ pub(super) struct Disk {
     hasher: RandomState,
     /// When forgotten uploads were looked for last.
     pub(super) swept_ms: AtomicU64,
-    _lock: File,
+    /// None where the folder is only read, beside whoever holds it.
+    _lock: Option<File>,
 }
 
 /// What an object's file says about it.
@@ -59,14 +60,7 @@ impl Disk {
             }
             Err(TryLockError::Error(e)) => return Err(failed(&e)),
         }
-        let disk = Self {
-            root,
-            object_bytes_max,
-            locks: std::array::from_fn(|_| Mutex::default()),
-            hasher: RandomState::new(),
-            swept_ms: AtomicU64::new(now_ms()),
-            _lock: lock,
-        };
+        let disk = Self::at(root, object_bytes_max, Some(lock));
         for folder in [disk.buckets(), disk.uploads(), disk.temporary()] {
             make(folder)?;
         }
@@ -74,6 +68,38 @@ impl Disk {
             .and_then(|()| disk.sweep_uploads(now_ms()))
             .map_err(|e| failed(&e))?;
         Ok(disk)
+    }
+
+    /// For reading beside a host: makes nothing, clears nothing, and cannot be written through.
+    pub(super) fn beside(root: PathBuf) -> Self {
+        Self::at(root, 0, None)
+    }
+
+    fn at(root: PathBuf, object_bytes_max: u64, _lock: Option<File>) -> Self {
+        Self {
+            root,
+            object_bytes_max,
+            locks: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+            swept_ms: AtomicU64::new(now_ms()),
+            _lock,
+        }
+    }
+
+    /// The buckets that have ever held something, in order of their names.
+    pub(super) fn bucket_names(&self) -> Result<Vec<BucketName>, BlobError> {
+        let entries = match fs::read_dir(self.buckets()) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(failed(&e)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(|e| failed(&e))?.file_name();
+            names.extend(name.to_str().and_then(|name| BucketName::new(name).ok()));
+        }
+        names.sort();
+        Ok(names)
     }
 
     fn buckets(&self) -> PathBuf {
