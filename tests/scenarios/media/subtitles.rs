@@ -2,6 +2,8 @@
 
 use super::stage::{PATIENCE, asset_of, becomes, count, creator, film, told, upload, url_of};
 use nexus_harness::prelude::*;
+use std::io::Write as _;
+use std::process::Command;
 
 const SESSIONS: &str = "/api/streaming/v1/sessions";
 
@@ -51,6 +53,17 @@ async fn words(anybody: &Client, session: &Value) -> Option<(String, String)> {
     Some((address, text.text()))
 }
 
+/// Beginnings of the words, in seconds, as ffprobe reads the file.
+fn beginnings(vtt: &str) -> Vec<f64> {
+    let mut file = tempfile::NamedTempFile::with_suffix(".vtt").unwrap();
+    file.write_all(vtt.as_bytes()).unwrap();
+    let asked = ["-v", "error", "-show_entries", "packet=pts_time", "-of", "csv=p=0"];
+    let told = Command::new("ffprobe").args(asked).arg(file.path()).output().unwrap();
+    assert!(told.stderr.is_empty(), "{}", String::from_utf8_lossy(&told.stderr));
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    told.split_whitespace().map(|at| at.trim_end_matches(',').parse().unwrap()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn subtitles_are_cleaned_and_shown_and_stay_when_an_asset_is_processed_anew() {
     let nexus = Nexus::setup().services(&SERVICES).start().await;
@@ -89,6 +102,7 @@ async fn subtitles_are_cleaned_and_shown_and_stay_when_an_asset_is_processed_ane
     .await;
     let (address, text) = shown.unwrap();
     assert_eq!(text, clean);
+    assert_eq!(beginnings(&text), [0.5, 2.0]);
     let master = anybody.get(session["hls"].as_str().unwrap()).await.ok().text();
     assert!(master.contains("NAME=\"Deutsch\",LANGUAGE=\"de\""), "{master}");
     assert!(master.contains(",SUBTITLES=\"text\""), "{master}");

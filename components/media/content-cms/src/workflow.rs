@@ -116,6 +116,12 @@ impl Stand {
                 facts.permit()?;
                 Stand::towards(&Terms { when_ready: true, ..*terms }, facts)
             }
+            // It is there already: only when it ends is said, or that it does not.
+            (Action::Schedule, Published) if terms.publish_at.is_none() => {
+                facts.permit()?;
+                terms.check(facts.now)?;
+                Ok(Stand { unpublish_at: terms.unpublish_at, ..*self })
+            }
             (Action::Publish, Draft | Unpublished | Scheduled | Review) => {
                 facts.permit()?;
                 Stand::towards(&Terms { publish_at: None, ..*terms }, facts)

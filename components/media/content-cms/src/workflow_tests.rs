@@ -82,6 +82,22 @@ fn a_date_is_kept_to_the_second_and_waits_for_the_asset_too() {
 }
 
 #[test]
+fn what_is_published_is_given_an_end_without_being_taken_back() {
+    let published = stand(State::Published);
+    let schedule = |publish_at: Option<i64>, unpublish_at: Option<i64>| {
+        let (publish_at, unpublish_at) = (publish_at.map(at), unpublish_at.map(at));
+        let terms = Terms { publish_at, unpublish_at, when_ready: false };
+        published.step(Action::Schedule, &terms, &facts())
+    };
+    let ends = schedule(None, Some(2_000)).unwrap();
+    assert_eq!((ends.state, ends.unpublish_at), (State::Published, Some(at(2_000))));
+    let stays = ends.step(Action::Schedule, &Terms::default(), &facts()).unwrap();
+    assert_eq!(stays, published);
+    assert_eq!(schedule(Some(2_000), None), Err(WrongState));
+    assert!(schedule(None, Some(NOW)).is_err());
+}
+
+#[test]
 fn dates_that_lie_wrong_are_refused_by_name() {
     let schedule = |publish_at: Option<i64>, unpublish_at: Option<i64>| {
         let (publish_at, unpublish_at) = (publish_at.map(at), unpublish_at.map(at));
