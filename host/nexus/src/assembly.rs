@@ -263,7 +263,7 @@ fn blob(parts: &Parts<'_>) -> Result<(Blob, Vec<Mount>)> {
 /// An hour of production video; larger things belong on an object store of their own.
 const OBJECT_BYTES_MAX: u64 = 64 << 30;
 
-fn s3(objects: &Objects, environment: &[(String, String)]) -> Result<S3Settings> {
+pub(crate) fn s3(objects: &Objects, environment: &[(String, String)]) -> Result<S3Settings> {
     let set = |name: &str| {
         let found = environment.iter().rev().find(|(known, _)| known == name);
         found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())

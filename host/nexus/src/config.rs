@@ -1,8 +1,10 @@
 //! The command line and the environment: every option of the host, with its help text, turned into
 //! [`Settings`]. Refuses to know how a setting is carried out.
 
+mod backup;
 mod operate;
 
+pub use backup::{BackupCommand, BackupOptions, BackupVerifyOptions, KeyOptions, RestoreOptions};
 pub use operate::{
     CronCommand, CronOptions, DeadOptions, HostOptions, JobsCommand, JobsOptions, PageOptions,
     QueueCommand, QueueName, QueueOptions, ScheduleName, WhichOptions,
@@ -34,7 +36,7 @@ pub struct CommandLine {
 
 const EXIT_CODES: &str = "\
 Exit codes of `up`: 0 stopped as asked; 1 failed; 2 the command line or a setting is wrong; \
-3 another host uses the home folder or the address. `queue`, `cron` and `jobs` have their own.
+3 another host uses the home folder or the address. the other commands have their own.
 Logging: NEXUS_LOG, NEXUS_LOG_FORMAT. Traces go to an OpenTelemetry collector when \
 OTEL_EXPORTER_OTLP_ENDPOINT names one (http/protobuf over http://); OTEL_EXPORTER_OTLP_HEADERS, \
 OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and OTEL_TRACES_SAMPLER are honoured.
@@ -60,6 +62,12 @@ pub enum Command {
     /// See the jobs of native workers of a running host, and cancel them
     #[command(after_help = operate::EXIT_CODES)]
     Jobs(JobsOptions),
+    /// Make an encrypted backup of an installation, running or not, or check one
+    #[command(after_help = backup::EXIT_CODES, args_conflicts_with_subcommands = true)]
+    Backup(Box<BackupOptions>),
+    /// Restore a backup into a new, empty home
+    #[command(after_help = backup::EXIT_CODES)]
+    Restore(Box<RestoreOptions>),
     /// Print the version
     Version,
 }

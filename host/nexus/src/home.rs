@@ -6,6 +6,9 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+/// The file that stands in a home while a backup is restored into it.
+pub(crate) const RESTORING: &str = "restoring";
+
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
@@ -15,6 +18,12 @@ pub enum HomeError {
         .folder.display()
     )]
     InUse { folder: PathBuf, pid: Option<u32> },
+    #[error(
+        "a restore into {} was begun and not finished: run `nexus restore` again, which begins \
+         anew, or remove {} if what is there is what you want",
+        .folder.display(), .folder.join(RESTORING).display()
+    )]
+    HalfRestored { folder: PathBuf },
     #[error("{}: {source}", .path.display())]
     Io { path: PathBuf, source: std::io::Error },
 }
@@ -32,8 +41,18 @@ impl Home {
     ///
     /// # Errors
     ///
-    /// [`HomeError::InUse`] when another host holds it.
+    /// [`HomeError::InUse`] when another host holds it, [`HomeError::HalfRestored`] when a restore
+    /// into it was cut off.
     pub fn take(folder: &Path) -> Result<Self, HomeError> {
+        let home = Self::take_to_restore(folder)?;
+        match home.file(RESTORING).exists() {
+            true => Err(HomeError::HalfRestored { folder: home.folder }),
+            false => Ok(home),
+        }
+    }
+
+    /// As [`Home::take`], also where a restore was cut off.
+    pub(crate) fn take_to_restore(folder: &Path) -> Result<Self, HomeError> {
         let broken = |path: &Path, source| HomeError::Io { path: path.to_owned(), source };
         let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
         made.map_err(|source| broken(folder, source))?;

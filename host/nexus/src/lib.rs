@@ -4,6 +4,7 @@
 
 mod assembly;
 mod background;
+pub mod backup;
 pub mod commands;
 pub mod config;
 pub mod dev_tokens;

@@ -1,5 +1,6 @@
 //! The binary as operators run it: exit codes, the ready line, signals, two hosts on one home.
 
+mod backup;
 mod operate;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

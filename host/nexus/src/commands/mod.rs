@@ -1,11 +1,13 @@
 //! The commands of the binary, one file each, and what their outcome means as an exit code.
 
+mod backup;
 mod compile;
 mod cron;
 mod host_api;
 mod init;
 mod jobs;
 mod queue;
+mod restore;
 mod table;
 mod token;
 mod up;
@@ -49,6 +51,8 @@ pub fn run(command: Command) -> ExitCode {
         Command::Queue(options) => queue::run(options),
         Command::Cron(options) => cron::run(options),
         Command::Jobs(options) => jobs::run(options),
+        Command::Backup(options) => backup::run(*options),
+        Command::Restore(options) => restore::run(*options),
         Command::Version => {
             println!("nexus {}", crate::VERSION);
             Ok(())
