@@ -242,7 +242,7 @@ const start = async () => {
       button.className = "quiet small";
       button.type = "button";
       button.textContent = "Forget it";
-      button.setAttribute("aria-label", `Forget ${one.name}`);
+      button.setAttribute("aria-label", `Forget it: ${one.name}`);
       button.addEventListener("click", async () => {
         await discard(one).catch(() => {});
         remind();

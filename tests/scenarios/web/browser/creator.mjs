@@ -147,7 +147,11 @@ const around = async (page) => {
     ["/creator/titles", "titles"],
     ["/creator/titles/new", "title-new"],
   ]) {
-    await open(page, path, name);
+    await page.open(origin + path);
+    // A picture in a new size is made when it is asked for.
+    const pictures = `[...document.querySelectorAll(".video img")].every((it) => it.naturalWidth > 320)`;
+    await page.until("shown with its pictures", pictures);
+    await see(page, name);
   }
 };
 
@@ -165,8 +169,9 @@ try {
   await film(page);
   await title(page);
   await around(page);
-  // Refused forms are answered 422, and a line that breaks is reported.
-  const known = /status of (404|422)|net::ERR_/;
+  // Refused forms are answered 422, an upload that is taken up at once after a break 423 while the
+  // broken one is let go, and a line that breaks is reported.
+  const known = /status of (404|422|423)|net::ERR_/;
   const amiss = page.complaints.filter((text) => !known.test(text));
   claim(amiss.length === 0, `the browser complains:\n${amiss.join("\n")}`);
   process.stdout.write(`${JSON.stringify({ done: true })}\n`);

@@ -20,7 +20,8 @@ const NOTHING: &str = r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16
 fn size(word: &str) -> (i32, i32) {
     match word {
         "large" => (1280, 720),
-        _ => (480, 270),
+        // As titles show it, so that it is made once.
+        _ => (640, 360),
     }
 }
 

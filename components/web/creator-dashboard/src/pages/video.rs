@@ -271,9 +271,9 @@ fn subtitles(film: &Film, all: &[Subtitles]) -> Markup {
 }
 
 fn details(film: &Film, now: Time) -> Markup {
-    let fact = |name: &str| film.facts.as_ref().and_then(|facts| facts.get(name).cloned());
-    let number = |name: &str| fact(name).and_then(|value| value.as_i64());
-    let size = number("width").zip(number("height"));
+    let video = film.facts.as_ref().and_then(|facts| facts.get("video"));
+    let number = |name: &str| video.and_then(|video| video.get(name)?.as_i64());
+    let size = number("shown_width").zip(number("shown_height"));
     html! {
         section.card {
             h2 { "The file" }
