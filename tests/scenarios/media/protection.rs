@@ -208,8 +208,12 @@ async fn a_protected_film_is_itself_again_with_its_keys_and_nothing_without_them
 async fn keys_are_for_a_playback_that_runs_and_for_what_it_covers() {
     let nexus = vault().await;
     let owner = creator(&nexus).await;
-    let asset = ready(&owner, 2, "320x180").await;
-    owner.put(&policy(&asset), json!({ "protection": "cbcs" })).await.no_content();
+    // More segments than are encrypted at once.
+    let asset = ready(&owner, 110, "320x180").await;
+    // What is decided for all also holds for what is there: within a minute.
+    let manager = nexus.member_with(["drm:manage"]).await;
+    manager.put(DEFAULT, json!({ "protection": "cbcs" })).await.no_content();
+    nexus.advance(minutes(1)).await;
     let session = admitted(&owner, &asset, "tv", &[]).await;
     let (licence, anybody) = (licence_of(&session), nexus.anonymous());
     let shown = format!("/api/drm/v1/packages/{}", package_of(&session));
@@ -219,6 +223,13 @@ async fn keys_are_for_a_playback_that_runs_and_for_what_it_covers() {
         let key = keys.iter().find(|key| key["class"] == class).unwrap();
         key["key_id"].as_str().unwrap().to_owned()
     };
+    for (name, playlist, bytes) in tracks(&anybody, &session).await {
+        assert!(addresses(&playlist).len() > 24, "{playlist}");
+        let key = key(&anybody, &licence, &key_id(&playlist)).await;
+        let number = frames(&bytes, Some(&key)).len();
+        assert!(number >= 110 * 25, "{number} frames of {name}");
+    }
+    let issued = told(&nexus, "media.licence.issued.v1").await.len();
     // All that the playback covers in one request; what it does not cover is left out.
     let (audio, sd, hd) = (id("audio"), id("sd"), id("hd"));
     let set: Value = anybody.post(&licence, request(&[&audio, &sd, &hd])).await.ok().json();
@@ -243,11 +254,10 @@ async fn keys_are_for_a_playback_that_runs_and_for_what_it_covers() {
     let denied = told(&nexus, "media.licence.denied.v1").await;
     let reasons: Vec<&str> = denied.iter().map(|it| it["reason"].as_str().unwrap()).collect();
     assert_eq!(reasons, ["not-covered", "not-covered", "ended"]);
-    assert_eq!(told(&nexus, "media.licence.issued.v1").await.len(), 2);
+    assert_eq!(told(&nexus, "media.licence.issued.v1").await.len(), issued + 2);
     // Whoever may manage takes the keys along, and that is told; nobody else does.
     let cpix = format!("/api/drm/v1/packages/{}/cpix", package_of(&session));
     owner.get(&cpix).await.problem(403, "forbidden");
-    let manager = nexus.member_with(["drm:manage"]).await;
     let document = manager.get(&cpix).await.ok();
     assert_eq!(document.header("cache-control"), Some("no-store"));
     let again = admitted(&owner, &asset, "tv", &[]).await;
@@ -320,6 +330,44 @@ async fn a_tenants_default_protects_what_comes_and_keys_can_be_replaced() {
         nexus.advance(minutes(16)).await;
         count(&nexus, "select count(*) from drm.package").await == 0
             && count(&nexus, "select count(*) from drm.key").await == 0
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_replaced_when_they_are_as_old_as_the_policy_allows() {
+    let nexus = vault().await;
+    let owner = creator(&nexus).await;
+    let asset = ready(&owner, 2, "320x180").await;
+    let wish = |days: i32| json!({ "protection": "cbcs", "rotate_days": days });
+    owner.put(&policy(&asset), wish(0)).await.problem(422, "rotate-range");
+    owner.put(&policy(&asset), wish(1)).await.no_content();
+    let complete = async |but: &Value| {
+        let mut package = Value::Null;
+        eventually("a package is complete", PATIENCE, async || {
+            let shown: Value = owner.get(&policy(&asset)).await.ok().json();
+            package = shown["package_id"].clone();
+            shown["state"] == "complete" && package != *but
+        })
+        .await;
+        package
+    };
+    let first = complete(&Value::Null).await;
+    nexus.advance(hours(23)).await;
+    let packages = format!("/api/drm/v1/packages?asset={}", asset["id"].as_str().unwrap());
+    let all: Value = owner.get(&packages).await.ok().json();
+    assert_eq!(all["items"].as_array().unwrap().len(), 1, "{all:#}");
+    nexus.advance(hours(3)).await;
+    let second = complete(&first).await;
+    // The first one is there for a day, for those who play it.
+    let all: Value = owner.get(&packages).await.ok().json();
+    let ids: Vec<&Value> = all["items"].as_array().unwrap().iter().map(|it| &it["id"]).collect();
+    assert_eq!(ids, [&second, &first]);
+    let sql = format!("select count(*) from drm.package where id = '{}'", first.as_str().unwrap());
+    nexus.advance(hours(24)).await;
+    eventually("the first package is collected", PATIENCE, async || {
+        nexus.advance(minutes(1)).await;
+        count(&nexus, &sql).await == 0
     })
     .await;
 }

@@ -47,13 +47,13 @@ fn temporary() -> String {
 }
 
 /// A set of JSON Web Keys (RFC 7517).
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 struct Licence {
     keys: Vec<Jwk>,
     r#type: &'static str,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 struct Jwk {
     kty: &'static str,
     /// As base64url.
