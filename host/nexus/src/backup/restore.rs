@@ -55,11 +55,13 @@ pub struct Restored {
 }
 
 /// The sign in the home.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Sign {
     backup: String,
     /// The database that was found empty, once it was: it may be emptied again.
     database: Option<String>,
+    /// The store that was, likewise: what is in it may be written over.
+    store: Option<String>,
 }
 
 /// Restores.
@@ -97,22 +99,24 @@ pub async fn restore(restoring: &Restoring) -> Result<Restored> {
 fn sign(home: &Path) -> Result<Option<Sign>> {
     let file = home.join(RESTORING);
     match fs::read(&file) {
-        // Killed while it was written: then nothing else was yet.
-        Ok(text) => Ok(Some(
-            serde_json::from_slice(&text).unwrap_or(Sign { backup: String::new(), database: None }),
-        )),
+        Ok(text) => {
+            let sign = serde_json::from_slice(&text);
+            Ok(Some(sign.with_context(|| format!("understand {}", file.display()))?))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("read {}", file.display())),
     }
 }
 
-/// The lock is what taking a home leaves in it.
+const NEW_SIGN: &str = "restoring.new";
+
+/// The lock is what taking a home leaves in it, and the other what a kill leaves right after.
 fn is_empty(home: &Path) -> Result<bool> {
     match fs::read_dir(home) {
         Ok(entries) => {
             let names: std::io::Result<Vec<_>> = entries.map(|e| Ok(e?.file_name())).collect();
             let names = names.with_context(|| format!("read {}", home.display()))?;
-            Ok(names.iter().all(|name| name == "nexus.pid"))
+            Ok(names.iter().all(|name| name == "nexus.pid" || name == NEW_SIGN))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
         Err(error) => Err(error).with_context(|| format!("read {}", home.display())),
@@ -128,7 +132,9 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     async fn run(&self) -> Result<Vec<Line>> {
-        self.mark(self.earlier.as_ref().and_then(|sign| sign.database.clone()))?;
+        let mut sign = self.earlier.clone().unwrap_or_default();
+        sign.backup.clone_from(&self.backup.id);
+        self.mark(&sign)?;
         for folder in ["blobs", "key-value", FILES] {
             let folder = self.home.file(folder);
             if folder.exists() {
@@ -136,8 +142,14 @@ impl Attempt<'_> {
                 gone.with_context(|| format!("clear {}", folder.display()))?;
             }
         }
-        let mut lines = self.database().await?;
-        let store = self.store()?;
+        let (store, address) = self.store()?;
+        store.ready().await?;
+        if sign.store.as_ref() != Some(&address) {
+            self.is_bare(store.as_ref()).await?;
+        }
+        sign.store = Some(address);
+        self.mark(&sign)?;
+        let mut lines = self.database(&mut sign).await?;
         self.objects(&store).await.context("restore the objects")?;
         self.files()?;
         if self.restoring.verify {
@@ -147,12 +159,14 @@ impl Attempt<'_> {
         Ok(lines)
     }
 
-    fn mark(&self, database: Option<String>) -> Result<()> {
-        let sign = Sign { backup: self.backup.id.clone(), database };
-        written(&self.home.file(RESTORING), &serde_json::to_vec(&sign).context("write the sign")?)
+    /// By a rename: what an earlier attempt has found out must not be lost to a kill.
+    fn mark(&self, sign: &Sign) -> Result<()> {
+        let (new, file) = (self.home.file(NEW_SIGN), self.home.file(RESTORING));
+        written(&new, &serde_json::to_vec(sign).context("write the sign")?)?;
+        fs::rename(&new, &file).with_context(|| format!("write {}", file.display()))
     }
 
-    async fn database(&self) -> Result<Vec<Line>> {
+    async fn database(&self, sign: &mut Sign) -> Result<Vec<Line>> {
         let Some(contents) = &self.backup.contents.database else { return Ok(Vec::new()) };
         let (server, cluster) = match &self.restoring.installation.database_url {
             Some(url) => (Server::from_url(url)?, None),
@@ -162,14 +176,19 @@ impl Attempt<'_> {
                 (cluster.server(), Some(cluster))
             }
         };
-        let filled = self.fill(contents, server).await;
+        let filled = self.fill(contents, server, sign).await;
         if let Some(cluster) = cluster {
             cluster.stop().await;
         }
         filled.context("restore the database")
     }
 
-    async fn fill(&self, contents: &DatabaseContents, server: Server) -> Result<Vec<Line>> {
+    async fn fill(
+        &self,
+        contents: &DatabaseContents,
+        server: Server,
+        sign: &mut Sign,
+    ) -> Result<Vec<Line>> {
         let target = Target::new(connect(server).await?).await?;
         let address = target.address();
         if target.owner() != contents.owner {
@@ -180,15 +199,15 @@ impl Attempt<'_> {
                 target.owner()
             );
         }
-        let known = self.earlier.as_ref().and_then(|sign| sign.database.as_deref());
         let there = target.schemas().await?;
         match there.is_empty() {
             true => {}
             // An earlier attempt found it empty, so what is there is of that attempt.
-            false if known == Some(&*address) => target.clear().await?,
+            false if sign.database.as_ref() == Some(&address) => target.clear().await?,
             false => return Err(NotEmpty::Database(there.join(", ")).into()),
         }
-        self.mark(Some(address))?;
+        sign.database = Some(address);
+        self.mark(sign)?;
         let admitted: Vec<Admitted> = contents.services.iter().map(Into::into).collect();
         self.load(&target, &admitted).await?;
         target.open(&admitted).await.context("let the services in")?;
@@ -210,11 +229,14 @@ impl Attempt<'_> {
         Ok(load.finish().await?)
     }
 
-    fn store(&self) -> Result<Arc<dyn Store>> {
+    /// The store, and which one it is.
+    fn store(&self) -> Result<(Arc<dyn Store>, String)> {
         let installation = &self.restoring.installation;
         if let Some(objects) = &installation.objects {
             let settings = assembly::s3(objects, &installation.environment)?;
-            return Ok(Arc::new(S3::new(settings).context("use S3")?));
+            let server = objects.endpoint.as_deref().unwrap_or(&objects.region);
+            let address = format!("{server}/{}", objects.bucket);
+            return Ok((Arc::new(S3::new(settings).context("use S3")?), address));
         }
         // Nobody is given an URL here; the host that starts on this home signs with the same.
         let nowhere = "http://localhost".parse().context("name the host")?;
@@ -224,11 +246,11 @@ impl Attempt<'_> {
             signer: Signer::new(&secret, &nowhere),
             object_bytes_max: u64::MAX,
         });
-        Ok(Arc::new(folder.context("open the object folder")?))
+        Ok((Arc::new(folder.context("open the object folder")?), "the home".into()))
     }
 
-    async fn objects(&self, store: &Arc<dyn Store>) -> Result<()> {
-        store.ready().await?;
+    /// Whether no bucket that is to be filled has anything in it.
+    async fn is_bare(&self, store: &dyn Store) -> Result<()> {
         let entries = &self.backup.contents.entries;
         let buckets: BTreeSet<&str> = entries
             .iter()
@@ -237,13 +259,17 @@ impl Attempt<'_> {
                 _ => None,
             })
             .collect();
-        for bucket in buckets.into_iter().filter(|_| self.earlier.is_none()) {
+        for bucket in buckets {
             let query = Query { prefix: String::new(), delimiter: None, cursor: None, limit: 1 };
             if !store.list(&BucketName::new(bucket)?, query).await?.entries.is_empty() {
                 return Err(NotEmpty::Bucket(bucket.to_owned()).into());
             }
         }
-        for (number, entry) in entries.iter().enumerate() {
+        Ok(())
+    }
+
+    async fn objects(&self, store: &Arc<dyn Store>) -> Result<()> {
+        for (number, entry) in self.backup.contents.entries.iter().enumerate() {
             let What::Object { bucket, key, content_type, metadata } = &entry.what else { continue };
             let place = Place { bucket: BucketName::new(bucket)?, key: Key::new(key)? };
             let sha256 = super::unhex(&entry.sha256).and_then(|sum| sum.try_into().ok());

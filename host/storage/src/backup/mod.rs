@@ -141,6 +141,12 @@ impl Target {
         self.database.owner().user().to_owned()
     }
 
+    /// Which database this is, without credentials.
+    pub fn address(&self) -> String {
+        let owner = self.database.owner();
+        format!("{}/{}", owner.address(), owner.database())
+    }
+
     /// The schemas that are there already.
     ///
     /// # Errors
