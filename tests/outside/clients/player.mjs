@@ -283,7 +283,7 @@ const withKeys = async (page) => {
   await signIn(page, `/watch/${TITLE}`);
   measured.protected = { hls: await protectedBy(page, "hls"), dash: await protectedBy(page, "dash") };
   await page.send("Fetch.enable", { patterns: [{ urlPattern: "*/licences/clearkey*", requestStage: "Response" }] });
-  page.browser.listen(async ({ sessionId, method, params }) => {
+  const swap = async ({ sessionId, method, params }) => {
     if (sessionId !== page.session || method !== "Fetch.requestPaused") return;
     const { requestId, responseStatusCode } = params;
     const { body, base64Encoded } = await page.send("Fetch.getResponseBody", { requestId });
@@ -292,7 +292,9 @@ const withKeys = async (page) => {
     await page.send("Fetch.fulfillRequest", {
       requestId, responseCode: responseStatusCode, body: other, responseHeaders: [{ name: "content-type", value: "application/json" }],
     });
-  });
+  };
+  // What is still asked for while the browser closes is nobody's any more.
+  page.browser.listen((said) => swap(said).catch(() => {}));
   measured.wrong = { hls: await wrongBy(page, "hls"), dash: await wrongBy(page, "dash") };
 };
 

@@ -200,6 +200,7 @@ class Controls {
   show(code) {
     const { title, words, way, label } = troubleOf(code);
     const { player } = this;
+    const detail = player.seen.details.at(-1);
     const back = player.getAttribute("back") ?? "/tv";
     const here = encodeURIComponent(location.pathname + location.search);
     const ways = {
@@ -209,7 +210,8 @@ class Controls {
     };
     const other = way === "leave" ? null : make("a", { class: "np-way np-second", href: back, text: "Back" });
     this.trouble.replaceChildren(make("div", { class: "np-trouble-inside" }, mark("warning"),
-      make("h2", { text: title }), make("p", { text: words }), make("p", { class: "np-ways" }, ways[way], other)));
+      make("h2", { text: title }), make("p", { text: words }), make("p", { class: "np-ways" }, ways[way], other),
+      detail && make("p", { class: "np-detail", text: `For support: ${detail}` })));
     this.trouble.dataset.code = code;
     this.trouble.hidden = false;
     this.spinner.hidden = true;

@@ -1,5 +1,6 @@
 // The two engines under one face, and the browser's own where it has no Media Source Extensions.
-// `told` hears of them: `rungs(list)`, `rung(it)`, `texts(list)`, `voices(list)`, `failed(code)`.
+// `told` hears of them: `rungs(list)`, `rung(it)`, `texts(list)`, `voices(list)`, and
+// `failed(code, detail)`, where the detail is the engine's own word for it.
 // A rung is `{id, height, kbps}`; what is not known is 0.
 
 const scripts = new Map();
@@ -53,7 +54,8 @@ class HlsEngine {
       maxBufferLength: config.quality.buffer_seconds,
       backBufferLength: 60,
       capLevelToPlayerSize: false,
-      startFragPrefetch: true,
+      // Not before its key is there, though.
+      startFragPrefetch: !playback.said.protection,
       abrEwmaDefaultEstimate: lineKbps() * 1000,
       // A promise is waited for: the newest token, on every request.
       xhrSetup: async (xhr, url) => {
@@ -103,14 +105,16 @@ class HlsEngine {
     });
     hls.on(Events.ERROR, (_, data) => {
       if (!data.fatal) return;
-      if (data.type === ErrorTypes.KEY_SYSTEM_ERROR) return this.told.failed("licence");
+      if (data.type === ErrorTypes.KEY_SYSTEM_ERROR) return this.told.failed("licence", data.details);
       if (data.type === ErrorTypes.NETWORK_ERROR) {
         const denied = data.response?.code === 403;
-        return this.told.failed(denied ? "denied" : "network");
+        return this.told.failed(denied ? "denied" : "network", `${data.details} ${data.response?.code ?? ""}`);
       }
+      // Under a key that does not fit it would break again: another licence is what may help.
       const recovers = data.type === ErrorTypes.MEDIA_ERROR && this.#recoveries < RECOVERIES_MAX
+        && !this.playback.said.protection
         && data.details !== ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR;
-      if (!recovers) return this.told.failed("media");
+      if (!recovers) return this.told.failed("media", data.details);
       this.#recoveries += 1;
       hls.recoverMediaError();
     });
@@ -209,11 +213,12 @@ class DashEngine {
     const { Category, Severity, Code } = window.shaka.util.Error;
     if (error.severity !== Severity.CRITICAL) return;
     const licence = error.category === Category.DRM || (error.code === Code.VIDEO_ERROR && this.playback.licence);
-    if (licence) return this.told.failed("licence");
+    const detail = `shaka ${error.code}`;
+    if (licence) return this.told.failed("licence", detail);
     if (error.category === Category.NETWORK) {
-      return this.told.failed(error.data?.[1] === 403 ? "denied" : "network");
+      return this.told.failed(error.data?.[1] === 403 ? "denied" : "network", detail);
     }
-    this.told.failed("media");
+    this.told.failed("media", detail);
   }
 
   #tracks() {

@@ -5,6 +5,8 @@ const STALL_MS = 100;
 const NEXT_SECONDS = 10;
 // Whoever drags along the bar stops at many points.
 const REMEMBER_MS = 400;
+// What takes our place so soon was asked for before us.
+const RETAKEN_MS = 15_000;
 
 class NexusPlayer extends HTMLElement {
   #begun = 0;
@@ -18,6 +20,8 @@ class NexusPlayer extends HTMLElement {
   #voices = [];
   #chosen = { rung: -1, text: -1, voice: 0 };
   #fallen = false;
+  #asked = false;
+  #retaken = false;
   #start = 0;
   #placed = false;
   #turn = 0;
@@ -25,7 +29,7 @@ class NexusPlayer extends HTMLElement {
   #remembering = 0;
 
   // What was seen so far; for pages, tests and measurements.
-  seen = { began: false, engine: null, startup_ms: null, page_ms: null, stalls: 0, stall_ms: 0, rung: null, rungs: 0, errors: [], trouble: null, first_turn: 0 };
+  seen = { began: false, engine: null, startup_ms: null, page_ms: null, stalls: 0, stall_ms: 0, rung: null, rungs: 0, errors: [], details: [], trouble: null, first_turn: 0 };
 
   connectedCallback() {
     if (this.controls) return;
@@ -105,7 +109,7 @@ class NexusPlayer extends HTMLElement {
       rung: (it) => this.#rung(it),
       texts: (list) => { this.#texts = list; this.#likedText(); this.fillMenus(); },
       voices: (list) => { this.#voices = list; this.fillMenus(); },
-      failed: (code) => { if (turn === this.#turn) this.#engineFailed(code); },
+      failed: (code, detail) => { if (turn === this.#turn) this.#engineFailed(code, detail); },
     };
     const Engine = engineOf(word);
     this.engine = new Engine(this.video, this.playback, this.config, told);
@@ -151,8 +155,9 @@ class NexusPlayer extends HTMLElement {
     this.fillMenus();
   }
 
-  async #engineFailed(code) {
+  async #engineFailed(code, detail = "") {
     const { playback } = this;
+    this.seen.details.push(detail);
     this.beacons?.tell("error", { code, fatal: code !== "denied", position_ms: this.#position() });
     this.seen.errors.push(code);
     // A token that opens nothing: perhaps another one does; where not, `streaming` says why.
@@ -169,8 +174,13 @@ class NexusPlayer extends HTMLElement {
       await this.engine.close();
       return this.#load(other, at, this.#turn).then(() => this.play(true), () => this.#fail(code));
     }
-    // Under a key that does not fit, pictures look broken.
-    this.#fail(code === "media" && playback?.licence ? "licence" : code);
+    // Under a key that does not fit, pictures look broken. Another licence is asked for once.
+    const last = code === "media" && playback?.licence ? "licence" : code;
+    if (last === "licence" && !this.#asked) {
+      this.#asked = true;
+      return this.restart();
+    }
+    this.#fail(last);
   }
 
   async #fail(code) {
@@ -189,6 +199,11 @@ class NexusPlayer extends HTMLElement {
 
   // `streaming` has ended it, for a reason.
   #ended(reason) {
+    // A page that was left before it had begun takes its place late, when nobody is there any more.
+    if (reason === "replaced" && !this.#retaken && performance.now() - this.#begun < RETAKEN_MS) {
+      this.#retaken = true;
+      return this.restart();
+    }
     // A laptop that slept, another plan: nothing that the viewer has to do anything about.
     if (["stale", "plan", "closed", "over", "protection"].includes(reason)) return this.restart();
     this.#stop().then(() => this.#fail(reason));
