@@ -61,14 +61,15 @@ with reach (what, acl) as (
   from pg_namespace n where n.nspname = any($1)
   union all
   select 'relation ' || c.oid::regclass::text,
-    coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's' else 'r' end, c.relowner))
+    coalesce(c.relacl,
+      acldefault(case c.relkind when 'S' then 's' else 'r' end::"char", c.relowner))
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where n.nspname = any($1) and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f')
   union all
   select 'routine ' || p.oid::regprocedure::text, coalesce(p.proacl, acldefault('f', p.proowner))
   from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = any($1)
   union all
-  select 'default ' || d.defaclobjtype || ' ' || coalesce(n.nspname, ''), d.defaclacl
+  select 'default ' || d.defaclobjtype::text || ' ' || coalesce(n.nspname, ''), d.defaclacl
   from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace
   where n.nspname = any($1) or n.oid is null
 ), granted (line) as (
