@@ -90,10 +90,10 @@ fn send(creator: &Creator, film: &Film) -> Result<String> {
     let mut file = File::open(&film.path).context("open the film")?;
     let (mut offset, mut failures) = (0, 0);
     while offset < film.bytes {
-        match piece(creator, &path, &mut file, offset) {
-            Ok(reached) => (offset, failures) = (reached, 0),
-            Err(error) if failures >= TRIES_MAX => return Err(error),
-            Err(_) => {
+        match piece(creator, &path, &mut file, offset)? {
+            Some(reached) => (offset, failures) = (reached, 0),
+            None if failures >= TRIES_MAX => bail!("a piece does not arrive, however often sent"),
+            None => {
                 failures += 1;
                 std::thread::sleep(POLL * failures);
                 offset = standing(creator, &path)?;
@@ -103,7 +103,8 @@ fn send(creator: &Creator, film: &Film) -> Result<String> {
     path.rsplit('/').next().map(str::to_owned).context("an upload has an id")
 }
 
-fn piece(creator: &Creator, path: &str, file: &mut File, offset: u64) -> Result<u64> {
+/// How far it is now; none where another try may end otherwise.
+fn piece(creator: &Creator, path: &str, file: &mut File, offset: u64) -> Result<Option<u64>> {
     file.seek(SeekFrom::Start(offset)).context("go on in the film")?;
     let mut bytes = Vec::new();
     let limit = u64::try_from(PIECE_BYTES).unwrap_or(u64::MAX);
@@ -112,9 +113,13 @@ fn piece(creator: &Creator, path: &str, file: &mut File, offset: u64) -> Result<
     let at = offset.to_string();
     let kind = "application/offset+octet-stream";
     let headers = [("tus-resumable", "1.0.0"), ("upload-offset", &at), ("content-type", kind)];
-    let sent = creator.send(&request, &headers)?;
+    let sent = match creator.send(&request, &headers) {
+        Ok(sent) if !matches!(sent.status, 409 | 423 | 429 | 500..) => sent,
+        // The line broke, or somebody is busy.
+        _ => return Ok(None),
+    };
     expect(&sent, 204, "send a piece of the film")?;
-    offset_of(sent.header("upload-offset"))
+    offset_of(sent.header("upload-offset")).map(Some)
 }
 
 fn standing(creator: &Creator, path: &str) -> Result<u64> {

@@ -92,6 +92,11 @@ const upload = async (page, line) => {
   await see(page, "upload-done");
 };
 
+// A picture in a new size is made when it is asked for, and a browser asks once.
+const made = (page, selector) => page.until("made the pictures", `Promise.all(
+  [...document.querySelectorAll("${selector}")].map((it) => fetch(it.src).then(({ status }) => status)),
+).then((all) => all.length > 0 && all.every((status) => status === 200))`, PROCESSED_MS);
+
 const film = async (page) => {
   await page.evaluate(`${first}.querySelector("[data-open]").click()`);
   await page.until("at the film", `location.pathname.startsWith("/creator/videos/")`);
@@ -99,9 +104,10 @@ const film = async (page) => {
   await picture(page, "film-processing");
   const done = `document.querySelector("[data-badge]").innerText === "Ready"`;
   await page.until("ready", done, PROCESSED_MS);
-  await page.until("shown with its poster", `document.querySelector(".stage img")?.naturalWidth > 200`);
   const path = await page.evaluate("location.pathname");
+  await made(page, ".stage img");
   await open(page, path, "film-ready");
+  claim(await page.evaluate(`document.querySelector(".stage img").naturalWidth > 200`), "a poster");
   const subtitles = join(sea, "..", "sea.srt");
   writeFileSync(subtitles, "1\n00:00:01,000 --> 00:00:02,000\nThe sea.\n");
   await page.type("#subtitles-language", "en");
@@ -141,17 +147,15 @@ const around = async (page) => {
   await page.evaluate(`document.querySelector(".video-link").click()`);
   await page.until("at what failed", `document.body.innerText.includes("Try again")`);
   await see(page, "film-failed");
+  await page.open(`${origin}/creator/videos`);
+  await made(page, ".video img");
   for (const [path, name] of [
     ["/creator", "studio"],
     ["/creator/videos", "films"],
     ["/creator/titles", "titles"],
     ["/creator/titles/new", "title-new"],
   ]) {
-    await page.open(origin + path);
-    // A picture in a new size is made when it is asked for.
-    const pictures = `[...document.querySelectorAll(".video img")].every((it) => it.naturalWidth > 320)`;
-    await page.until("shown with its pictures", pictures);
-    await see(page, name);
+    await open(page, path, name);
   }
 };
 
