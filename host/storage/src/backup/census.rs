@@ -62,7 +62,7 @@ with reach (what, acl) as (
   union all
   select 'relation ' || c.oid::regclass::text,
     coalesce(c.relacl,
-      acldefault(case c.relkind when 'S' then 's' else 'r' end::"char", c.relowner))
+      acldefault(case c.relkind when 'S' then 's' else 'r' end::\"char\", c.relowner))
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where n.nspname = any($1) and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f')
   union all
