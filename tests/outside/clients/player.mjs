@@ -281,6 +281,8 @@ const wrongBy = async (page, engine) => {
 
 const withKeys = async (page) => {
   await signIn(page, `/watch/${TITLE}`);
+  // Nothing of this page is on its way any more when the next one begins.
+  await begins(page);
   measured.protected = { hls: await protectedBy(page, "hls"), dash: await protectedBy(page, "dash") };
   await page.send("Fetch.enable", { patterns: [{ urlPattern: "*/licences/clearkey*", requestStage: "Response" }] });
   const swap = async ({ sessionId, method, params }) => {

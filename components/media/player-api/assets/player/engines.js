@@ -35,6 +35,7 @@ const firstKbps = () => Math.min((lineKbps() * FIRST_SECONDS) / PIECE_SECONDS, F
 
 // How often a picture that cannot be decoded is tried again from the next one.
 const RECOVERIES_MAX = 2;
+const KEYS_GONE_MS = 3000;
 
 class HlsEngine {
   static word = "hls";
@@ -110,9 +111,7 @@ class HlsEngine {
         const denied = data.response?.code === 403;
         return this.told.failed(denied ? "denied" : "network", `${data.details} ${data.response?.code ?? ""}`);
       }
-      // Under a key that does not fit it would break again: another licence is what may help.
       const recovers = data.type === ErrorTypes.MEDIA_ERROR && this.#recoveries < RECOVERIES_MAX
-        && !this.playback.said.protection
         && data.details !== ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR;
       if (!recovers) return this.told.failed("media", data.details);
       this.#recoveries += 1;
@@ -144,6 +143,9 @@ class HlsEngine {
 
   async close() {
     this.hls?.destroy();
+    // It takes its keys out of the element a moment later, and would take those of the next one.
+    const end = performance.now() + KEYS_GONE_MS;
+    while (this.playback.said.protection && this.video.mediaKeys && performance.now() < end) await wait(50);
   }
 }
 

@@ -5,6 +5,8 @@ const STALL_MS = 100;
 const NEXT_SECONDS = 10;
 // Whoever drags along the bar stops at many points.
 const REMEMBER_MS = 400;
+const STUCK_MS = 10_000;
+const STUCK_STEP_MS = 500;
 // What takes our place so soon was asked for before us.
 const RETAKEN_MS = 15_000;
 
@@ -86,6 +88,7 @@ class NexusPlayer extends HTMLElement {
     this.storyboard.load();
     this.controls.next.hidden = !told.next;
     this.#start = at > 0 ? at : playback.said.resume_ms / 1000;
+    this.#watchOver(turn);
     await this.#load(wanted ?? told.engine, this.#start, turn);
     await this.play(true);
   }
@@ -116,6 +119,18 @@ class NexusPlayer extends HTMLElement {
     this.seen.engine = Engine.word;
     this.#firstFrame(turn);
     await this.engine.load(start);
+  }
+
+  // A decoder that waits for ever tells nobody: there is something to show, or a key to show it with,
+  // and no picture comes of it.
+  async #watchOver(turn) {
+    const { video } = this;
+    for (let waited = 0; waited < STUCK_MS; waited += STUCK_STEP_MS) {
+      await wait(STUCK_STEP_MS);
+      if (turn !== this.#turn || this.seen.first_turn === turn || this.seen.trouble) return;
+      if (!video.buffered.length && !video.mediaKeys) waited = 0;
+    }
+    this.#engineFailed("media", "no picture");
   }
 
   #firstFrame(turn) {
@@ -176,7 +191,7 @@ class NexusPlayer extends HTMLElement {
     }
     // Under a key that does not fit, pictures look broken. Another licence is asked for once.
     const last = code === "media" && playback?.licence ? "licence" : code;
-    if (last === "licence" && !this.#asked) {
+    if (code === "licence" && !this.#asked) {
       this.#asked = true;
       return this.restart();
     }
