@@ -87,7 +87,10 @@ impl Master {
     pub(super) fn derive(given: &Given, how: &Derivation, id: &str) -> Result<Self, Refusal> {
         let secret = match (given, how) {
             (Given::Key(key), Derivation::KeyFile) => key.clone(),
-            (Given::Passphrase(words), Derivation::Argon2id { salt, memory_kib, passes, lanes }) => {
+            (
+                Given::Passphrase(words),
+                Derivation::Argon2id { salt, memory_kib, passes, lanes },
+            ) => {
                 let forged = || Refusal::Changed("the header".into());
                 let sane = *memory_kib <= MEMORY_KIB_MAX && *passes <= PASSES_MAX;
                 let params = Params::new(*memory_kib, *passes, *lanes, Some(BYTES));
@@ -165,7 +168,10 @@ mod tests {
         assert!(Master::derive(&words, &how, "a").unwrap().is_of(&made.check()));
         let wrong = Given::passphrase("incorrect horse battery").unwrap();
         assert!(!Master::derive(&wrong, &how, "a").unwrap().is_of(&made.check()));
-        assert!(matches!(Master::derive(&key(1), &how, "a"), Err(Refusal::OtherKind("passphrase"))));
+        assert!(matches!(
+            Master::derive(&key(1), &how, "a"),
+            Err(Refusal::OtherKind("passphrase"))
+        ));
     }
 
     #[test]

@@ -12,9 +12,9 @@
 //! - The **header** is JSON that anybody can read: format, version, a random id, how the key is
 //!   made, and a value by which a wrong key is told from a broken backup.
 //! - A **pack** is entries one after the other. Each entry (the database, an object, a file) is a
-//!   sealed stream of its own: pieces of 64 KiB, each XChaCha20-Poly1305 under the entry's key, with
-//!   a nonce of 15 zero bytes, one byte that is 1 for the last piece, and the piece's number (u64
-//!   BE). That is the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár 2015): no piece can
+//!   sealed stream of its own: pieces of 64 KiB, each XChaCha20-Poly1305 under the entry's key,
+//!   with a nonce of 15 zero bytes, one byte that is 1 for the last piece, and the piece's number
+//!   (u64 BE). That is the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár 2015): no piece can
 //!   be changed, moved, left out or cut off unnoticed.
 //! - The **contents** are JSON, sealed the same way with the header as associated data, and so
 //!   authenticate both: where each entry lies, its bytes and SHA-256, the SHA-256 of each pack, the
@@ -22,8 +22,8 @@
 //!   has none, and is refused.
 //!
 //! Keys: 32 bytes from a file, or Argon2id of a passphrase; from that and the id HKDF-SHA-256 makes
-//! the master key, and from it the key of each entry by its number. The id is new in each backup, so
-//! that no key is used twice and nonces may count from zero.
+//! the master key, and from it the key of each entry by its number. The id is new in each backup,
+//! so that no key is used twice and nonces may count from zero.
 
 mod check;
 mod contents;

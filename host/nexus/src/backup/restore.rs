@@ -1,6 +1,6 @@
 //! The way back: a backup into an empty home, database and store. Everything is checked before
-//! anything is written; a sign in the home says that a restore is under way, so that it can be begun
-//! again after a kill, and no host starts on half of it.
+//! anything is written; a sign in the home says that a restore is under way, so that it can be
+//! begun again after a kill, and no host starts on half of it.
 
 use super::check::{Backup, Checked, Line};
 use super::contents::{DatabaseContents, What};
@@ -270,7 +270,9 @@ impl Attempt<'_> {
 
     async fn objects(&self, store: &Arc<dyn Store>) -> Result<()> {
         for (number, entry) in self.backup.contents.entries.iter().enumerate() {
-            let What::Object { bucket, key, content_type, metadata } = &entry.what else { continue };
+            let What::Object { bucket, key, content_type, metadata } = &entry.what else {
+                continue;
+            };
             let place = Place { bucket: BucketName::new(bucket)?, key: Key::new(key)? };
             let sha256 = super::unhex(&entry.sha256).and_then(|sum| sum.try_into().ok());
             let put = Put {

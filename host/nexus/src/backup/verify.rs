@@ -79,8 +79,7 @@ pub(super) async fn objects(backup: &Backup, store: &dyn Store) -> Result<Vec<Li
             }
         }
         let found = damaged.unwrap_or(format!("{bytes} bytes, {}", hex(&hash.finalize())));
-        let alike =
-            attributes.content_type == *content_type && attributes.metadata == *metadata;
+        let alike = attributes.content_type == *content_type && attributes.metadata == *metadata;
         lines.push(match (found == expected, alike) {
             (true, true) => line(found, Verdict::Same),
             (true, false) => line("other attributes".into(), Verdict::Differs),
@@ -99,7 +98,13 @@ pub(super) fn files(backup: &Backup, folder: &Path) -> Result<Vec<Line>> {
         let expected = format!("{} bytes, {}", entry.bytes, entry.sha256);
         let found = format!("{} bytes, {}", bytes.len(), hex(&Sha256::digest(&bytes)));
         let verdict = if found == expected { Verdict::Same } else { Verdict::Differs };
-        lines.push(Line { kind: "file", name: format!("key-value/{name}"), expected, found, verdict });
+        lines.push(Line {
+            kind: "file",
+            name: format!("key-value/{name}"),
+            expected,
+            found,
+            verdict,
+        });
     }
     Ok(lines)
 }
@@ -111,11 +116,8 @@ mod tests {
     #[test]
     fn a_table_that_lost_a_row_or_should_not_be_there_is_named() {
         let table = |name: &str, rows| Table { table: name.into(), rows, hash: rows.to_string() };
-        let counted = |name: &str, rows: i64| Counted {
-            table: name.into(),
-            rows,
-            hash: rows.to_string(),
-        };
+        let counted =
+            |name: &str, rows: i64| Counted { table: name.into(), rows, hash: rows.to_string() };
         let expected = [table("a", 1), table("b", 2), table("c", 3)];
         let found = vec![counted("a", 1), counted("b", 1), counted("d", 4)];
         let verdicts: Vec<_> =

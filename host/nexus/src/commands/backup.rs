@@ -34,7 +34,11 @@ pub(super) fn run(options: BackupOptions) -> Result<(), Failure> {
     if options.json { say_json(&json(&taken)?) } else { say(&described(&taken)) }
 }
 
-fn check(options: &BackupVerifyOptions, key: &KeyOptions, json_wanted: bool) -> Result<(), Failure> {
+fn check(
+    options: &BackupVerifyOptions,
+    key: &KeyOptions,
+    json_wanted: bool,
+) -> Result<(), Failure> {
     let given = key.given().map_err(Failure::Setting)?;
     let checked = Checked::of(&options.from, &given).map_err(|refusal| told(refusal.into()))?;
     if json_wanted { say_json(&json(&checked)?) } else { say(&checked_in_words(&checked)) }
@@ -85,7 +89,10 @@ pub(super) fn checked_in_words(checked: &Checked) -> String {
     pairs(&[
         ("made at", checked.made_at.clone()),
         ("made by", format!("nexus {}", checked.made_by)),
-        ("bytes", format!("{} in {} packs, all as they were written", checked.bytes, checked.packs)),
+        (
+            "bytes",
+            format!("{} in {} packs, all as they were written", checked.bytes, checked.packs),
+        ),
         ("tables", format!("{} with {} rows", checked.tables, checked.rows)),
         ("objects", format!("{} with {} bytes", checked.objects, checked.object_bytes)),
         ("root key", checked.root_key.clone().unwrap_or_default()),

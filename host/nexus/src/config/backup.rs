@@ -22,8 +22,13 @@ nexus backup -f /srv/nexus/spin.toml --to /backup/nexus-$(date +\\%F).nxb";
 #[command(next_help_heading = "Key")]
 pub struct KeyOptions {
     /// File with the backup's key: 32 bytes as base64
-    #[arg(long, env = "NEXUS_BACKUP_KEY_FILE", value_name = "FILE",
-        conflicts_with = "passphrase_file", global = true)]
+    #[arg(
+        long,
+        env = "NEXUS_BACKUP_KEY_FILE",
+        value_name = "FILE",
+        conflicts_with = "passphrase_file",
+        global = true
+    )]
     pub key_file: Option<PathBuf>,
     /// File with a passphrase instead, of at least 12 characters; NEXUS_BACKUP_PASSPHRASE may hold
     /// the words themselves

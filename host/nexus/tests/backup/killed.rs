@@ -41,7 +41,7 @@ async fn a_backup_that_was_killed_is_never_taken_for_a_whole_one() {
         assert_eq!(bed.verify(&sign).code, Some(4), "{name}");
         bed.restore(&to, &bed.path("never")).refused(4, "");
     }
-    // The PostgreSQL that a killed backup had started is no obstacle to the next one, nor is a part.
+    // The PostgreSQL that a killed backup had started is in nobody's way, nor is a part.
     bed.backup(&bed.path("c.nxb")).done();
     bed.verify(&bed.path("c.nxb")).done();
     bed.end().await;
