@@ -5,6 +5,7 @@
 //! Refuses to adapt a client: a script may only call it.
 #![allow(clippy::unwrap_used)]
 
+mod deploy;
 mod described;
 mod identity;
 mod openapi;
