@@ -1,6 +1,6 @@
-//! What `deploy/` hands to the programs of others: rules, dashboards, units, proxies, images, charts.
-//! Each name in them is compared with what the host really has; where the program that reads the
-//! file is on this machine, it judges the file as well.
+//! What `deploy/` hands to the programs of others: rules, dashboards, units, images, charts. Each
+//! name in them is compared with what the host really has; where the program that reads the file is
+//! on this machine, it judges the file as well.
 
 mod chart;
 mod files;

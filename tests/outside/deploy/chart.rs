@@ -1,6 +1,6 @@
-//! The chart, rendered by helm's own library: what comes out keeps to the rules of a guarded cluster,
-//! hangs together, and asks the real database the real question. Refuses to imitate a cluster: what
-//! Kubernetes and KEDA do with it is not seen here.
+//! The chart, rendered by helm's own library: what comes out keeps to the rules of a guarded
+//! cluster, hangs together, and asks the real database the real question. Refuses to imitate a
+//! cluster: what Kubernetes and KEDA do with it is not seen here.
 
 use super::{claim_known, documents, folder, host_variables, text, words, worker_variables, yaml};
 use crate::tools::{claim_success, python, scripts};

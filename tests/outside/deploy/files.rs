@@ -1,5 +1,5 @@
-//! Units, images, compose file and proxy: every variable is read by the program it is given to, every
-//! file that is copied is staged, nothing runs as root or carries a secret.
+//! Units, images, compose file and proxy: every variable is read by the program it is given to,
+//! every file that is copied is staged, nothing runs as root or carries a secret.
 
 use super::{
     claim, claim_known, files_of, folder, found, host_variables, text, words, worker_variables,

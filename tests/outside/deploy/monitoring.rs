@@ -1,5 +1,5 @@
-//! Rules and dashboards against the page of a real host: every metric is exported, every label it is
-//! asked by is one it has, every word of a legend or a summary can be filled in.
+//! Rules and dashboards against the page of a real host: every metric is exported, every label it
+//! is asked by is one it has, every word of a legend or a summary can be filled in.
 
 use super::pages::claim_heading;
 use super::promql::{Asked, asked, grouped};

@@ -1,5 +1,6 @@
 //! The runbooks: what they tell an operator to type. `nexus` lines are read by the program's own
-//! command line, whole blocks by a shell that runs nothing, links by whether what they name is there.
+//! command line, whole blocks by a shell that runs nothing, links by whether what they name is
+//! there.
 
 use super::{claim, files_of, folder, text};
 use nexus::config::CommandLine;

@@ -1,5 +1,5 @@
-//! As much of PromQL as it takes to say which metrics a query asks for, and by which labels. Refuses
-//! to know what a query means: that is `promtool`'s, where there is one.
+//! As much of PromQL as it takes to say which metrics a query asks for, and by which labels.
+//! Refuses to know what a query means: that is `promtool`'s, where there is one.
 
 use std::collections::BTreeSet;
 
