@@ -97,12 +97,14 @@ impl Around {
 pub async fn turn(ctx: &Ctx, id: TitleId, order: &Order<'_>) -> Result<Title> {
     for _ in 0..RACES_MAX {
         let before = store::titles::find(ctx.db(), id, order.owner).await?;
+        // What has no form is refused whatever version it means.
+        let changed = order.change.map(|change| change.onto(&before.content)).transpose()?;
         if let Some(version) = &order.version {
             version.allow(&Etag::of_version(before.version))?;
         }
         let mut after = before.clone();
-        if let Some(change) = order.change {
-            after.content = change.onto(&before.content)?.checked(before.kind)?;
+        if let Some(changed) = changed {
+            after.content = changed.checked(before.kind)?;
         }
         check_links(ctx, &before.content, &after).await?;
         let around = Around::read(ctx, &after).await?;
