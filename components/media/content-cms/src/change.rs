@@ -21,7 +21,12 @@ impl JsonSchema for Change {
         let mut schema = Content::json_schema(generator);
         if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
             if let Some(one) = properties["localisations"].get_mut("additionalProperties") {
-                *one = or_null(one.take());
+                // Each of them is merged, too.
+                let text = json!({ "type": ["string", "null"] });
+                *one = or_null(json!({
+                    "type": "object", "additionalProperties": false,
+                    "properties": { "name": text, "synopsis": text },
+                }));
             }
             properties.values_mut().for_each(|property| *property = or_null(property.take()));
         }
