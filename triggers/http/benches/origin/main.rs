@@ -1,6 +1,6 @@
 //! What the origin of media gives a second, beside nginx with the same files: 2 KiB (a playlist's
-//! size), 100 KiB (a small segment), 1 MiB (a large one). `wrk` asks both alike; they take turns, so
-//! that a busy moment of the machine concerns both. The origin proves a playback token for each
+//! size), 100 KiB (a small segment), 1 MiB (a large one). `wrk` asks both alike; they take turns,
+//! so that a busy moment of the machine concerns both. The origin proves a playback token for each
 //! request; nginx sends files to whoever asks.
 //!
 //! Prints one JSON object a line: `{"metric": …, "value": …}`, by rounds. Run by
