@@ -14,8 +14,8 @@
 //! - A **pack** is entries one after the other. Each entry (the database, an object, a file) is a
 //!   sealed stream of its own: pieces of 64 KiB, each XChaCha20-Poly1305 under the entry's key,
 //!   with a nonce of 15 zero bytes, one byte that is 1 for the last piece, and the piece's number
-//!   (u64 BE). That is the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár 2015): no piece can
-//!   be changed, moved, left out or cut off unnoticed.
+//!   (u64 BE). That is the STREAM construction (Hoang, Reyhanitabar, Rogaway, Vizár 2015): no
+//!   piece can be changed, moved, left out or cut off unnoticed.
 //! - The **contents** are JSON, sealed the same way with the header as associated data, and so
 //!   authenticate both: where each entry lies, its bytes and SHA-256, the SHA-256 of each pack, the
 //!   rows of each table. They are written last and appear by a rename: a backup that was cut off
