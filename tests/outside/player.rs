@@ -14,11 +14,12 @@ use std::time::Duration;
 
 /// Everybody on a machine of two processors works at the same time.
 const PATIENCE: Duration = minutes(6);
-const SERVICES: [&str; 19] = [
+const SERVICES: [&str; 20] = [
     "asset-pipeline",
     "content-cms",
     "core-os",
     "drm",
+    "email",
     "frontend-app",
     "kms",
     "manifest-builder",

@@ -83,7 +83,7 @@ const plays = async (page, engine) => {
     claim(now.engine === engine, `${engine} was asked for, and ${now.engine} plays`);
     claim(now.errors.length === 0, `errors: ${now.errors}`);
     if (now.stalls === before) return attempt;
-    claim(attempt < 3, `${now.stalls} stalls within three seconds, three times`);
+    claim(attempt < 5, `${now.stalls} stalls within three seconds, five times`);
     await page.evaluate(`${PLAYER}.seek(0)`);
   }
 };
@@ -272,7 +272,7 @@ const protectedBy = async (page, engine) => {
 
 const wrongBy = async (page, engine) => {
   await page.open(`${origin}/watch/${TITLE}?engine=${engine}`);
-  await page.until("told that the key does not fit", `${PLAYER}?.seen.trouble === "licence"`);
+  await page.until("told that the key does not fit", `${PLAYER}?.seen.trouble === "licence"`, 120_000);
   const { errors, startup_ms } = await seen(page);
   const frames = await page.evaluate(`${PLAYER}.video.getVideoPlaybackQuality().totalVideoFrames`);
   claim(frames === 0 && startup_ms === null, `${frames} pictures with a wrong key, after ${errors}`);

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 
 export class Chromium {
   #next = 1;
