@@ -228,7 +228,7 @@ async fn a_wiped_installation_comes_back_with_the_same_rows_and_objects() {
     let mut up = Up::start(&again, &bed.manifest);
     let ready = up.line("ready");
     let url = ready["urls"].as_str().unwrap().split(' ').next().unwrap().to_owned();
-    assert!(super::get(&url, "/", "").starts_with("HTTP/1.1 200"));
+    assert!(super::get(&url, "/", "").starts_with("HTTP/1.0 200"));
     let database = open(cluster::running(&again).await.unwrap().expect("a host runs")).await;
     assert_eq!(messages(&database).await, before);
     // Its role logs in with a password of the new cluster's, and reaches nothing but its own.
