@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tokio_postgres::error::SqlState;
+use uuid::Uuid;
 
 /// The role that owns the database: creates roles and databases, and is no superuser, so that a
 /// hole in a function of ours is not one in the server.
@@ -22,6 +23,9 @@ const SUPERUSER: &str = "postgres";
 pub(crate) const SHARED_BYTES: u64 = 512 << 20;
 
 const CONFIG: &str = "nexus.conf";
+
+/// How folders begin in which a cluster is being made.
+const HALF: &str = "data.new";
 
 /// How the server is tuned.
 #[derive(Debug, Clone)]
@@ -40,13 +44,12 @@ impl Default for Settings {
 }
 
 /// Runs initdb into a folder beside and moves it into place when complete, so that a killed host
-/// leaves no half-made cluster.
+/// leaves no half-made cluster. The folder is this attempt's own: the initdb of a host that was
+/// killed goes on for a second or two.
 pub(crate) fn init(place: &Place, binaries: &Binaries, settings: &Settings) -> Result<(), Error> {
-    let half = place.state.join("data.new");
     let broken = |path: &Path, source| Error::File { path: path.to_owned(), source };
-    if half.exists() {
-        fs::remove_dir_all(&half).map_err(|e| broken(&half, e))?;
-    }
+    clear_halves(&place.state).map_err(|e| broken(&place.state, e))?;
+    let half = place.state.join(format!("{HALF}-{}", Uuid::now_v7()));
     fs::create_dir(&half).map_err(|e| broken(&half, e))?;
     give(&half, place.user)?;
     let mut command = Command::new(binaries.folder.join("initdb"));
@@ -68,6 +71,17 @@ pub(crate) fn init(place: &Place, binaries: &Binaries, settings: &Settings) -> R
     text.push_str(&format!("\ninclude = '{CONFIG}'\n"));
     fs::write(&main, text).map_err(|e| broken(&main, e))?;
     fs::rename(&half, &place.data).map_err(|e| broken(&place.data, e))
+}
+
+/// Removes what earlier attempts have left. One that is still written to stays until the next time.
+fn clear_halves(state: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(state)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(HALF) {
+            let _still_written = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// Writes our part of the configuration; says whether anything changed.

@@ -6,6 +6,7 @@ use nexus_storage::{Database, Error};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A home that an unprivileged server user may enter.
@@ -68,6 +69,30 @@ async fn a_cluster_is_made_kept_and_never_shared_by_two_hosts() {
     let database = Database::open(cluster.server(), brisk()).await.unwrap();
     assert_eq!(value::<i32>(&database.host().await.unwrap(), "select id from kept").await, 7);
     cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_initdb_of_a_killed_host_that_still_writes_is_in_nobodys_way() {
+    let home = home();
+    let half = home.path().join("pg/data.new");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for number in 0.. {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                // Each fails when its folder has just been removed, as initdb's own do.
+                let _made = std::fs::create_dir_all(&half);
+                let _written = std::fs::write(half.join(number.to_string()), "");
+            }
+        });
+        let runtime = tokio::runtime::Handle::current();
+        let started = tokio::task::block_in_place(|| runtime.block_on(start(home.path())));
+        over.store(true, Ordering::Relaxed);
+        let cluster = started.unwrap();
+        tokio::task::block_in_place(|| runtime.block_on(cluster.stop()));
+    });
 }
 
 #[tokio::test]
