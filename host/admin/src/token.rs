@@ -4,10 +4,10 @@
 use crate::Error;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use nexus_storage::private_file;
 use std::fmt;
 use std::hint::black_box;
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// Fewer characters can be guessed over a network.
@@ -43,23 +43,16 @@ impl Token {
     pub fn kept_in(file: &Path) -> Result<Self, Error> {
         let fail = |source| Error::TokenFile { path: file.to_owned(), source };
         let token = fresh(file);
-        let mut options = std::fs::OpenOptions::new();
-        match options.write(true).create_new(true).mode(0o600).open(file) {
-            Ok(mut new) => {
-                writeln!(new, "{token}").map_err(fail)?;
-                Ok(Self(token))
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                let mode = std::fs::metadata(file).map_err(fail)?.permissions().mode();
-                if mode & 0o077 != 0 {
-                    let strict = std::fs::Permissions::from_mode(0o600);
-                    std::fs::set_permissions(file, strict).map_err(fail)?;
-                    tracing::warn!(file = %file.display(), "others could read this token");
-                }
-                Self::given(std::fs::read_to_string(file).map_err(fail)?.trim())
-            }
-            Err(error) => Err(fail(error)),
+        if private_file::make_once(file, format!("{token}\n").as_bytes()).map_err(fail)? {
+            return Ok(Self(token));
         }
+        let mode = std::fs::metadata(file).map_err(fail)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            let strict = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(file, strict).map_err(fail)?;
+            tracing::warn!(file = %file.display(), "others could read this token");
+        }
+        Self::given(std::fs::read_to_string(file).map_err(fail)?.trim())
     }
 
     /// The text, for whoever has to show it to its owner.

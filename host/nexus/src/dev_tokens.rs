@@ -5,13 +5,14 @@ use crate::secret;
 use anyhow::{Context as _, Result, bail};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use nexus_runtime::PrincipalKind;
+use nexus_storage::private_file;
 use p256::SecretKey;
 use p256::elliptic_curve::rand_core::OsRng;
 use p256::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
@@ -48,15 +49,10 @@ impl DevKey {
         let path = home.join(KEY_FILE);
         let key = SecretKey::random(&mut OsRng);
         let pem = key.to_pkcs8_pem(LineEnding::LF).context("write a key as PEM")?;
-        let mut options = fs::OpenOptions::new();
-        match options.write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(mut file) => {
-                let written = file.write_all(pem.as_bytes()).and_then(|()| file.sync_all());
-                written.with_context(|| format!("write {}", path.display()))?;
-                Self::new(&key)
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Self::read(home),
-            Err(error) => Err(error).with_context(|| format!("create {}", path.display())),
+        let made = private_file::make_once(&path, pem.as_bytes());
+        match made.with_context(|| format!("create {}", path.display()))? {
+            true => Self::new(&key),
+            false => Self::read(home),
         }
     }
 

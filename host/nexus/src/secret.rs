@@ -4,10 +4,11 @@ use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
+use nexus_storage::private_file;
 use p256::elliptic_curve::rand_core::{OsRng, RngCore as _};
 use sha2::Sha256;
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -18,20 +19,13 @@ const BYTES: usize = 32;
 pub(crate) fn kept_in(file: &Path) -> Result<Vec<u8>> {
     let mut secret = vec![0; BYTES];
     OsRng.fill_bytes(&mut secret);
-    let mut options = fs::OpenOptions::new();
-    match options.write(true).create_new(true).mode(0o600).open(file) {
-        Ok(mut new) => {
-            let written = new.write_all(&secret).and_then(|()| new.sync_all());
-            written.with_context(|| format!("write {}", file.display()))?;
-            Ok(secret)
-        }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let kept = fs::read(file).with_context(|| format!("read {}", file.display()))?;
-            ensure!(kept.len() >= BYTES, "{} is damaged: remove it", file.display());
-            Ok(kept)
-        }
-        Err(error) => Err(error).with_context(|| format!("create {}", file.display())),
+    let made = private_file::make_once(file, &secret);
+    if made.with_context(|| format!("create {}", file.display()))? {
+        return Ok(secret);
     }
+    let kept = fs::read(file).with_context(|| format!("read {}", file.display()))?;
+    ensure!(kept.len() >= BYTES, "{} is damaged: remove it", file.display());
+    Ok(kept)
 }
 
 /// Writes a line where only the owner of `file` reads it (mode 0600), replacing an older one.

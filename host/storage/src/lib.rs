@@ -15,6 +15,7 @@ pub mod jobs;
 mod migrations;
 mod pool;
 mod prepared;
+pub mod private_file;
 pub mod queue;
 mod roles;
 mod rows;

@@ -9,7 +9,7 @@ const REACHED_MAX: Duration = Duration::from_secs(60);
 
 fn spawned(bed: &Bed, arguments: &[&str]) -> Child {
     let mut command = bed.command(&bed.home, arguments);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
 }
 
 /// Kills the process as soon as `reached` holds; whether it was still running.

@@ -15,6 +15,7 @@ pub use shared::SharedCluster;
 use crate::database::Server;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
+use crate::private_file;
 use crate::roles::RoleKey;
 use binaries::Binaries;
 use place::Place;
@@ -23,7 +24,6 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -245,20 +245,8 @@ async fn ready(place: &Place, process: &mut Process, limit: Duration) -> Result<
 fn role_key(place: &Place) -> Result<RoleKey, Error> {
     let path = place.secret();
     let broken = |source| Error::File { path: path.clone(), source };
-    if !path.exists() {
-        let secret: [u8; 32] = rand::random();
-        let half = path.with_extension("new");
-        let mut options = File::options();
-        let mut file = options
-            .create(true)
-            .write(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&half)
-            .map_err(broken)?;
-        file.write_all(&secret).and_then(|()| file.sync_all()).map_err(broken)?;
-        fs::rename(&half, &path).map_err(broken)?;
-    }
+    let secret: [u8; 32] = rand::random();
+    private_file::make_once(&path, &secret).map_err(broken)?;
     Ok(RoleKey::from_secret(&fs::read(&path).map_err(broken)?))
 }
 
