@@ -282,7 +282,7 @@ async fn a_flood_of_log_lines_is_counted_and_not_kept() {
     let stage = Stage::without_database().await;
     let answer = stage.try_out("log-flood").await;
     assert!(answer.status == 200 || answer.status == 504, "{answer:?}");
-    assert!(stage.hostile().log_lines_dropped > 0);
+    assert!(stage.hostile().counts.log_lines_dropped > 0);
     stage.recovers().await;
 }
 

@@ -82,12 +82,17 @@ fn engine(page: &mut Exposition, engine: &EngineSnapshot, slots_max: u32) {
 
 type Read = fn(&ComponentSnapshot) -> f64;
 
-const COUNTERS: [(&str, &str, Read); 4] = [
-    ("nexus_component_calls_total", "Calls begun.", |c| c.calls as f64),
-    ("nexus_component_instances_created_total", "Instances made.", |c| c.instances_created as f64),
-    ("nexus_component_cpu_seconds_total", "CPU time of guest code.", |c| c.cpu_seconds),
+const COUNTERS: [(&str, &str, Read); 5] = [
+    ("nexus_component_calls_total", "Calls begun.", |c| c.counts.calls as f64),
+    ("nexus_component_server_errors_total", "Answers of 5xx, and messages not taken.", |c| {
+        c.counts.server_errors as f64
+    }),
+    ("nexus_component_instances_created_total", "Instances made.", |c| {
+        c.counts.instances_created as f64
+    }),
+    ("nexus_component_cpu_seconds_total", "CPU time of guest code.", |c| c.counts.cpu_seconds),
     ("nexus_component_log_lines_dropped_total", "Guest log lines above the limit.", |c| {
-        c.log_lines_dropped as f64
+        c.counts.log_lines_dropped as f64
     }),
 ];
 
@@ -120,11 +125,11 @@ fn components(page: &mut Exposition, all: &[ComponentSnapshot]) {
     let mut family = page.counter("nexus_component_failures_total", help);
     for component in all {
         for (kind, number) in [
-            ("trap", component.traps),
-            ("timeout", component.timeouts),
-            ("cpu", component.cpu_kills),
-            ("refused", component.refused),
-            ("other", component.failures),
+            ("trap", component.counts.traps),
+            ("timeout", component.counts.timeouts),
+            ("cpu", component.counts.cpu_kills),
+            ("refused", component.counts.refused),
+            ("other", component.counts.failures),
         ] {
             let labels = [("component", component.component.as_str()), ("kind", kind)];
             family.sample(&labels, number as f64);
@@ -137,26 +142,30 @@ mod tests {
     use super::*;
     use crate::{Conditions, Source};
     use nexus_observability::Scrape;
-    use nexus_runtime::ComponentId;
+    use nexus_runtime::{ComponentId, Counts};
 
     fn snapshot(name: &str) -> ComponentSnapshot {
         ComponentSnapshot {
             component: ComponentId::new(name).unwrap(),
             revision: "abc".into(),
+            number: 1,
             inactive_reason: None,
-            calls: 7,
-            failures: 1,
-            traps: 2,
-            timeouts: 3,
-            cpu_kills: 8,
-            refused: 4,
+            counts: Counts {
+                calls: 7,
+                server_errors: 10,
+                failures: 1,
+                traps: 2,
+                timeouts: 3,
+                cpu_kills: 8,
+                refused: 4,
+                instances_created: 9,
+                cpu_seconds: 0.5,
+                log_lines_dropped: 0,
+            },
             inflight: 5,
             queued: 6,
             instances: 2,
-            instances_created: 9,
             memory_bytes: 1024,
-            cpu_seconds: 0.5,
-            log_lines_dropped: 0,
         }
     }
 

@@ -67,8 +67,8 @@ fn table(components: &[ComponentSnapshot]) -> String {
          <th scope=\"col\" class=\"n\">Memory (MiB)</th></tr></thead><tbody>",
     );
     for component in components {
-        let limits = component.timeouts + component.cpu_kills + component.refused;
-        let failures = component.traps + limits + component.failures;
+        let limits = component.counts.timeouts + component.counts.cpu_kills + component.counts.refused;
+        let failures = component.counts.traps + limits + component.counts.failures;
         let state = match &component.inactive_reason {
             None => "active".to_owned(),
             Some(reason) => format!("<span class=\"bad\">inactive</span>: {}", escaped(reason)),
@@ -80,7 +80,7 @@ fn table(components: &[ComponentSnapshot]) -> String {
                  <td class=\"n\">{failures}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
                  <td class=\"n\">{:.1}</td></tr>",
                 escaped(component.component.as_str()),
-                component.calls,
+                component.counts.calls,
                 component.inflight,
                 component.instances,
                 component.memory_bytes as f64 / f64::from(1 << 20),

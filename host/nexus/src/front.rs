@@ -73,6 +73,7 @@ impl Mount {
             rate: None,
             subscribe: Vec::new(),
             cron: Vec::new(),
+            configuration: 0,
         });
         Ok(Self { id, path, route, manifest, door })
     }

@@ -15,6 +15,9 @@ pub struct TraceContext {
     pub tracestate: Option<HeaderValue>,
 }
 
+/// Components, and the number of the revision that is asked for.
+pub type Pins = Arc<[(ComponentId, u32)]>;
+
 /// The context of one call; shared by everything that happens on its behalf.
 #[derive(Debug)]
 pub struct Call {
@@ -27,6 +30,11 @@ pub struct Call {
     pub caller: Option<ComponentId>,
     /// In-process hops so far; bounds call loops between components.
     pub depth: u8,
+    /// Calls with the same affinity reach the same revision; without one, chance decides. See
+    /// [`crate::affinity_of`].
+    pub affinity: Option<u64>,
+    /// Revisions that were asked for by number, also by the calls that follow from this one.
+    pub pins: Option<Pins>,
     /// Outbound requests made on behalf of this call.
     outbound: AtomicU32,
 }
@@ -53,6 +61,8 @@ impl Call {
             principal_header,
             caller: None,
             depth: 0,
+            affinity: None,
+            pins: None,
             outbound: AtomicU32::new(0),
         }
     }
@@ -67,8 +77,16 @@ impl Call {
             principal_header: self.principal_header.clone(),
             caller: Some(component),
             depth: self.depth.saturating_add(1),
+            affinity: self.affinity,
+            pins: self.pins.clone(),
             outbound: AtomicU32::new(0),
         }
+    }
+
+    /// The revision of `component` that this call asks for.
+    pub(crate) fn pinned(&self, component: &ComponentId) -> Option<u32> {
+        let pins = self.pins.as_ref()?;
+        pins.iter().find(|(id, _)| id == component).map(|(_, number)| *number)
     }
 
     /// Counts one outbound request; false when `max` were already made.
@@ -84,6 +102,10 @@ pub enum CallError {
     NoSuchComponent(ComponentId),
     #[error("{component} is not active: {reason}")]
     NotActive { component: ComponentId, reason: Arc<str> },
+    #[error("{component} serves no revision {number}")]
+    NoSuchRevision { component: ComponentId, number: u32 },
+    #[error("the revision was taken out of service")]
+    Withdrawn,
     #[error("{component} has {inflight} calls in flight and {queued} waiting")]
     Saturated { component: ComponentId, inflight: u32, queued: u32 },
     #[error("the host has no free instance slot")]

@@ -6,9 +6,12 @@ mod asked;
 mod body;
 mod call;
 mod capability;
+mod crews;
 mod engine;
 mod exports;
+mod fleet;
 mod instance;
+mod latency;
 mod limits;
 mod logs;
 mod manifest;
@@ -17,25 +20,29 @@ mod principal;
 mod problem;
 mod revision;
 mod runtime;
+mod snapshot;
 mod trigger;
 mod work;
 mod worker;
 
 pub use body::{Request, Response, full};
-pub use call::{Call, CallError, TraceContext};
+pub use call::{Call, CallError, Pins, TraceContext};
 pub use capability::{Capability, Denied, Has, Opening, View};
 pub use engine::{EngineSettings, Pools};
+pub use fleet::{Fleet, FleetError, Served, WEIGHT_WHOLE, Weighted, affinity_of};
 pub use instance::{ClockOffset, Instance, caller};
+pub use latency::LatencyHistogram;
 pub use limits::Limits;
 pub use manifest::{
-    ComponentId, ComponentManifest, Cron, HttpRoute, Isolation, Manifest, ManifestError,
+    ComponentId, ComponentManifest, Cron, Fragment, HttpRoute, Isolation, Manifest, ManifestError,
     Subscription, VariableDeclaration,
 };
 pub use principal::{DEFAULT_TENANT, Principal, PrincipalKind};
 pub use problem::Problem;
 pub use revision::{Revision, RevisionError};
 pub use runtime::{
-    Active, ComponentSnapshot, EngineSnapshot, Runtime, RuntimeBuilder, WeakRuntime,
+    Active, EngineSnapshot, Runtime, RuntimeBuilder, ServedBy, WeakRuntime,
 };
+pub use snapshot::{ComponentSnapshot, Counts, RevisionSnapshot};
 pub use trigger::{Shutdown, ShutdownSender, Trigger};
 pub use work::{Delivery, Message, Outcome, Tick};

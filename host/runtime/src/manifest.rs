@@ -94,6 +94,17 @@ pub struct ComponentManifest {
     pub rate: Option<String>,
     pub subscribe: Vec<Subscription>,
     pub cron: Vec<Cron>,
+    /// Version of the stored configuration that its variables are read from; 0 is none.
+    pub configuration: u64,
+}
+
+/// A component's own piece of a manifest (`component.toml`), alone.
+#[derive(Debug, Clone)]
+pub struct Fragment {
+    pub component: Arc<ComponentManifest>,
+    pub routes: Vec<HttpRoute>,
+    /// Application variables that it declares.
+    pub variables: BTreeMap<String, VariableDeclaration>,
 }
 
 /// Whether calls may share an instance.
@@ -200,6 +211,49 @@ impl Manifest {
             components,
         })
     }
+}
+
+impl Fragment {
+    /// Reads the fragment of the component `name` alone; `source` stands in for the path of its
+    /// bytes, and `path` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// [`ManifestError::Syntax`], [`ManifestError::UnknownComponent`],
+    /// [`ManifestError::Component`].
+    pub fn parse(
+        text: &str,
+        name: &str,
+        source: &Path,
+        path: &Path,
+    ) -> Result<Self, ManifestError> {
+        let wrong = |reason: String| ManifestError::Syntax { path: path.into(), reason };
+        let raw: RawFragment = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let mut described = raw.component.into_iter();
+        let component = match (described.next(), described.next()) {
+            (Some((id, component)), None) if id == name => component,
+            (Some((id, _)), None) => return Err(wrong(format!("it describes {id}, not {name}"))),
+            _ => return Err(wrong("it describes no component, or several".into())),
+        };
+        let mut component = component.resolve(name, Path::new(""))?;
+        component.source = source.into();
+        let routes = raw.trigger.http.into_iter().map(RawRoute::resolve);
+        let routes = routes.collect::<Result<Vec<_>, _>>()?;
+        if let Some(other) = routes.iter().find(|route| route.component != component.id) {
+            return Err(ManifestError::UnknownComponent(other.component.to_string()));
+        }
+        Ok(Self { component: Arc::new(component), routes, variables: raw.variables })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFragment {
+    #[serde(default)]
+    variables: BTreeMap<String, VariableDeclaration>,
+    #[serde(default)]
+    trigger: RawTriggers,
+    component: BTreeMap<String, RawComponent>,
 }
 
 #[derive(Deserialize)]
@@ -368,6 +422,7 @@ impl RawComponent {
             rate: nexus.rate,
             subscribe: nexus.subscribe,
             cron: nexus.cron,
+            configuration: 0,
         })
     }
 }

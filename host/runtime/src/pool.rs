@@ -9,7 +9,7 @@ use crate::worker::{self, Job, Running};
 use futures::channel::oneshot;
 use http_body::Body as _;
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -24,6 +24,8 @@ const FRESH_MAX: u32 = 64;
 /// One component on one shard.
 pub(crate) struct Pool {
     pub(crate) revision: Arc<Revision>,
+    /// Its instances end as soon as they have nothing to do.
+    closed: AtomicBool,
     desk: Mutex<Desk>,
 }
 
@@ -52,7 +54,20 @@ impl Drop for Seat {
 
 impl Pool {
     pub(crate) fn new(revision: Arc<Revision>) -> Arc<Self> {
-        Arc::new(Self { revision, desk: Mutex::default() })
+        Arc::new(Self { revision, closed: AtomicBool::new(false), desk: Mutex::default() })
+    }
+
+    /// Calls go elsewhere from now on. One that was on its way here is still answered.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Relaxed);
+        let seated = std::mem::take(&mut self.desk().seated);
+        for (_, waker) in seated {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed)
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -68,9 +83,16 @@ impl Pool {
     ) -> Result<Response, CallError> {
         let counters = &self.revision.counters;
         counters.calls.fetch_add(1, Relaxed);
-        let result = self.call_twice(request, call).await;
-        if let Err(error) = &result {
-            self.revision.count_failure(error);
+        let begun = Instant::now();
+        let result = self.call_twice(request, call, begun).await;
+        match &result {
+            Ok(response) => {
+                self.revision.latency.record(begun.elapsed());
+                if response.status().is_server_error() {
+                    counters.server_errors.fetch_add(1, Relaxed);
+                }
+            }
+            Err(error) => self.revision.count_failure(error),
         }
         result
     }
@@ -79,6 +101,7 @@ impl Pool {
         self: &Arc<Self>,
         request: Request,
         call: Call,
+        begun: Instant,
     ) -> Result<Response, CallError> {
         let repeatable =
             request.method().is_safe() && request.body().size_hint().exact() == Some(0);
@@ -89,7 +112,6 @@ impl Pool {
             *again.headers_mut() = request.headers().clone();
             again
         });
-        let begun = Instant::now();
         let call = Arc::new(call);
         match (self.answer(request, &call, begun).await, again) {
             (Err(Lost { spared: true, .. }), Some(again)) => {
@@ -157,7 +179,11 @@ impl Pool {
         self.revision.counters.calls.fetch_add(1, Relaxed);
         let time = Time { begun: Instant::now(), patience: wall, wall };
         match self.attempt(work, &Arc::new(call), time).await {
-            Ok((outcomes, _running)) => Ok(outcomes),
+            Ok((outcomes, _running)) => {
+                let refused = outcomes.iter().filter(|outcome| outcome.is_a_failure()).count();
+                self.revision.counters.server_errors.fetch_add(refused as u64, Relaxed);
+                Ok(outcomes)
+            }
             Err(Lost { error, .. }) => {
                 self.revision.count_failure(&error);
                 Err(error)
@@ -172,6 +198,9 @@ impl Pool {
         time: Time,
     ) -> Result<(R, Arc<Running>), Lost> {
         let deadline = tokio::time::Instant::from_std(time.begun + time.patience);
+        if self.revision.is_cut_off() {
+            return Err(CallError::Withdrawn.into());
+        }
         let permit = self.admit(deadline).await?;
         let running = Arc::new(Running::new(call.clone(), time.begun + time.wall, permit));
         let (answer, answered) = oneshot::channel();
@@ -255,6 +284,11 @@ impl Pool {
                 }
                 return Some(job);
             }
+        }
+        if self.is_closed() {
+            // Closed a moment ago: nobody would wake who sits down now.
+            cx.waker().wake_by_ref();
+            return None;
         }
         match desk.seated.iter_mut().find(|(id, _)| *id == seat.id) {
             Some((_, waker)) => waker.clone_from(cx.waker()),

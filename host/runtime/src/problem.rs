@@ -71,6 +71,14 @@ impl From<&CallError> for Problem {
                     .detail(reason.to_string())
                     .retry_after(5)
             }
+            CallError::NoSuchRevision { component, number } => {
+                Self::new("no-such-revision", S::NOT_FOUND, "the revision is not served")
+                    .detail(format!("{component} has no revision {number} in service"))
+            }
+            CallError::Withdrawn => {
+                Self::new("withdrawn", S::SERVICE_UNAVAILABLE, "the revision was taken away")
+                    .retry_after(1)
+            }
             CallError::Saturated { .. } => {
                 Self::new("saturated", S::TOO_MANY_REQUESTS, "the component is saturated")
                     .retry_after(1)

@@ -5,16 +5,18 @@ use crate::capability::{AnyCapability, Denied};
 use crate::engine::Machine;
 use crate::exports::{Exports, MESSAGES, SCHEDULES};
 use crate::instance::{ClockOffset, Instance};
+use crate::latency::Latency;
 use crate::limits::{Limits, MemoryPool, Meter};
 use crate::logs::LogGate;
 use crate::manifest::{ComponentManifest, Isolation};
 use crate::runtime::WeakRuntime;
+use crate::worker::Watch;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Semaphore;
 use wasmtime::Store;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Linker;
 use wasmtime_wasi_http::{p2, p3};
 
 /// Why a component is not active.
@@ -37,6 +39,8 @@ pub enum RevisionError {
 /// A component ready to be called.
 pub struct Revision {
     pub manifest: Arc<ComponentManifest>,
+    /// Of the component's revisions, from 1 on; 0 is what a manifest names and nobody has numbered.
+    pub number: u32,
     /// SHA-256 of the component's bytes, hex.
     pub digest: String,
     pub(crate) exports: Exports,
@@ -48,12 +52,19 @@ pub struct Revision {
     clock: Arc<ClockOffset>,
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) counters: Counters,
+    pub(crate) latency: Latency,
+    imports: Vec<String>,
+    cut: AtomicBool,
+    /// The instances there are, so that they can be told.
+    watches: Mutex<Vec<Weak<Watch>>>,
 }
 
 /// Plain atomics: counted on the hot path, read when somebody looks.
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) calls: AtomicU64,
+    /// What the guest itself says went wrong: answers of 5xx, messages it could not take.
+    pub(crate) server_errors: AtomicU64,
     pub(crate) failures: AtomicU64,
     pub(crate) traps: AtomicU64,
     pub(crate) timeouts: AtomicU64,
@@ -108,6 +119,7 @@ impl Workshop {
     pub(crate) fn prepare(
         &self,
         manifest: &Arc<ComponentManifest>,
+        number: u32,
         runtime: &WeakRuntime,
     ) -> Result<Revision, RevisionError> {
         let (component, digest) =
@@ -115,7 +127,10 @@ impl Workshop {
                 path: manifest.source.clone(),
                 reason: format!("{error:#}"),
             })?;
-        self.admit(manifest, &component)?;
+        let component_type = component.component_type();
+        let imports = component_type.imports(&self.machine.engine);
+        let imports: Vec<_> = imports.map(|(import, _)| import.to_owned()).collect();
+        self.admit(manifest, &imports)?;
         let pre = self
             .linker
             .instantiate_pre(&component)
@@ -124,6 +139,7 @@ impl Workshop {
         answers_its_triggers(manifest, &exports)?;
         Ok(Revision {
             manifest: manifest.clone(),
+            number,
             digest,
             exports,
             capabilities: self.capabilities.clone(),
@@ -134,6 +150,10 @@ impl Workshop {
             clock: self.clock.clone(),
             permits: Arc::new(Semaphore::new(manifest.limits.inflight_max as usize)),
             counters: Counters::default(),
+            latency: Latency::default(),
+            imports,
+            cut: AtomicBool::new(false),
+            watches: Mutex::default(),
         })
     }
 
@@ -141,10 +161,9 @@ impl Workshop {
     fn admit(
         &self,
         manifest: &ComponentManifest,
-        component: &Component,
+        imports: &[String],
     ) -> Result<(), RevisionError> {
-        let imports = component.component_type();
-        for (import, _) in imports.imports(&self.machine.engine) {
+        for import in imports {
             let provider = self
                 .capabilities
                 .iter()
@@ -153,7 +172,7 @@ impl Workshop {
                 Some(capability) => capability.admit(manifest)?,
                 None if import.starts_with("wasi:") => {}
                 None if is_types_only(import) => {}
-                None => return Err(RevisionError::UnknownImport { import: import.to_string() }),
+                None => return Err(RevisionError::UnknownImport { import: import.clone() }),
             }
         }
         Ok(())
@@ -180,6 +199,42 @@ fn is_types_only(import: &str) -> bool {
 }
 
 impl Revision {
+    /// The interfaces that the component imports, as they are written in it.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// Calls that have not ended, their responses' bodies included.
+    pub fn inflight(&self) -> u32 {
+        let free = u32::try_from(self.permits.available_permits()).unwrap_or(u32::MAX);
+        self.limits.inflight_max.saturating_sub(free)
+    }
+
+    /// Ends whatever still runs: its callers are told that the revision was taken out of service.
+    /// It cannot be served again.
+    pub fn cut_off(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+        let watches = std::mem::take(&mut *self.watches());
+        for watch in watches.iter().filter_map(Weak::upgrade) {
+            watch.retire();
+        }
+    }
+
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+
+    /// An instance begins.
+    pub(crate) fn watched_by(&self, watch: &Arc<Watch>) {
+        let mut watches = self.watches();
+        watches.retain(|watch| watch.strong_count() > 0);
+        watches.push(Arc::downgrade(watch));
+    }
+
+    fn watches(&self) -> MutexGuard<'_, Vec<Weak<Watch>>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The guest exports `wasi:http/handler@0.3` and its manifest does not forbid sharing.
     pub(crate) fn is_shared(&self) -> bool {
         self.exports.is_concurrent() && self.manifest.isolation == Isolation::Shared
@@ -208,11 +263,6 @@ impl Revision {
     /// Now, as the component sees it.
     pub(crate) fn now(&self) -> std::time::SystemTime {
         self.clock.now()
-    }
-
-    pub(crate) fn inflight(&self) -> u32 {
-        let free = u32::try_from(self.permits.available_permits()).unwrap_or(u32::MAX);
-        self.limits.inflight_max.saturating_sub(free)
     }
 
     pub(crate) fn count_failure(&self, error: &crate::call::CallError) {

@@ -3,11 +3,14 @@
 use crate::body::{Request, Response};
 use crate::call::{Call, CallError, DEPTH_MAX};
 use crate::capability::{AnyCapability, Capability};
+use crate::crews::Crews;
 use crate::engine::{EngineSettings, Machine};
+use crate::fleet::{Fleet, FleetError, Served};
 use crate::instance::ClockOffset;
-use crate::manifest::{ComponentId, HttpRoute, Manifest};
+use crate::manifest::{ComponentId, ComponentManifest, HttpRoute, Manifest};
 use crate::pool::Pool;
 use crate::revision::{Revision, RevisionError, Workshop};
+use crate::snapshot::{ComponentSnapshot, Past, RevisionSnapshot};
 use crate::work::{Delivery, Outcome, Tick};
 use arc_swap::ArcSwap;
 use http::HeaderValue;
@@ -32,12 +35,15 @@ pub struct WeakRuntime(Weak<Inner>);
 struct Inner {
     workshop: Workshop,
     active: ArcSwap<Active>,
-    /// One map per shard, and one for threads outside the shards.
-    pools: Vec<Mutex<HashMap<ComponentId, Arc<Pool>>>>,
+    /// Held while what is active is changed.
+    changing: Mutex<Past>,
+    /// One for each shard, and one for threads outside the shards.
+    crews: Vec<Crews>,
     closing: AtomicBool,
 }
 
 /// A snapshot of what is active. `generation` changes with every activation.
+#[derive(Clone)]
 pub struct Active {
     pub generation: u64,
     pub application: String,
@@ -45,33 +51,12 @@ pub struct Active {
     /// In the manifest's order.
     pub routes: Vec<HttpRoute>,
     /// Each component: ready, or why it is not.
-    pub components: HashMap<ComponentId, Result<Arc<Revision>, Arc<str>>>,
+    pub components: HashMap<ComponentId, Result<Arc<Fleet>, Arc<str>>>,
 }
 
-/// Counters of one component since the host started; for metrics and the admin API.
-#[derive(Debug, Clone)]
-pub struct ComponentSnapshot {
-    pub component: ComponentId,
-    /// SHA-256 of its bytes, hex; empty when it never loaded.
-    pub revision: String,
-    /// Why it is not active, if it is not.
-    pub inactive_reason: Option<Arc<str>>,
-    pub calls: u64,
-    pub failures: u64,
-    pub traps: u64,
-    /// Calls that waited too long, for their first byte or their end.
-    pub timeouts: u64,
-    /// Calls that computed longer than `cpu_ms`.
-    pub cpu_kills: u64,
-    pub refused: u64,
-    pub inflight: u32,
-    pub queued: u32,
-    pub instances: u32,
-    pub instances_created: u64,
-    pub memory_bytes: u64,
-    pub cpu_seconds: f64,
-    pub log_lines_dropped: u64,
-}
+/// In the extensions of a response whose component has several revisions: which of them it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServedBy(pub u32);
 
 /// Use of the engine's pools and of its cache of compiled code.
 #[derive(Debug, Clone)]
@@ -111,9 +96,30 @@ impl Runtime {
         if call.depth > DEPTH_MAX {
             return Err(CallError::TooDeep(call.depth));
         }
-        let pool = self.open_pool(component)?;
+        let chosen = self.open_pool(component, &call)?;
         stamp(&mut request, &call);
-        pool.call(request, call).await
+        let mut response = chosen.pool.call(request, call).await?;
+        if chosen.of_several {
+            response.extensions_mut().insert(ServedBy(chosen.pool.revision.number));
+        }
+        Ok(response)
+    }
+
+    /// Calls a revision, served or not. An instance that is made for it ends with the call.
+    pub async fn call_revision(
+        &self,
+        revision: &Arc<Revision>,
+        mut request: Request,
+        call: Call,
+    ) -> Result<Response, CallError> {
+        if self.0.closing.load(Relaxed) {
+            return Err(CallError::ShuttingDown);
+        }
+        stamp(&mut request, &call);
+        let pool = Pool::new(revision.clone());
+        let answer = pool.call(request, call).await;
+        pool.close();
+        answer
     }
 
     /// Hands messages to a component's `nexus:triggers/messages`; the outcomes are in the order
@@ -124,7 +130,7 @@ impl Runtime {
         delivery: Delivery,
         call: Call,
     ) -> Result<Vec<Outcome>, CallError> {
-        self.open_pool(component)?.deliver(delivery, call).await
+        self.open_pool(component, &call)?.pool.deliver(delivery, call).await
     }
 
     /// Runs a schedule by a component's `nexus:triggers/schedules`.
@@ -134,36 +140,98 @@ impl Runtime {
         tick: Tick,
         call: Call,
     ) -> Result<Outcome, CallError> {
-        let mut outcomes = self.open_pool(component)?.tick(tick, call).await?;
+        let mut outcomes = self.open_pool(component, &call)?.pool.tick(tick, call).await?;
         Ok(outcomes.pop().expect("a tick has one outcome"))
     }
 
-    fn open_pool(&self, component: &ComponentId) -> Result<Arc<Pool>, CallError> {
+    fn open_pool(&self, component: &ComponentId, call: &Call) -> Result<Chosen, CallError> {
         if self.0.closing.load(Relaxed) {
             return Err(CallError::ShuttingDown);
         }
-        self.pool(component)
+        let last = self.0.crews.len() - 1;
+        let shard = SHARD.get().unwrap_or(last).min(last);
+        let mut crews = self.0.crews[shard].open();
+        let crew = crews.crew(component, || self.0.active.load().fleet(component))?;
+        let index = crew.fleet.choose(component, call)?;
+        let of_several = crew.fleet.revisions().len() > 1;
+        Ok(Chosen { pool: crew.pools[index].clone(), of_several })
     }
 
-    fn pool(&self, component: &ComponentId) -> Result<Arc<Pool>, CallError> {
-        let last = self.0.pools.len() - 1;
-        let shard = SHARD.get().unwrap_or(last).min(last);
-        let mut pools = self.0.pools[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = pools.get(component) {
-            return Ok(pool.clone());
+    /// Compiles (or maps what was compiled before), checks grants, links. What is prepared is not
+    /// served yet; compiling takes seconds, on threads of its own.
+    ///
+    /// # Errors
+    ///
+    /// Any [`RevisionError`].
+    pub async fn prepare(
+        &self,
+        component: Arc<ComponentManifest>,
+        number: u32,
+    ) -> Result<Arc<Revision>, RevisionError> {
+        let runtime = self.clone();
+        let path = component.source.clone();
+        let prepared = tokio::task::spawn_blocking(move || {
+            runtime.0.workshop.prepare(&component, number, &runtime.downgrade())
+        });
+        let reason = |error: tokio::task::JoinError| error.to_string();
+        let lost = |error| RevisionError::Unloadable { path, reason: reason(error) };
+        prepared.await.map_err(lost)?.map(Arc::new)
+    }
+
+    /// Replaces what a component serves: each call is answered by the old or by the new, none by
+    /// neither. A component that was not there is added. Returns the new generation.
+    ///
+    /// Revisions that are left out get no more calls and finish those they have; see
+    /// [`Revision::inflight`] and [`Revision::cut_off`].
+    ///
+    /// # Errors
+    ///
+    /// Any [`FleetError`]; then everything stays as it was.
+    pub fn serve(&self, component: &ComponentId, served: Served) -> Result<u64, FleetError> {
+        let fleet = Arc::new(Fleet::new(component, served)?);
+        Ok(self.change(component, Some(Ok(fleet))))
+    }
+
+    /// Says why a component is not active.
+    pub fn refuse(&self, component: &ComponentId, reason: &str) -> u64 {
+        self.change(component, Some(Err(reason.into())))
+    }
+
+    /// Takes a component away. Returns the new generation.
+    pub fn withdraw(&self, component: &ComponentId) -> u64 {
+        self.change(component, None)
+    }
+
+    fn change(
+        &self,
+        component: &ComponentId,
+        state: Option<Result<Arc<Fleet>, Arc<str>>>,
+    ) -> u64 {
+        let mut past = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut active = Active::clone(&self.0.active.load());
+        active.generation += 1;
+        let new_routes = match &state {
+            Some(Ok(fleet)) => fleet.routes.clone(),
+            _ => Vec::new(),
+        };
+        if !matches!(state, Some(Err(_))) {
+            replace_routes(&mut active.routes, component, new_routes);
         }
-        let active = self.0.active.load();
-        match active.components.get(component) {
-            Some(Ok(revision)) => {
-                let pool = Pool::new(revision.clone());
-                pools.insert(component.clone(), pool.clone());
-                Ok(pool)
-            }
-            Some(Err(reason)) => {
-                Err(CallError::NotActive { component: component.clone(), reason: reason.clone() })
-            }
-            None => Err(CallError::NoSuchComponent(component.clone())),
+        let before = match state.clone() {
+            Some(state) => active.components.insert(component.clone(), state),
+            None => active.components.remove(component),
+        };
+        let generation = active.generation;
+        // First what new crews are made from, then the crews there are: a crew that is made in
+        // between is made from the new.
+        self.0.active.store(Arc::new(active));
+        let fleet = state.and_then(Result::ok);
+        for crews in &self.0.crews {
+            crews.open().replace(component, fleet.as_ref());
         }
+        let before = before.and_then(Result::ok);
+        past.keep(component, before.as_deref(), fleet.as_deref());
+        generation
     }
 
     pub fn active(&self) -> Arc<Active> {
@@ -177,7 +245,7 @@ impl Runtime {
 
     /// Number of shards that threads may enter.
     pub fn shards(&self) -> usize {
-        self.0.pools.len() - 1
+        self.0.crews.len() - 1
     }
 
     /// Binds the calling thread to a shard: calls made from it use that shard's instances.
@@ -199,18 +267,32 @@ impl Runtime {
         WeakRuntime(Arc::downgrade(&self.0))
     }
 
-    /// Counters of every component of the manifest, by name.
+    /// Counters of every component, by name.
     pub fn snapshot(&self) -> Vec<ComponentSnapshot> {
+        let past = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let active = self.0.active.load();
-        let mut all: Vec<_> = active
-            .components
-            .iter()
+        let states = active.components.iter();
+        let mut all: Vec<_> = states
             .map(|(id, state)| match state {
-                Ok(revision) => of_revision(id, revision),
-                Err(reason) => of_inactive(id, reason),
+                Ok(fleet) => ComponentSnapshot::of(id, fleet, &past),
+                Err(reason) => ComponentSnapshot::inactive(id, reason.clone(), &past),
             })
             .collect();
         all.sort_by(|a, b| a.component.cmp(&b.component));
+        all
+    }
+
+    /// Counters of each revision that is served or still has calls to finish.
+    pub fn revisions(&self) -> Vec<RevisionSnapshot> {
+        let mut past = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let active = self.0.active.load();
+        let fleets = active.components.values().filter_map(|state| state.as_ref().ok());
+        let served = fleets.flat_map(|fleet| fleet.revisions());
+        let mut all: Vec<_> = served
+            .map(|one| RevisionSnapshot::of(&one.revision, one.weight, false))
+            .collect();
+        all.extend(past.draining().map(|revision| RevisionSnapshot::of(revision, 0, true)));
+        all.sort_by(|a, b| (&a.component, a.number).cmp(&(&b.component, b.number)));
         all
     }
 
@@ -260,7 +342,8 @@ impl RuntimeBuilder {
         let runtime = Runtime(Arc::new(Inner {
             workshop,
             active: ArcSwap::from_pointee(empty),
-            pools: (0..=self.shards).map(|_| Mutex::default()).collect(),
+            changing: Mutex::default(),
+            crews: (0..=self.shards).map(|_| Crews::default()).collect(),
             closing: AtomicBool::new(false),
         }));
         let mut components = HashMap::new();
@@ -268,13 +351,15 @@ impl RuntimeBuilder {
         for component in manifest.components.iter().cloned() {
             let runtime = runtime.clone();
             loads.push(tokio::task::spawn_blocking(move || {
-                let made = runtime.0.workshop.prepare(&component, &runtime.downgrade());
+                let made = runtime.0.workshop.prepare(&component, 0, &runtime.downgrade());
                 (component.id.clone(), made)
             }));
         }
         for load in loads {
             let (id, made) = load.await?;
-            components.insert(id.clone(), activated(&id, made));
+            let routes = manifest.routes.iter().filter(|route| route.component == id);
+            let routes = routes.cloned().collect();
+            components.insert(id.clone(), activated(&id, routes, made));
         }
         runtime.0.active.store(Arc::new(Active {
             generation: 1,
@@ -289,12 +374,40 @@ impl RuntimeBuilder {
 
 fn activated(
     id: &ComponentId,
+    routes: Vec<HttpRoute>,
     made: Result<Revision, RevisionError>,
-) -> Result<Arc<Revision>, Arc<str>> {
-    made.map(Arc::new).map_err(|error| {
+) -> Result<Arc<Fleet>, Arc<str>> {
+    let fleet = made.map(|revision| Arc::new(Fleet::of_one(Arc::new(revision), routes)));
+    fleet.map_err(|error| {
         tracing::error!(component = %id, %error, "the component is not active");
         error.to_string().into()
     })
+}
+
+/// Puts a component's routes where the old ones were, so that the order of the others stays.
+fn replace_routes(routes: &mut Vec<HttpRoute>, component: &ComponentId, new: Vec<HttpRoute>) {
+    let place = routes.iter().position(|route| route.component == *component);
+    routes.retain(|route| route.component != *component);
+    let place = place.unwrap_or(routes.len()).min(routes.len());
+    routes.splice(place..place, new);
+}
+
+/// The instances that a call goes to.
+struct Chosen {
+    pool: Arc<Pool>,
+    of_several: bool,
+}
+
+impl Active {
+    fn fleet(&self, component: &ComponentId) -> Result<Arc<Fleet>, CallError> {
+        match self.components.get(component) {
+            Some(Ok(fleet)) => Ok(fleet.clone()),
+            Some(Err(reason)) => {
+                Err(CallError::NotActive { component: component.clone(), reason: reason.clone() })
+            }
+            None => Err(CallError::NoSuchComponent(component.clone())),
+        }
+    }
 }
 
 /// Headers that only the host may set towards a guest.
@@ -316,48 +429,5 @@ fn stamp(request: &mut Request, call: &Call) {
             Some(value) => drop(headers.insert(name, value.clone())),
             None => drop(headers.remove(name)),
         }
-    }
-}
-
-fn of_revision(id: &ComponentId, revision: &Revision) -> ComponentSnapshot {
-    let c = &revision.counters;
-    ComponentSnapshot {
-        component: id.clone(),
-        revision: revision.digest.clone(),
-        inactive_reason: None,
-        calls: c.calls.load(Relaxed),
-        failures: c.failures.load(Relaxed),
-        traps: c.traps.load(Relaxed),
-        timeouts: c.timeouts.load(Relaxed),
-        cpu_kills: c.cpu_kills.load(Relaxed),
-        refused: c.refused.load(Relaxed),
-        inflight: revision.inflight(),
-        queued: c.queued.load(Relaxed),
-        instances: c.instances.load(Relaxed),
-        instances_created: c.instances_created.load(Relaxed),
-        memory_bytes: revision.memory.used(),
-        cpu_seconds: c.cpu_nanos.load(Relaxed) as f64 / 1e9,
-        log_lines_dropped: revision.gate.dropped(),
-    }
-}
-
-fn of_inactive(id: &ComponentId, reason: &Arc<str>) -> ComponentSnapshot {
-    ComponentSnapshot {
-        component: id.clone(),
-        revision: String::new(),
-        inactive_reason: Some(reason.clone()),
-        calls: 0,
-        failures: 0,
-        traps: 0,
-        timeouts: 0,
-        cpu_kills: 0,
-        refused: 0,
-        inflight: 0,
-        queued: 0,
-        instances: 0,
-        instances_created: 0,
-        memory_bytes: 0,
-        cpu_seconds: 0.0,
-        log_lines_dropped: 0,
     }
 }

@@ -63,3 +63,10 @@ pub enum Outcome {
     /// It can never succeed: to the dead letters.
     Reject { reason: Arc<str> },
 }
+
+impl Outcome {
+    /// The guest could not do what was asked.
+    pub(crate) fn is_a_failure(&self) -> bool {
+        matches!(self, Self::Retry { .. } | Self::Reject { .. })
+    }
+}

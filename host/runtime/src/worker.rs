@@ -186,7 +186,8 @@ impl Watch {
         u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn retire(&self) {
+    /// The instance takes no more calls, and is looked at again.
+    pub(crate) fn retire(&self) {
         self.retired.store(true, Relaxed);
         let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
@@ -214,6 +215,7 @@ pub(crate) async fn run(pool: Arc<Pool>, first: Option<Job>) {
     let mut store = revision.store();
     let bloated = store.data().meter.bloated.clone();
     guard(&mut store, &revision, &watch);
+    revision.watched_by(&watch);
     let cpu = Metered { watch: &watch, revision: &revision };
     let made = cpu.polled(revision.exports.instantiate(&mut store)).await;
     let guest = match made {
@@ -251,6 +253,9 @@ fn guard(store: &mut Store<Instance>, revision: &Arc<Revision>, watch: &Arc<Watc
         let burst = now.saturating_sub(watch.look.swap(now, Relaxed));
         watch.cpu_nanos.fetch_add(burst, Relaxed);
         let used = charge(&mut store, burst, &watch);
+        if revision.is_cut_off() {
+            return Err(Killed { error: CallError::Withdrawn, culprit: None }.into());
+        }
         let limit = revision.limits.cpu;
         if used.nanos > u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX) {
             let error = CallError::CpuExceeded { limit };
@@ -346,6 +351,9 @@ async fn serve(
         }
         *watch.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
         let retired = watch.retired.load(Relaxed);
+        if retired && pool.revision.is_cut_off() {
+            return lost(Killed { error: CallError::Withdrawn, culprit: None }.into());
+        }
         if retired && watch.live.load(Relaxed) > 0 && watch.waited_for.load(Relaxed) == 0 {
             let limit = pool.revision.limits.first_byte;
             let error = CallError::FirstByteTimeout { limit };
@@ -403,7 +411,7 @@ async fn take_calls(
                 Poll::Ready(None) | Poll::Pending => {}
             }
             let worn = taken >= reuse_max || bloated.load(Relaxed);
-            let open = !worn && !watch.retired.load(Relaxed);
+            let open = !worn && !pool.is_closed() && !watch.retired.load(Relaxed);
             let ready = accessor.poll_ready_for_concurrent_call(export, cx).is_ready();
             let room = live.len() < concurrency_max as usize
                 && (live.is_empty() || watch.quiet.load(Relaxed));

@@ -31,9 +31,9 @@ impl Backend for Runtime {
     fn entries(&self) -> Vec<Entries> {
         let active = self.active();
         let ready = active.components.values().filter_map(|state| state.as_ref().ok());
-        let entries = ready.map(|revision| Entries {
-            component: revision.manifest.id.clone(),
-            cron: revision.manifest.cron.clone(),
+        let entries = ready.map(|fleet| &fleet.lead().manifest).map(|manifest| Entries {
+            component: manifest.id.clone(),
+            cron: manifest.cron.clone(),
         });
         entries.collect()
     }

@@ -50,7 +50,7 @@ impl Backend for Runtime {
             .components
             .iter()
             .map(|(id, state)| {
-                let state = state.as_ref().map(|revision| revision.manifest.clone());
+                let state = state.as_ref().map(|fleet| fleet.lead().manifest.clone());
                 (id.clone(), state.map_err(Arc::clone))
             })
             .collect();

@@ -16,6 +16,7 @@ use crate::rate::Taken;
 use crate::refusal::Refusal;
 use crate::router::Matched;
 use crate::shard::Shard;
+use crate::steering;
 use crate::table::{Entry, Table};
 use crate::upload::{self, Faults, UploadLimits};
 use http::header::{CONNECTION, HOST as HOST_FIELD, HeaderMap, HeaderValue};
@@ -210,6 +211,9 @@ impl<B: Backend> Door<B> {
         if let Some(taken) = draft.rate.filter(|taken| !taken.allowed) {
             return Err(shard.limited(&taken));
         }
+        let (headers, principal) = (&letter.parts.headers, &sender.identity.principal);
+        let pins = steering::pins(headers, principal)?;
+        let affinity = steering::affinity(headers, principal);
         self.address(draft, entry, matched, &mut letter)?;
         let limits = &self.shard.plane.limits;
         let limits = UploadLimits {
@@ -225,10 +229,12 @@ impl<B: Backend> Door<B> {
         let id = draft.record.request_id.clone();
         let mut call = Call::with_header(id, sender.identity.principal, sender.identity.header);
         call.trace = letter.trace.context();
+        (call.pins, call.affinity) = (pins, affinity);
         let mut response = self.call(entry, request, call, faults).await?;
         if response.status().is_informational() {
             return Err(problems::BAD_RESPONSE.into());
         }
+        steering::sign(&mut response, &entry.component);
         let path = draft.record.uri.path();
         self.shard.plane.lifecycles.mark(path, response.headers_mut());
         Ok(response)

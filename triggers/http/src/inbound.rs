@@ -181,8 +181,7 @@ pub(crate) fn is_hop_by_hop(name: &str) -> bool {
 
 /// What only this host may tell a component.
 pub(crate) fn is_host_only(name: &str) -> bool {
-    name.starts_with("spin-")
-        || name.starts_with("nexus-") && !matches!(name, "nexus-revision" | "nexus-affinity")
+    name.starts_with("spin-") || name.starts_with("nexus-")
 }
 
 #[cfg(test)]
@@ -309,10 +308,10 @@ mod tests {
             names.sort();
             names.join(" ")
         };
-        assert_eq!(left(false), "accept authorization content-length nexus-affinity");
+        assert_eq!(left(false), "accept authorization content-length");
         assert_eq!(
             left(true),
-            "accept authorization content-length nexus-affinity x-forwarded-for x-real-ip"
+            "accept authorization content-length x-forwarded-for x-real-ip"
         );
     }
 }

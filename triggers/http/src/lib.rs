@@ -44,6 +44,7 @@ mod router;
 mod shard;
 mod shared;
 mod spin_headers;
+mod steering;
 mod table;
 mod tls;
 mod upload;

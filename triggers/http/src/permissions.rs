@@ -32,6 +32,11 @@ pub(crate) fn of_scope(held: &[String], scope: &[String]) -> Vec<String> {
     left
 }
 
+/// Whether permissions allow one thing.
+pub(crate) fn allow(held: &[String], wanted: &str) -> bool {
+    held.iter().any(|held| covers(held, wanted))
+}
+
 fn push(left: &mut Vec<String>, permission: &str) {
     if !left.iter().any(|known| known == permission) {
         left.push(permission.to_owned());

@@ -17,6 +17,16 @@ pub(crate) const INVALID_IDEMPOTENCY_KEY: Problem = row(
     S::BAD_REQUEST,
     "an idempotency key takes 1 to 255 visible ASCII characters",
 );
+pub(crate) const INVALID_PIN: Problem = row(
+    "invalid-pin",
+    S::BAD_REQUEST,
+    "`nexus-revision` lists components and numbers: `catalog=7, orders=3`",
+);
+pub(crate) const MAY_NOT_PIN: Problem = row(
+    "may-not-pin",
+    S::FORBIDDEN,
+    "to ask for a revision takes the permission `platform:revisions:pin`",
+);
 pub(crate) const INVALID_TOKEN: Problem =
     row("invalid-token", S::UNAUTHORIZED, "the bearer token is not valid");
 pub(crate) const INVALID_API_KEY: Problem =

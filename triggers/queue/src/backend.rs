@@ -46,7 +46,7 @@ impl Backend for Runtime {
             component: manifest.id.clone(),
             subscribe: manifest.subscribe.clone(),
         };
-        ready.map(|revision| consumer(&revision.manifest)).collect()
+        ready.map(|fleet| consumer(&fleet.lead().manifest)).collect()
     }
 
     async fn deliver(

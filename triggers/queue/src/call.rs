@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use http::HeaderValue;
 use nexus_runtime::{
     Call, CallError, ComponentId, DEFAULT_TENANT, Delivery, Message, Outcome, Principal,
-    PrincipalKind, Tick, TraceContext,
+    PrincipalKind, Tick, TraceContext, affinity_of,
 };
 use nexus_storage::queue::{Kind, Leased, Registered};
 use serde::Deserialize;
@@ -126,6 +126,8 @@ impl<B: Backend> Addressee<B> {
             traceparent: trace.and_then(|trace| HeaderValue::from_str(trace).ok()),
             tracestate: None,
         };
+        // Messages of one group meet one revision.
+        call.affinity = leased.group.as_ref().map(|group| affinity_of(group.as_bytes()));
         call
     }
 
@@ -135,7 +137,9 @@ impl<B: Backend> Addressee<B> {
         }
         let pause = match error {
             // Nothing is wrong here; another instance is a moment away.
-            CallError::InstanceLost | CallError::ShuttingDown => Duration::ZERO,
+            CallError::InstanceLost | CallError::Withdrawn | CallError::ShuttingDown => {
+                Duration::ZERO
+            }
             _ => self.release_pause.mul_f64(rand::random_range(0.5..1.5)),
         };
         Outcome::Release { after: Some(pause) }
@@ -150,6 +154,8 @@ fn is_fault(error: &CallError) -> bool {
         | CallError::Saturated { .. }
         | CallError::NoCapacity
         | CallError::InstanceLost
+        | CallError::NoSuchRevision { .. }
+        | CallError::Withdrawn
         | CallError::ShuttingDown => false,
         CallError::FirstByteTimeout { .. }
         | CallError::WallTimeout { .. }
