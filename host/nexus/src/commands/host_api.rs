@@ -1,6 +1,10 @@
 //! A running host, asked over its operators' API. Knows what its answers mean to a command: which
 //! exit code, and what to do next. Refuses to know any resource.
 
+mod events;
+
+pub(super) use events::Event;
+
 use super::Failure;
 use crate::config::HostOptions;
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -8,8 +12,10 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
+use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -26,6 +32,9 @@ const UNREACHABLE: u8 = 5;
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Longer than the host lets its own database take.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// What is larger is a file: the host reads it whole, checks it and stores it.
+const ORDER_BYTES_MAX: usize = 1 << 20;
+const UPLOAD_MAX: Duration = Duration::from_secs(300);
 /// The host's answers are smaller.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
@@ -52,17 +61,66 @@ impl HostApi {
     }
 
     pub(super) fn get(&self, path: &[&str], query: &[Parameter<'_>]) -> Result<Value, Failure> {
-        let mut url = self.url(path);
-        for (name, value) in query {
-            if let Some(value) = value {
-                url.query_pairs_mut().append_pair(name, value);
-            }
-        }
-        self.ask(Method::GET, &url, Bytes::new())
+        self.ask(Method::GET, &with_query(self.url(path), query), Bytes::new())
     }
 
     pub(super) fn post(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
         self.ask(Method::POST, &self.url(path), body.to_string().into())
+    }
+
+    pub(super) fn put(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
+        self.ask(Method::PUT, &self.url(path), body.to_string().into())
+    }
+
+    pub(super) fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
+        self.ask(Method::DELETE, &self.url(path), Bytes::new())
+    }
+
+    /// Sends a file, which is of `media_type`.
+    pub(super) fn upload(
+        &self,
+        path: &[&str],
+        query: &[Parameter<'_>],
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<Value, Failure> {
+        let url = with_query(self.url(path), query);
+        let request = Asked { method: Method::POST, url: &url, media_type, body: bytes };
+        let (status, bytes) = self
+            .threads
+            .block_on(exchange(&request, &self.token))
+            .map_err(|error| unreachable_at(&url, &error))?;
+        answer(&url, status, &bytes)
+    }
+
+    /// What the host has under a path, as it is: an archive, JSON by lines.
+    pub(super) fn download(
+        &self,
+        path: &[&str],
+        query: &[Parameter<'_>],
+    ) -> Result<Bytes, Failure> {
+        let url = with_query(self.url(path), query);
+        let request = Asked::json(Method::GET, &url, Bytes::new());
+        let (status, bytes) = self
+            .threads
+            .block_on(exchange(&request, &self.token))
+            .map_err(|error| unreachable_at(&url, &error))?;
+        match status.is_success() {
+            true => Ok(bytes),
+            false => answer(&url, status, &bytes).map(|_| Bytes::new()),
+        }
+    }
+
+    /// Hands each event of a stream to `each`, until that says that it is enough or the host ends
+    /// the stream.
+    pub(super) fn follow(
+        &self,
+        path: &[&str],
+        query: &[Parameter<'_>],
+        each: &mut dyn FnMut(Event) -> Result<ControlFlow<()>, Failure>,
+    ) -> Result<(), Failure> {
+        let url = with_query(self.url(path), query);
+        self.threads.block_on(events::follow(&url, &self.token, each))
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -74,21 +132,58 @@ impl HostApi {
     }
 
     fn ask(&self, method: Method, url: &Url, body: Bytes) -> Result<Value, Failure> {
-        let origin = url.origin().ascii_serialization();
-        let asked = self.threads.block_on(exchange(method, url, &self.token, body));
-        let (status, bytes) = asked.map_err(|error| Failure::Told {
-            words: format!(
-                "no host answers at {origin}: {error:#}; start one with `nexus up`, or say with \
-                 --admin or NEXUS_ADMIN_LISTEN where it is"
-            ),
-            code: UNREACHABLE,
-        })?;
-        let stranger = || anyhow!("what answers at {origin} ({status}) is no Nexus host");
-        let answer: Value = serde_json::from_slice(&bytes).map_err(|_| stranger())?;
-        match status.is_success() {
-            true => Ok(answer),
-            false => Err(refusal(status, &answer)),
+        let request = Asked::json(method, url, body);
+        let asked = self.threads.block_on(exchange(&request, &self.token));
+        let (status, bytes) = asked.map_err(|error| unreachable_at(url, &error))?;
+        answer(url, status, &bytes)
+    }
+}
+
+/// One request.
+struct Asked<'a> {
+    method: Method,
+    url: &'a Url,
+    media_type: &'a str,
+    body: Bytes,
+}
+
+impl<'a> Asked<'a> {
+    fn json(method: Method, url: &'a Url, body: Bytes) -> Self {
+        Self { method, url, media_type: "application/json", body }
+    }
+}
+
+fn with_query(mut url: Url, query: &[Parameter<'_>]) -> Url {
+    for (name, value) in query {
+        if let Some(value) = value {
+            url.query_pairs_mut().append_pair(name, value);
         }
+    }
+    url
+}
+
+fn unreachable_at(url: &Url, error: &anyhow::Error) -> Failure {
+    let origin = url.origin().ascii_serialization();
+    Failure::Told {
+        words: format!(
+            "no host answers at {origin}: {error:#}; start one with `nexus up`, or say with \
+             --admin or NEXUS_ADMIN_LISTEN where it is"
+        ),
+        code: UNREACHABLE,
+    }
+}
+
+/// The JSON of an answer; null where it has no content.
+fn answer(url: &Url, status: StatusCode, bytes: &Bytes) -> Result<Value, Failure> {
+    let origin = url.origin().ascii_serialization();
+    let stranger = || anyhow!("what answers at {origin} ({status}) is no Nexus host");
+    let answer: Value = match bytes.is_empty() {
+        true => Value::Null,
+        false => serde_json::from_slice(bytes).map_err(|_| stranger())?,
+    };
+    match status.is_success() {
+        true => Ok(answer),
+        false => Err(refusal(status, &answer)),
     }
 }
 
@@ -124,34 +219,47 @@ fn token_in(home: &Path) -> Result<String> {
     Ok(token.trim().to_owned())
 }
 
-/// One request on a connection of its own.
-async fn exchange(
-    method: Method,
-    url: &Url,
-    token: &str,
-    body: Bytes,
-) -> Result<(StatusCode, Bytes)> {
+/// A connection of its own, and the request that is sent on it.
+async fn connect(url: &Url) -> Result<(SendRequest<Full<Bytes>>, AbortOnDrop)> {
     let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default());
     let port = port.context("the address has no port")?;
     let place = (host.trim_matches(['[', ']']), port);
     let connecting = timeout(CONNECT_MAX, TcpStream::connect(place));
     let stream = connecting.await.context("it does not let anybody in")??;
-    let answering = timeout(ANSWER_MAX, async {
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        // Ends with the sender; its errors are the sender's, too.
-        let driver = tokio::spawn(connection);
-        let path = url[url::Position::BeforePath..].to_owned();
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, format!("{host}:{port}"))
-            .header(AUTHORIZATION, format!("Bearer {token}"))
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body))?;
-        let (head, body) = sender.send_request(request).await?.into_parts();
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    // Its errors are the sender's, too.
+    let driver = tokio::spawn(async move { drop(connection.await) });
+    Ok((sender, AbortOnDrop(driver)))
+}
+
+/// What drives a connection, for as long as somebody reads from it.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn request(asked: &Asked<'_>, token: &str) -> Result<Request<Full<Bytes>>> {
+    let host = asked.url.host_str().unwrap_or_default();
+    let port = asked.url.port_or_known_default().unwrap_or_default();
+    let request = Request::builder()
+        .method(asked.method.clone())
+        .uri(asked.url[url::Position::BeforePath..].to_owned())
+        .header(HOST, format!("{host}:{port}"))
+        .header(AUTHORIZATION, format!("Bearer {token}"))
+        .header(CONTENT_TYPE, asked.media_type)
+        .body(Full::new(asked.body.clone()))?;
+    Ok(request)
+}
+
+async fn exchange(asked: &Asked<'_>, token: &str) -> Result<(StatusCode, Bytes)> {
+    let (mut sender, _driver) = connect(asked.url).await?;
+    let limit = if asked.body.len() > ORDER_BYTES_MAX { UPLOAD_MAX } else { ANSWER_MAX };
+    let answering = timeout(limit, async {
+        let (head, body) = sender.send_request(request(asked, token)?).await?.into_parts();
         let read = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-        driver.abort();
         Ok((head.status, read.map_err(|error| anyhow!(error))?.to_bytes()))
     });
     answering.await.context("its answer does not come")?
