@@ -7,6 +7,7 @@
 mod address;
 pub mod backup;
 pub mod cluster;
+pub mod configuration;
 mod database;
 mod endpoint;
 mod error;

@@ -1,6 +1,7 @@
 //! What the host promises about its database, shown on a real PostgreSQL.
 
 mod cluster;
+mod configuration;
 mod identity;
 mod isolation;
 mod jobs;
