@@ -2,12 +2,24 @@
 //! [`Settings`]. Refuses to know how a setting is carried out.
 
 mod backup;
+mod develop;
+mod observe;
 mod operate;
+mod rollout;
 
 pub use backup::{BackupCommand, BackupOptions, BackupVerifyOptions, KeyOptions, RestoreOptions};
+pub use develop::{CompletionsOptions, DevOptions, InitOptions, Shell, Template};
+pub use observe::{
+    AuditCommand, AuditOptions, CallQueueOptions, InvokeOptions, LogsOptions, OperatorsCommand,
+    OperatorsOptions, Role, RunCronOptions, StatusOptions, TailOptions, Topic,
+};
 pub use operate::{
     CronCommand, CronOptions, DeadOptions, HostOptions, JobsCommand, JobsOptions, PageOptions,
     QueueCommand, QueueName, QueueOptions, ScheduleName, WhichOptions,
+};
+pub use rollout::{
+    DeployOptions, FreezeOptions, PromoteOptions, RollbackOptions, RolloutCommand, RolloutOptions,
+    Strategy, StrategyOptions, TrafficOptions, UnfreezeOptions, VersionsOptions, WaitOptions,
 };
 
 use crate::manifest;
@@ -49,7 +61,63 @@ pub enum Command {
     /// Compile every component ahead of time, so that the next start only maps it
     Compile(CompileOptions),
     /// Print the one-time link by which the first administrator comes in
-    Init(HomeOptions),
+    SetupLink(HomeOptions),
+    /// Begin a component: its folder, with code that builds and has a test
+    #[command(after_help = develop::INIT_CODES)]
+    Init(InitOptions),
+    /// Run a component while it is written: each change is built and swapped in
+    #[command(after_help = develop::DEV_CODES)]
+    Dev(Box<DevOptions>),
+    /// Bring an artifact to a component's callers, in steps that roll back by themselves
+    #[command(after_help = rollout::EXIT_CODES)]
+    Deploy(Box<DeployOptions>),
+    /// Give the revision that is being rolled out all calls
+    #[command(after_help = rollout::EXIT_CODES)]
+    Promote(PromoteOptions),
+    /// Give a component's calls back to an earlier revision
+    #[command(after_help = rollout::EXIT_CODES)]
+    Rollback(RollbackOptions),
+    /// Look at rollouts, hold them, give them up
+    #[command(after_help = rollout::EXIT_CODES)]
+    Rollout(RolloutOptions),
+    /// List a component's revisions
+    #[command(after_help = operate::EXIT_CODES)]
+    Versions(VersionsOptions),
+    /// Show or set which revision gets which share of a component's calls
+    #[command(after_help = operate::EXIT_CODES)]
+    Traffic(TrafficOptions),
+    /// Let no rollout begin or go on
+    #[command(after_help = operate::EXIT_CODES)]
+    Freeze(FreezeOptions),
+    /// Let rollouts go on
+    #[command(after_help = operate::EXIT_CODES)]
+    Unfreeze(UnfreezeOptions),
+    /// Show what runs: calls, errors, durations, rollouts, hosts, freezes
+    #[command(after_help = operate::EXIT_CODES)]
+    Status(StatusOptions),
+    /// Show what is asked and logged, as it happens
+    #[command(after_help = operate::EXIT_CODES)]
+    Tail(TailOptions),
+    /// Show what components have logged
+    #[command(after_help = operate::EXIT_CODES)]
+    Logs(LogsOptions),
+    /// Ask a component something, as a client would
+    #[command(after_help = observe::INVOKE_CODES)]
+    Invoke(Box<InvokeOptions>),
+    /// Send a message to a queue, or to every subscription of a topic
+    #[command(after_help = operate::EXIT_CODES)]
+    CallQueue(CallQueueOptions),
+    /// Run a schedule once, now
+    #[command(after_help = observe::RUN_CODES)]
+    RunCron(RunCronOptions),
+    /// See and change who may operate this installation
+    #[command(after_help = operate::EXIT_CODES)]
+    Operators(OperatorsOptions),
+    /// See who did what, and whether that trail is whole
+    #[command(after_help = observe::AUDIT_CODES)]
+    Audit(AuditOptions),
+    /// Print what a shell loads to complete this command line
+    Completions(CompletionsOptions),
     /// Access tokens for development
     #[command(subcommand)]
     Token(TokenCommand),

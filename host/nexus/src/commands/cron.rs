@@ -2,10 +2,12 @@
 
 use super::Failure;
 use super::host_api::{HostApi, MISSING};
+use super::invoke::UNWELL;
 use super::table::{Table, age, cell, instant, list_of, pairs, say, say_json, say_list, span};
-use crate::config::{CronCommand, CronOptions, PageOptions, ScheduleName};
+use crate::config::{CronCommand, CronOptions, PageOptions, RunCronOptions, ScheduleName};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 pub(super) fn run(options: CronOptions) -> Result<(), Failure> {
@@ -31,12 +33,65 @@ pub(super) fn run(options: CronOptions) -> Result<(), Failure> {
     }
 }
 
+/// `nexus run-cron`: as `nexus cron run`, and what becomes of the run.
+pub(super) fn run_once(options: &RunCronOptions) -> Result<(), Failure> {
+    let host = Host { api: HostApi::new(&options.host)?, json: options.host.json };
+    if options.dry_run {
+        return host.next(&options.schedule, 5, None);
+    }
+    if !options.wait {
+        return host.run(&options.schedule, options.overlap.clone(), &options.host.by);
+    }
+    let id = host.id(&options.schedule)?;
+    let order = json!({ "overlap": options.overlap, "by": options.host.by });
+    let run = cell(&host.api.post(&["schedules", &id, "run"], &order)?["id"]);
+    let end = Instant::now() + Duration::from_secs(u64::from(options.timeout));
+    loop {
+        let answer = host.api.get(&["schedules", &id, "runs"], &[("limit", Some("200".into()))])?;
+        let found = list_of(&answer["runs"]).find(|one| one["id"] == *run);
+        if let Some(found) = found.filter(|found| !found["finished_at"].is_null()) {
+            return host.ended(found);
+        }
+        if Instant::now() > end {
+            return Err(Failure::Told {
+                words: format!("it is not over; `nexus cron history {id}` says what becomes of it"),
+                code: NOT_OVER,
+            });
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// A run takes as long as its component wants; looking costs a query.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// It was not over in time.
+const NOT_OVER: u8 = 7;
+
 struct Host {
     api: HostApi,
     json: bool,
 }
 
 impl Host {
+    /// What became of a run.
+    fn ended(&self, run: &Value) -> Result<(), Failure> {
+        let (state, reason) = (cell(&run["state"]), cell(&run["reason"]));
+        if self.json {
+            say_json(run)?;
+        } else {
+            say(&pairs(&[
+                ("run", cell(&run["id"])),
+                ("state", state.clone()),
+                ("took", took(run)),
+                ("reason", reason.clone()),
+            ]))?;
+        }
+        match state.as_str() {
+            "succeeded" | "done" => Ok(()),
+            _ => Err(Failure::Told { words: format!("the run {state}: {reason}"), code: UNWELL }),
+        }
+    }
+
     fn list(&self, service: Option<String>, page: PageOptions) -> Result<(), Failure> {
         let query = [
             ("service", service),

@@ -1,16 +1,25 @@
 //! The commands of the binary, one file each, and what their outcome means as an exit code.
 
+mod audit;
 mod backup;
 mod compile;
+mod completions;
 mod cron;
+
 mod host_api;
-mod init;
+mod invoke;
 mod jobs;
+mod operators;
 mod queue;
 mod restore;
+mod rollout;
+mod scaffold;
+mod setup_link;
+mod status;
 mod table;
 mod token;
 mod up;
+mod watch;
 
 use crate::config::Command;
 use crate::home::HomeError;
@@ -46,7 +55,26 @@ pub fn run(command: Command) -> ExitCode {
     let outcome = match command {
         Command::Up(options) => up::run(*options),
         Command::Compile(options) => compile::run(options),
-        Command::Init(options) => init::run(&options),
+        Command::SetupLink(options) => setup_link::run(&options),
+        Command::Init(options) => scaffold::run(&options),
+        Command::Dev(_) => Ok(()),
+        Command::Deploy(options) => rollout::deploy(&options),
+        Command::Promote(options) => rollout::promote(&options),
+        Command::Rollback(options) => rollout::rollback(&options),
+        Command::Rollout(options) => rollout::run(&options),
+        Command::Versions(options) => rollout::versions(&options),
+        Command::Traffic(options) => rollout::traffic(&options),
+        Command::Freeze(options) => rollout::freeze(&options),
+        Command::Unfreeze(options) => rollout::unfreeze(&options),
+        Command::Status(options) => status::run(&options),
+        Command::Tail(options) => watch::tail(&options),
+        Command::Logs(options) => watch::logs(&options),
+        Command::Invoke(options) => invoke::invoke(&options),
+        Command::CallQueue(options) => invoke::call_queue(&options),
+        Command::RunCron(options) => cron::run_once(&options),
+        Command::Operators(options) => operators::run(&options),
+        Command::Audit(options) => audit::run(&options),
+        Command::Completions(options) => completions::run(&options),
         Command::Token(options) => token::run(options),
         Command::Queue(options) => queue::run(options),
         Command::Cron(options) => cron::run(options),

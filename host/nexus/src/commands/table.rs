@@ -59,6 +59,11 @@ pub(super) fn pairs(lines: &[(&str, String)]) -> String {
     lines.map(|(name, value)| format!("{name:<width$}  {}\n", shown(value, usize::MAX))).collect()
 }
 
+/// One line of text, whatever is in it.
+pub(super) fn line(text: &str) -> String {
+    shown(text, usize::MAX)
+}
+
 /// Without line ends and control characters, and cut.
 fn shown(text: &str, most: usize) -> String {
     let plain = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });

@@ -1,4 +1,4 @@
-//! `nexus init`: the link by which the first administrator comes in, on stdout.
+//! `nexus setup-link`: the link by which the first administrator comes in, on stdout.
 
 use super::Failure;
 use crate::config::HomeOptions;
