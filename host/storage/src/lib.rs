@@ -5,6 +5,7 @@
 //! its tables, and which interface a guest uses to ask for them.
 
 mod address;
+pub mod audit;
 pub mod backup;
 pub mod cluster;
 pub mod configuration;

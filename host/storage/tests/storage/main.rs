@@ -1,5 +1,6 @@
 //! What the host promises about its database, shown on a real PostgreSQL.
 
+mod audit;
 mod cluster;
 mod configuration;
 mod identity;
