@@ -324,7 +324,8 @@ pub struct StoreOptions {
     #[arg(long, env = "NEXUS_PG_CONNECTIONS_MAX", value_name = "NUMBER",
         value_parser = clap::value_parser!(u32).range(6..=10_000))]
     pub pg_connections_max: Option<u32>,
-    /// Folder of the migrations; default: `migrations` beside the manifest
+    /// Folder of the migrations; default: `migrations` beside the manifest, or those that this
+    /// program was installed with
     #[arg(long, env = "NEXUS_MIGRATIONS", value_name = "FOLDER")]
     pub migrations: Option<PathBuf>,
     /// Redis 7 or newer for key-value, counters and pub/sub; default: kept by the host itself
@@ -439,7 +440,7 @@ impl UpOptions {
         settings.migrations = match self.stores.migrations {
             Some(named) if !named.is_dir() => bail!("{} is no folder", named.display()),
             Some(named) => Some(named),
-            None => Some(folder.join("migrations")).filter(|folder| folder.is_dir()),
+            None => migrations_of(folder),
         };
         settings.environment = environment();
         let mut redis_url = self.stores.redis_url;
@@ -486,6 +487,26 @@ impl UpOptions {
         self.http.apply(&mut settings);
         Ok(settings)
     }
+}
+
+/// The migrations beside a manifest. A component of its own has at most those of its schema there:
+/// the platform's come with the installation that this program belongs to.
+fn migrations_of(folder: &std::path::Path) -> Option<PathBuf> {
+    let beside = folder.join("migrations");
+    if beside.join("platform").is_dir() {
+        return Some(beside);
+    }
+    installed_migrations().or_else(|| Some(beside).filter(|folder| folder.is_dir()))
+}
+
+/// `/opt/nexus/migrations` of `/opt/nexus/bin/nexus`; of a checkout's `.nexus/bin`, the checkout's.
+fn installed_migrations() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?.canonicalize().ok()?;
+    let mut root = program.parent()?.parent()?;
+    if root.ends_with(".nexus") {
+        root = root.parent()?;
+    }
+    Some(root.join("migrations")).filter(|folder| folder.join("platform").is_dir())
 }
 
 /// The first listener as a browser on this machine calls it. A port yet to be picked has no name;

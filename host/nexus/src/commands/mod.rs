@@ -5,7 +5,7 @@ mod backup;
 mod compile;
 mod completions;
 mod cron;
-
+mod dev;
 mod host_api;
 mod invoke;
 mod jobs;
@@ -44,6 +44,16 @@ pub enum Failure {
     Other(anyhow::Error),
 }
 
+impl Failure {
+    /// What a person is told.
+    fn words(&self) -> String {
+        match self {
+            Self::Setting(error) | Self::Other(error) => format!("{error:#}"),
+            Self::Told { words, .. } => words.clone(),
+        }
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Other(error)
@@ -57,7 +67,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Compile(options) => compile::run(options),
         Command::SetupLink(options) => setup_link::run(&options),
         Command::Init(options) => scaffold::run(&options),
-        Command::Dev(_) => Ok(()),
+        Command::Dev(options) => dev::run(*options),
         Command::Deploy(options) => rollout::deploy(&options),
         Command::Promote(options) => rollout::promote(&options),
         Command::Rollback(options) => rollout::rollback(&options),
@@ -89,13 +99,13 @@ pub fn run(command: Command) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let (words, code) = match failure {
-                Failure::Setting(error) => (format!("{error:#}"), MISUSED),
-                Failure::Told { words, code } => (words, code),
-                Failure::Other(error) if is_in_use(&error) => (format!("{error:#}"), IN_USE),
-                Failure::Other(error) => (format!("{error:#}"), FAILED),
+            let code = match &failure {
+                Failure::Setting(_) => MISUSED,
+                Failure::Told { code, .. } => *code,
+                Failure::Other(error) if is_in_use(error) => IN_USE,
+                Failure::Other(_) => FAILED,
             };
-            eprintln!("nexus: {words}");
+            eprintln!("nexus: {}", failure.words());
             ExitCode::from(code)
         }
     }

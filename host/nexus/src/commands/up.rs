@@ -24,16 +24,21 @@ pub(super) fn run(options: UpOptions) -> Result<(), Failure> {
     nexus_observability::report_panics();
     raise_open_files();
     let settings = options.settings().map_err(Failure::Setting)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .thread_name("nexus-host")
-        .enable_all()
-        .build()
-        .context("start the host's threads")?;
+    let runtime = threads()?;
     let served = runtime.block_on(serve(settings, began));
     // A blocking task may hang in a system call; the process ends anyway.
     runtime.shutdown_background();
     Ok(served?)
+}
+
+/// The host's threads.
+pub(super) fn threads() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("nexus-host")
+        .enable_all()
+        .build()
+        .context("start the host's threads")
 }
 
 async fn serve(settings: Settings, began: Instant) -> Result<()> {
@@ -61,7 +66,7 @@ async fn serve(settings: Settings, began: Instant) -> Result<()> {
     }
 }
 
-async fn tell_when_ready(host: &mut Host, began: Instant) -> Result<()> {
+pub(super) async fn tell_when_ready(host: &mut Host, began: Instant) -> Result<()> {
     if host.is_waiting().await {
         tracing::warn!("listening, and answering 503 until PostgreSQL is there");
     }
@@ -80,7 +85,7 @@ async fn tell_when_ready(host: &mut Host, began: Instant) -> Result<()> {
 }
 
 /// Drains; a second signal cuts it short.
-async fn stop_host(host: Host, mut stop: Signals) -> Result<()> {
+pub(super) async fn stop_host(host: Host, mut stop: Signals) -> Result<()> {
     tracing::info!("stopping: running requests may finish (a second signal cuts them off)");
     let quickly = host.quick_stop();
     let stopping = host.shut_down();
@@ -98,20 +103,20 @@ async fn stop_host(host: Host, mut stop: Signals) -> Result<()> {
 }
 
 /// SIGINT and SIGTERM.
-struct Signals {
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self> {
+    pub(super) fn listen() -> Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).context("listen to SIGINT")?,
             terminate: signal(SignalKind::terminate()).context("listen to SIGTERM")?,
         })
     }
 
-    async fn asked(&mut self) {
+    pub(super) async fn asked(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -120,7 +125,7 @@ impl Signals {
 }
 
 /// Raises the soft limit as far as the hard one allows.
-fn raise_open_files() {
+pub(super) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let hard = limit.maximum.unwrap_or(OPEN_FILES_WANTED);
     let wanted = OPEN_FILES_WANTED.min(hard);

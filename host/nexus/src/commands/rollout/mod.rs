@@ -137,8 +137,14 @@ impl Host {
     }
 }
 
+/// How a rollout has ended: well, or otherwise in a sentence. None while it is under way.
+pub(super) fn end_of(rollout: &Value) -> Option<Result<(), String>> {
+    let end = || if is_good(rollout) { Ok(()) } else { Err(list::sentence(rollout)) };
+    is_over(rollout).then(end)
+}
+
 /// An answer holds the rollout, or is it.
-fn rollout_in(answer: &Value) -> &Value {
+pub(super) fn rollout_in(answer: &Value) -> &Value {
     if answer["rollout"].is_object() { &answer["rollout"] } else { answer }
 }
 
