@@ -5,6 +5,7 @@ mod hostile_clients;
 mod hostile_guests;
 mod older_guests;
 mod queue;
+mod revisions;
 mod spin_guests;
 mod table_bombs;
 mod triggers;

@@ -109,7 +109,7 @@ async fn an_endless_loop_ends_at_the_cpu_limit() {
     stage.try_out("endless-loop").await.problem(504, "cpu-limit");
     stage.recovers().await;
     let hostile = stage.hostile();
-    assert_eq!((hostile.cpu_kills, hostile.timeouts), (1, 0), "it did not wait, it computed");
+    assert_eq!((hostile.counts.cpu_kills, hostile.counts.timeouts), (1, 0), "it did not wait, it computed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +154,7 @@ async fn many_instances_of_a_component_share_one_bound_of_memory() {
     let mut most = 0;
     eventually("some have all there is, and the others are refused", seconds(20), async || {
         most = hoarder().memory_bytes.max(most);
-        hoarder().traps == 3 && most > 5 * (48 << 20)
+        hoarder().counts.traps == 3 && most > 5 * (48 << 20)
     })
     .await;
     assert!(most <= bound, "{most} bytes were held at once, {bound} are allowed");
@@ -214,7 +214,7 @@ async fn one_that_never_answers_is_given_up_at_the_first_byte_limit() {
     stage.try_out("never-answers").await.problem(504, "first-byte-timeout");
     stage.recovers().await;
     let hostile = stage.hostile();
-    assert_eq!((hostile.cpu_kills, hostile.timeouts), (0, 1), "it did not compute, it waited");
+    assert_eq!((hostile.counts.cpu_kills, hostile.counts.timeouts), (0, 1), "it did not compute, it waited");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,7 +69,8 @@ async fn a_table_grows_no_further_than_its_limit_and_the_neighbours_notice_nothi
             let all = nexus.runtime().snapshot();
             all.into_iter().find(|component| component.component.as_str() == name).unwrap()
         };
-        assert_eq!((bomb().traps, bomb().cpu_kills, bomb().timeouts), (20, 0, 0), "{name}");
+        let counts = bomb().counts;
+        assert_eq!((counts.traps, counts.cpu_kills, counts.timeouts), (20, 0, 0), "{name}");
         eventually("no instance is left", seconds(10), async || bomb().instances == 0).await;
     }
 }

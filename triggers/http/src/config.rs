@@ -3,6 +3,7 @@
 
 use crate::cors::CorsConfig;
 use crate::identities::Identities;
+use crate::listen::Inherited;
 use crate::media::MediaOrigin;
 use crate::peers::PeerConfig;
 use crate::principal::Verifier;
@@ -44,6 +45,9 @@ pub struct HttpConfig {
     /// Let another process listen on the same ports, for a restart without a gap. Off: a second
     /// host on the same port is an error and not half of the traffic.
     pub share_ports: bool,
+    /// Listening sockets of the host before: used where they fit an address above, otherwise
+    /// closed.
+    pub inherited: Vec<Inherited>,
     /// `max-age` of `strict-transport-security` on answers over TLS; None sends none.
     pub hsts: Option<Duration>,
 }
@@ -98,6 +102,9 @@ pub struct HttpLimits {
     pub ping_every: Duration,
     /// How long running requests may finish after shutdown was requested.
     pub drain: Duration,
+    /// After shutdown was requested: how long a connection may still bring a request, which is
+    /// answered with `connection: close`. Whoever sends one just then does not lose it.
+    pub last_requests: Duration,
 }
 
 impl Default for HttpLimits {
@@ -119,6 +126,7 @@ impl Default for HttpLimits {
             resets_max: 200,
             ping_every: Duration::from_secs(20),
             drain: Duration::from_secs(30),
+            last_requests: Duration::from_millis(250),
         }
     }
 }
@@ -140,6 +148,7 @@ impl Default for HttpConfig {
             redis: None,
             media: None,
             share_ports: false,
+            inherited: Vec::new(),
             hsts: Some(Duration::from_secs(365 * 24 * 3600)),
         }
     }

@@ -73,10 +73,9 @@ async fn plain<B: Backend>(
     peer: SocketAddr,
 ) -> io::Result<()> {
     let limits = &shard.plane.limits;
-    let drain = shard.drain.clone();
     let first = tokio::select! {
         first = timeout(limits.head_timeout, first_bytes(&mut socket)) => first,
-        () = drain.cancelled() => return Ok(()),
+        () = shard.left() => return Ok(()),
     };
     // A silent client is let go silently; one that sent half a preface is no client.
     let Ok(first) = first else { return Ok(()) };
@@ -111,7 +110,7 @@ async fn secure<B: Backend>(
     let limits = &shard.plane.limits;
     let shaken = tokio::select! {
         shaken = timeout(limits.handshake_timeout, acceptor.accept(socket)) => shaken,
-        () = shard.drain.cancelled() => return Ok(()),
+        () = shard.left() => return Ok(()),
     };
     let stream = match shaken.map_err(io::Error::from).and_then(|result| result) {
         Ok(stream) => stream,
@@ -155,7 +154,7 @@ where
         .serve_connection(TokioIo::new(guard), service);
     let served = tokio::select! {
         served = &mut connection => served,
-        () = door.shard.drain.cancelled() => {
+        () = door.shard.left() => {
             std::pin::Pin::new(&mut connection).graceful_shutdown();
             (&mut connection).await
         }

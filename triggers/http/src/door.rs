@@ -344,6 +344,8 @@ impl<B: Backend> Door<B> {
         }
         let hsts = plane.hsts.as_ref().filter(|_| draft.secure);
         outbound::sign(headers, &draft.record.request_id, hsts);
+        // HTTP/2 has its own word for it.
+        close |= self.shard.drain.is_cancelled();
         if close && version < Version::HTTP_2 {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

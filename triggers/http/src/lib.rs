@@ -54,6 +54,7 @@ pub use backend::{Backend, View};
 pub use config::{HttpConfig, HttpLimits, TlsConfig};
 pub use cors::CorsConfig;
 pub use identities::{Clock, Follower, Identities};
+pub use listen::{Inherited, Sockets};
 pub use local_keys::{AUDIENCE, KeyError, LocalKeys};
 pub use media::{
     Bytes as MediaBytes, KEY_BYTES, MediaOrigin, Opened, Packages, PackagesAway, Playback,
@@ -82,6 +83,7 @@ pub struct HttpTrigger {
     sockets: Vec<Bound>,
     certificate: Option<(Arc<Certificate>, TlsConfig)>,
     metrics: HttpMetrics,
+    held: Sockets,
 }
 
 impl Trigger for HttpTrigger {
@@ -90,21 +92,26 @@ impl Trigger for HttpTrigger {
 
     /// Reads the certificate and binds every address, so that what is wrong with them is said
     /// before anything starts.
-    fn new(config: HttpConfig) -> anyhow::Result<Self> {
+    fn new(mut config: HttpConfig) -> anyhow::Result<Self> {
         let mut sockets = Vec::new();
+        let mut inherited = std::mem::take(&mut config.inherited);
+        let mut bind = |address: SocketAddr, tls: bool| {
+            Bound::inherit_or_new(address, tls, config.share_ports, &mut inherited)
+        };
         for address in &config.listen {
-            sockets.push(Bound::new(*address, false, config.share_ports)?);
+            sockets.push(bind(*address, false)?);
         }
         let mut certificate = None;
         if let Some(tls) = &config.tls {
             certificate = Some((Certificate::load(tls)?, tls.clone()));
             for address in &tls.listen {
-                sockets.push(Bound::new(*address, true, config.share_ports)?);
+                sockets.push(bind(*address, true)?);
             }
         }
         anyhow::ensure!(!sockets.is_empty(), "the HTTP trigger has no address to listen on");
         let plane = Plane::new(config)?;
-        Ok(Self { plane, sockets, certificate, metrics: HttpMetrics::default() })
+        let (metrics, held) = (HttpMetrics::default(), Sockets::default());
+        Ok(Self { plane, sockets, certificate, metrics, held })
     }
 
     async fn run(self, runtime: Runtime, shutdown: Shutdown) -> anyhow::Result<()> {
@@ -116,6 +123,11 @@ impl HttpTrigger {
     /// Counters of all shards; they stay readable after the trigger has run.
     pub fn metrics(&self) -> HttpMetrics {
         self.metrics.clone()
+    }
+
+    /// What it listens with, once it serves.
+    pub fn sockets(&self) -> Sockets {
+        self.held.clone()
     }
 
     /// The addresses in use, cleartext first, in the order of the configuration.
@@ -136,7 +148,8 @@ impl HttpTrigger {
             acceptor = Some(TlsAcceptor::from(tls::server_config(certificate.clone())?));
             watch = Some(Watch::start(certificate, config).context("watch the certificate")?);
         }
-        let listeners = spread(self.sockets, shards, acceptor.as_ref())?;
+        let listeners = spread(self.sockets, shards, acceptor.as_ref(), &self.held)?;
+        let held = Held(self.held);
         let plane = Arc::new(self.plane);
         let (ended, mut ends) = mpsc::unbounded_channel();
         let mut running = 0;
@@ -156,7 +169,10 @@ impl HttpTrigger {
         let mut outcome = Ok(());
         while running > 0 {
             tokio::select! {
-                () = shutdown.requested(), if !drain.is_cancelled() => drain.cancel(),
+                () = shutdown.requested(), if !drain.is_cancelled() => {
+                    held.0.close();
+                    drain.cancel();
+                }
                 Some(result) = ends.recv() => {
                     running -= 1;
                     drain.cancel();
@@ -169,17 +185,29 @@ impl HttpTrigger {
     }
 }
 
+/// Closes what is held when the trigger ends, however it does.
+struct Held(Sockets);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// Each shard's share of the sockets.
 fn spread(
     sockets: Vec<Bound>,
     shards: usize,
     acceptor: Option<&TlsAcceptor>,
+    held: &Sockets,
 ) -> anyhow::Result<Vec<Vec<Listener>>> {
     let mut spread: Vec<Vec<Listener>> = (0..shards).map(|_| Vec::new()).collect();
     for socket in sockets {
-        let tls = acceptor.filter(|_| socket.tls).cloned();
-        for (shard, socket) in spread.iter_mut().zip(socket.listeners(shards)?) {
-            shard.push(Listener { socket, tls: tls.clone() });
+        let (address, is_tls) = (socket.address, socket.tls);
+        let tls = acceptor.filter(|_| is_tls).cloned();
+        for (index, socket) in socket.listeners(shards)?.into_iter().enumerate() {
+            held.keep(address, is_tls, &socket).context("keep a listener")?;
+            spread[index % shards].push(Listener { socket, tls: tls.clone() });
         }
     }
     Ok(spread)

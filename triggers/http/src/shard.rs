@@ -100,6 +100,12 @@ impl<B: Backend> Shard<B> {
         // Dropping the runtime closes whatever did not end in time.
     }
 
+    /// Resolves when this host goes down and connections have had the time to bring a last request.
+    pub(crate) async fn left(&self) {
+        self.drain.cancelled().await;
+        tokio::time::sleep(self.plane.limits.last_requests).await;
+    }
+
     async fn drained(&self) {
         self.connections.close();
         let limit = self.plane.limits.drain;
