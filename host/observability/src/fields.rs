@@ -1,5 +1,6 @@
 //! Fields of events and spans as values that can be written later.
 
+use std::borrow::Cow;
 use std::fmt;
 use tracing::field::{Field, Visit};
 
@@ -59,11 +60,11 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, Value::Text(format!("{value:?}")));
+        self.put(field, Value::Text(unsecret(format!("{value:?}"))));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, Value::Text(value.to_owned()));
+        self.put(field, Value::Text(crate::masks::masked(value).into_owned()));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
@@ -91,6 +92,14 @@ impl Visit for Fields {
             text.push_str(&cause.to_string());
             source = cause.source();
         }
-        self.put(field, Value::Text(text));
+        self.put(field, Value::Text(unsecret(text)));
+    }
+}
+
+/// The text without the values of secrets.
+fn unsecret(text: String) -> String {
+    match crate::masks::masked(&text) {
+        Cow::Owned(masked) => masked,
+        Cow::Borrowed(_) => text,
     }
 }

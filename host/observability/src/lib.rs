@@ -12,6 +12,7 @@
 mod exposition;
 mod fields;
 mod lines;
+pub mod masks;
 pub mod otlp;
 mod process;
 mod scrape;

@@ -122,9 +122,12 @@ impl Write for Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        if !self.bytes.is_empty() {
-            self.sink.send(std::mem::take(&mut self.bytes));
+        if self.bytes.is_empty() {
+            return;
         }
+        let text = String::from_utf8_lossy(&self.bytes);
+        let line = crate::masks::masked(&text).into_owned().into_bytes();
+        self.sink.send(line);
     }
 }
 

@@ -34,7 +34,7 @@ impl From<VariablesError> for Error {
             VariablesError::Unlisted { .. } | VariablesError::Undeclared { .. } => {
                 Self::Undefined(text)
             }
-            VariablesError::Missing { .. } => Self::Provider(text),
+            VariablesError::Missing { .. } | VariablesError::Unread { .. } => Self::Provider(text),
             VariablesError::Template => Self::Other(text),
         }
     }

@@ -3,6 +3,7 @@
 use super::*;
 use nexus_runtime::Manifest;
 use std::path::Path;
+use std::sync::Mutex;
 
 const MANIFEST: &str = r#"
 spin_manifest_version = 2
@@ -119,4 +120,86 @@ fn no_value_shows_in_debug_output_or_in_an_error() {
 fn a_declared_name_that_is_no_name_is_refused_at_once() {
     let declared = BTreeMap::from([("API".to_string(), VariableDeclaration::default())]);
     assert!(matches!(Variables::new(declared, []), Err(VariablesError::Name { .. })));
+}
+
+/// What operators have set, by number; how often it was asked.
+struct History(Mutex<Vec<Values>>, Mutex<u32>);
+
+impl Provider for History {
+    fn values(&self, _component: &ComponentId, configuration: u64) -> Result<Values, String> {
+        *self.1.lock().unwrap() += 1;
+        let history = self.0.lock().unwrap();
+        let known = history.get(usize::try_from(configuration).unwrap());
+        known.cloned().ok_or_else(|| "the store is away".into())
+    }
+
+    fn at_hand(&self, _component: &ComponentId, name: &str) -> Option<String> {
+        self.0.lock().unwrap().last()?.get(name).cloned()
+    }
+}
+
+fn numbered(catalog: &ComponentManifest, configuration: u64) -> ComponentManifest {
+    ComponentManifest { configuration, ..catalog.clone() }
+}
+
+#[test]
+fn every_revision_keeps_the_values_of_its_number() {
+    let values = |key: &str| Values::from([("api_key".to_owned(), key.to_owned())]);
+    let history = vec![Values::new(), values("first"), values("second")];
+    let history = Arc::new(History(Mutex::new(history), Mutex::default()));
+    let (variables, catalog) = suite(&[]);
+    variables.provided_by(history.clone());
+    let denied = variables.admit(&catalog).unwrap_err();
+    assert!(denied.line.contains("nexus config set catalog api_key"), "{denied}");
+    let (one, two) = (numbered(&catalog, 1), numbered(&catalog, 2));
+    assert_eq!((variables.admit(&one), variables.admit(&two)), (Ok(()), Ok(())));
+    assert_eq!(variables.get(&one, "key").unwrap(), "first");
+    assert_eq!(variables.get(&two, "key").unwrap(), "second");
+    // Grants have no number: they follow the revision that was prepared last.
+    assert_eq!(variables.resolve(&catalog.id, "{{ api_key }}").unwrap(), "second");
+    // Once said, it stays, also for a revision that comes back.
+    history.0.lock().unwrap()[1] = values("forged");
+    assert_eq!(variables.admit(&one), Ok(()));
+    assert_eq!(variables.get(&one, "key").unwrap(), "first");
+    assert_eq!(*history.1.lock().unwrap(), 3);
+}
+
+#[test]
+fn the_environment_wins_over_the_provider_and_the_provider_over_the_default() {
+    let said =
+        Values::from([("greeting", "grüezi"), ("api_key", "x")].map(|(n, v)| (n.into(), v.into())));
+    let history = Arc::new(History(Mutex::new(vec![said]), Mutex::default()));
+    let (variables, catalog) = suite(&[]);
+    assert_eq!(variables.get(&catalog, "title").unwrap(), "hello, hello!");
+    variables.provided_by(history.clone());
+    assert_eq!(variables.resolve(&catalog.id, "{{ greeting }}").unwrap(), "grüezi");
+    assert_eq!(variables.admit(&catalog), Ok(()));
+    assert_eq!(variables.get(&catalog, "title").unwrap(), "grüezi, grüezi!");
+    let (variables, catalog) = suite(&[("NEXUS_VARIABLE_GREETING", "moin")]);
+    variables.provided_by(history);
+    assert_eq!(variables.admit(&catalog), Ok(()));
+    assert_eq!(variables.get(&catalog, "title").unwrap(), "moin, moin!");
+}
+
+#[test]
+fn what_cannot_be_read_keeps_a_component_out_and_is_asked_again() {
+    let history = Arc::new(History(Mutex::default(), Mutex::default()));
+    let (variables, catalog) = suite(&[]);
+    variables.provided_by(history.clone());
+    let denied = variables.admit(&catalog).unwrap_err();
+    assert!(denied.line.contains("configuration 0 of catalog cannot be read"), "{denied}");
+    history.0.lock().unwrap().push(Values::from([("api_key".into(), "x".into())]));
+    assert_eq!(variables.admit(&catalog), Ok(()));
+}
+
+#[test]
+fn a_component_that_comes_later_brings_its_declarations() {
+    let (variables, catalog) = suite(&[("NEXUS_VARIABLE_COLOUR", "red")]);
+    let template = "{{ colour }}";
+    assert!(variables.resolve(&catalog.id, template).is_err());
+    let declared = BTreeMap::from([("colour".to_owned(), VariableDeclaration::default())]);
+    variables.declare(&declared).unwrap();
+    assert_eq!(variables.resolve(&catalog.id, template).unwrap(), "red");
+    let wrong = BTreeMap::from([("Colour".to_owned(), VariableDeclaration::default())]);
+    assert!(variables.declare(&wrong).is_err());
 }

@@ -86,9 +86,8 @@ impl Configurations {
         let sql = "insert into platform.configuration_change \
                    (version, component, name, kind, value, sealed, key_id, changed_by, reason) \
                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        let params: [Param<'_>; 9] = [
-            &number, &component, &name, &kind, &value, &bytes, &key, &author.by, &author.reason,
-        ];
+        let params: [Param<'_>; 9] =
+            [&number, &component, &name, &kind, &value, &bytes, &key, &author.by, &author.reason];
         session.execute(sql, &params).await?;
         session.batch("commit").await?;
         Ok(version)
@@ -191,7 +190,9 @@ impl Configurations {
         let sql = "select key_id, count(*) from platform.configuration_change \
                    where key_id is not null group by key_id order by key_id";
         let rows = self.session().await?.query(sql, &[]).await?;
-        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.cast_unsigned()))).collect()
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.cast_unsigned())))
+            .collect()
     }
 }
 

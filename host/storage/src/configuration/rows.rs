@@ -69,10 +69,9 @@ impl Kept {
 pub(super) fn setting(row: &Row) -> Result<Setting, Error> {
     let kept = match row.try_get::<_, &str>("kind")? {
         "value" => Kept::Value(row.try_get("value")?),
-        "secret" => Kept::Secret(Sealed {
-            bytes: row.try_get("sealed")?,
-            key_id: row.try_get("key_id")?,
-        }),
+        "secret" => {
+            Kept::Secret(Sealed { bytes: row.try_get("sealed")?, key_id: row.try_get("key_id")? })
+        }
         _ => Kept::Unset,
     };
     Ok(Setting {

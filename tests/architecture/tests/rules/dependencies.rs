@@ -10,6 +10,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("host/nexus", &["host/*", "host/capabilities/*", "triggers/*"]),
     ("host/admin", &UPPER_HOST),
     ("host/rollout", &UPPER_HOST),
+    ("host/configuration", &LOWER_HOST),
     ("host/runtime", &["host/observability", UNIFY]),
     ("host/storage", &["host/observability", CALENDAR, UNIFY]),
     ("host/observability", &[UNIFY]),
@@ -50,8 +51,14 @@ const LOWER_HOST: [&str; 6] =
     ["host/runtime", "host/storage", "host/observability", "host/redis_link", CALENDAR, UNIFY];
 
 /// `admin` is written over `rollout`, and never the other way round.
-const UPPER_HOST: [&str; 5] =
-    ["host/rollout", "host/runtime", "host/storage", "host/observability", UNIFY];
+const UPPER_HOST: [&str; 6] = [
+    "host/rollout",
+    "host/configuration",
+    "host/runtime",
+    "host/storage",
+    "host/observability",
+    UNIFY,
+];
 
 /// What a worker that makes something of a film may know.
 const FILM: [&str; 4] =
