@@ -37,9 +37,11 @@
 //! | `nexus_jobs_claimed_total`, `nexus_jobs_finished_total` | what workers did on this host |
 //! | `nexus_jobs_calls_refused_total` | calls of workers that were refused, by `problem` |
 
+mod access;
 mod api;
 mod body;
 mod conditions;
+mod configuration;
 mod metrics;
 mod operate;
 mod page;
@@ -49,11 +51,13 @@ mod server;
 mod token;
 mod worker;
 
+pub use access::Actor;
 pub use conditions::{Condition, Conditions};
 pub use server::Admin;
 pub use token::Token;
 pub use worker::{ObjectUrlError, ObjectUrls, ReadUrl, WriteUrl};
 
+use nexus_configuration::Configuration;
 use nexus_observability::Exposition;
 use nexus_runtime::{Manifest, Runtime};
 use nexus_storage::Database;
@@ -101,6 +105,7 @@ struct Inner {
     running: OnceLock<(Runtime, Arc<Manifest>)>,
     sources: OnceLock<Vec<Box<dyn Source>>>,
     jobs: OnceLock<JobParts>,
+    configuration: OnceLock<Configuration>,
     stores: OnceLock<Stores>,
     counts: Counts,
 }
@@ -117,6 +122,7 @@ impl Facts {
             running: OnceLock::new(),
             sources: OnceLock::new(),
             jobs: OnceLock::new(),
+            configuration: OnceLock::new(),
             stores: OnceLock::new(),
             counts: Counts::default(),
         }))
@@ -141,6 +147,15 @@ impl Facts {
     /// run. The first call counts.
     pub fn stores(&self, database: Database) {
         self.0.stores.get_or_init(|| Stores::new(database));
+    }
+
+    /// Components are configured by this from now on. The first call counts.
+    pub fn configuration(&self, configuration: Configuration) {
+        self.0.configuration.get_or_init(|| configuration);
+    }
+
+    fn configured(&self) -> Option<&Configuration> {
+        self.0.configuration.get()
     }
 
     fn operated(&self) -> Option<&Stores> {

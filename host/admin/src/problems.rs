@@ -10,6 +10,13 @@ pub(crate) const NO_CREDENTIAL: Problem = Problem::new(
 );
 pub(crate) const WRONG_CREDENTIAL: Problem =
     Problem::new("admin-token-wrong", S::UNAUTHORIZED, "this is not the operators' token");
+pub(crate) const NO_CSRF: Problem = Problem::new(
+    "csrf-token-required",
+    S::FORBIDDEN,
+    "an order of a page carries the page's own token: `x-csrf-token`",
+);
+pub(crate) const ROLE: Problem =
+    Problem::new("role-required", S::FORBIDDEN, "your role does not allow this");
 pub(crate) const NOT_FOUND: Problem =
     Problem::new("no-admin-route", S::NOT_FOUND, "nothing for operators is at this path");
 pub(crate) const NO_COMPONENT: Problem =
@@ -55,6 +62,17 @@ pub(crate) const STRETCH: Problem =
     Problem::new("bad-stretch", S::UNPROCESSABLE_ENTITY, "there is no backfill for this stretch");
 pub(crate) const JOB_OVER: Problem =
     Problem::new("job-over", S::CONFLICT, "a job that has ended cannot be cancelled");
+
+// Operators.
+pub(crate) const OPERATOR_NAME: Problem = Problem::new(
+    "operator-name",
+    S::UNPROCESSABLE_ENTITY,
+    "a name takes 1 to 63 of a-z, 0-9, dot, dash and underscore, a letter first; root is taken",
+);
+pub(crate) const OPERATOR_TAKEN: Problem =
+    Problem::new("operator-exists", S::CONFLICT, "there is an operator of this name");
+pub(crate) const NO_OPERATOR: Problem =
+    Problem::new("no-such-operator", S::NOT_FOUND, "there is no such operator");
 
 // Workers.
 pub(crate) const NO_WORKER_TOKEN: Problem = Problem::new(

@@ -1,23 +1,28 @@
 //! Which path is answered by what, and who may ask.
 
-use crate::token::{self, Token};
+use crate::access::{Access, Actor, Called, is_question, table};
+use crate::token;
 use crate::worker::{self, Workers};
-use crate::{Facts, api, metrics, operate, page, problems};
+use crate::{Facts, api, body, configuration, metrics, operate, page, problems};
+use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body::Body;
+use http_body_util::Full;
 use nexus_runtime::{Problem, Response, full};
 use std::error::Error;
 use std::net::IpAddr;
+
+pub(crate) const API: &str = "/api/v1/";
 
 /// What the surface is made of.
 #[derive(Clone)]
 pub(crate) struct Surface {
     pub(crate) facts: Facts,
-    pub(crate) token: Token,
+    pub(crate) access: Access,
     /// None where this host has nothing for workers.
     pub(crate) workers: Option<Workers>,
 }
@@ -29,13 +34,13 @@ impl Surface {
     where
         B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
     {
-        let for_workers = request.uri().path().starts_with(worker::PREFIX);
+        let path = request.uri().path().to_owned();
         let answer = match &self.workers {
-            Some(workers) if for_workers => workers.answer(request).await,
-            _ if operate::is_for(request.uri().path()) => self.operate(request).await,
-            _ => self.route(&request, peer),
+            Some(workers) if path.starts_with(worker::PREFIX) => workers.answer(request).await,
+            _ if path.starts_with(API) => self.api(request, peer, id).await,
+            _ => self.route(&request, peer).await,
         };
-        let mut response = answer.unwrap_or_else(|problem| refuse(problem, id));
+        let mut response = answer.unwrap_or_else(|problem| refuse(problem, &path, id));
         harden(response.headers_mut());
         // What a problem calls its instance.
         if let Ok(id) = HeaderValue::from_str(id) {
@@ -44,29 +49,61 @@ impl Surface {
         response
     }
 
-    async fn operate<B>(&self, request: Request<B>) -> Result<Response, Problem>
+    /// A call of the API: whose it is, then what is asked.
+    async fn api<B>(&self, request: Request<B>, peer: IpAddr, id: &str) -> Result<Response, Problem>
     where
         B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
     {
-        self.authorise(request.headers())?;
-        operate::answer(&self.facts, request).await
+        let actor = self.access.caller(request.headers(), request.method()).await?;
+        let (head, body) = request.into_parts();
+        let path = head.uri.path().strip_prefix(API).unwrap_or_default();
+        let route = table::find(head.method.as_str(), path).map_err(|methods| {
+            if methods.is_empty() { problems::NOT_FOUND } else { problems::METHOD }
+        })?;
+        let body = match is_question(&head.method) {
+            true => Bytes::new(),
+            false => body::bytes(body, route.bytes_max()).await?,
+        };
+        self.ordered(&actor, Request::from_parts(head, body), route, peer, id).await
     }
 
-    fn route<B>(&self, request: &Request<B>, peer: IpAddr) -> Result<Response, Problem> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Err(problems::METHOD);
-        }
+    /// The same for whoever is known already: a page's order comes in here.
+    pub(crate) async fn ordered(
+        &self,
+        actor: &Actor,
+        request: Request<Bytes>,
+        route: &'static table::Route,
+        peer: IpAddr,
+        id: &str,
+    ) -> Result<Response, Problem> {
+        let (mut head, body) = request.into_parts();
+        let uri = head.uri.clone();
+        let called = Called {
+            actor,
+            route,
+            method: &head.method.clone(),
+            path: uri.path().strip_prefix(API).unwrap_or_default(),
+            query: uri.query().unwrap_or_default(),
+            body: &body,
+            address: peer,
+            id,
+        };
+        head.extensions.insert(actor.clone());
+        let request = Request::from_parts(head, Full::new(body.clone()));
+        self.access.carry_out(&called, Box::pin(self.dispatch(request, peer))).await
+    }
+
+    /// Who answers a call that was let in. One arm for each part of the API.
+    async fn dispatch(
+        &self,
+        request: Request<Full<Bytes>>,
+        _peer: IpAddr,
+    ) -> Result<Response, Problem> {
         let facts = &self.facts;
         let path = request.uri().path();
         match path {
-            "/health" => return Ok(json(StatusCode::OK, &api::health())),
-            "/ready" => return ready(facts),
-            "/" | "/metrics" if is_local(request.headers(), peer) => {}
-            _ => self.authorise(request.headers())?,
-        }
-        match path {
-            "/" => Ok(typed("text/html; charset=utf-8", page::render(facts))),
-            "/metrics" => Ok(typed(nexus_observability::CONTENT_TYPE, metrics::render(facts))),
+            _ if operate::is_for(path) => operate::answer(facts, request).await,
+            _ if configuration::is_for(path) => configuration::answer(facts, request).await,
             "/api/v1/host" => Ok(json(StatusCode::OK, &api::host(facts))),
             "/api/v1/components" => Ok(json(StatusCode::OK, &api::components(facts))),
             other => {
@@ -77,9 +114,26 @@ impl Surface {
         }
     }
 
-    fn authorise(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let offered = token::offered(headers).ok_or(problems::NO_CREDENTIAL)?;
-        if self.token.is(offered) { Ok(()) } else { Err(problems::WRONG_CREDENTIAL) }
+    async fn route<B>(&self, request: &Request<B>, peer: IpAddr) -> Result<Response, Problem> {
+        if !is_question(request.method()) {
+            return Err(problems::METHOD);
+        }
+        let facts = &self.facts;
+        let path = request.uri().path();
+        match path {
+            "/health" => return Ok(json(StatusCode::OK, &api::health())),
+            "/ready" => return ready(facts),
+            "/" | "/metrics" if is_local(request.headers(), peer) => {}
+            _ => {
+                let offered = token::offered(request.headers()).ok_or(problems::NO_CREDENTIAL)?;
+                self.access.holder_of(offered).await?;
+            }
+        }
+        match path {
+            "/" => Ok(typed("text/html; charset=utf-8", page::render(facts))),
+            "/metrics" => Ok(typed(nexus_observability::CONTENT_TYPE, metrics::render(facts))),
+            _ => Err(problems::NOT_FOUND),
+        }
     }
 }
 
@@ -115,19 +169,33 @@ fn typed(content_type: &'static str, body: String) -> Response {
     response
 }
 
-fn refuse(problem: Problem, id: &str) -> Response {
+fn refuse(problem: Problem, path: &str, id: &str) -> Response {
     let status = problem.status;
-    let allow = if problem == problems::POST_ONLY { "POST" } else { "GET, HEAD" };
+    let allow = allowed(&problem, path);
     let mut response = problem.into_response(id);
     let headers = response.headers_mut();
     if status == StatusCode::UNAUTHORIZED {
         let challenge = HeaderValue::from_static("Bearer realm=\"nexus-admin\"");
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(ALLOW, HeaderValue::from_static(allow));
+    if status == StatusCode::METHOD_NOT_ALLOWED
+        && let Ok(allow) = HeaderValue::from_str(&allow)
+    {
+        headers.insert(ALLOW, allow);
     }
     response
+}
+
+/// The methods that a path has, as `Allow` lists them.
+fn allowed(problem: &Problem, path: &str) -> String {
+    let of_table = path.strip_prefix(API).map(|path| table::find("-", path));
+    match of_table {
+        Some(Err(methods)) if !methods.is_empty() => {
+            methods.join(", ").replace("GET", "GET, HEAD")
+        }
+        _ if *problem == problems::POST_ONLY => "POST".into(),
+        _ => "GET, HEAD".into(),
+    }
 }
 
 /// Nothing here is to be cached, framed, sniffed or scripted.
@@ -143,8 +211,8 @@ fn harden(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Condition, Conditions};
-    use http_body_util::{Empty, Full};
+    use crate::{Condition, Conditions, Token};
+    use http_body_util::Empty;
     use nexus_runtime::{Shutdown, ShutdownSender};
 
     const TOKEN: &str = "0123456789abcdef";
@@ -153,7 +221,8 @@ mod tests {
     fn surface() -> (Surface, Conditions) {
         let conditions = Conditions::default();
         let facts = Facts::new("1.2.3", 100, conditions.clone());
-        (Surface { facts, token: Token::given(TOKEN).unwrap(), workers: None }, conditions)
+        let access = Access::new(Token::given(TOKEN).unwrap(), facts.clone());
+        (Surface { facts, access, workers: None }, conditions)
     }
 
     fn with_workers() -> (Surface, ShutdownSender) {

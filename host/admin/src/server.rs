@@ -1,5 +1,6 @@
 //! The listener: HTTP/1.1 for operators and workers, with limits that a scanner cannot stretch.
 
+use crate::access::Access;
 use crate::routes::Surface;
 use crate::worker::Workers;
 use crate::{Error, Facts, Token};
@@ -8,7 +9,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use nexus_runtime::Shutdown;
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -42,8 +45,30 @@ impl Admin {
     pub async fn bind(listen: SocketAddr, token: Token, facts: Facts) -> Result<Self, Error> {
         let fail = |source| Error::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(fail)?;
-        let address = listener.local_addr().map_err(fail)?;
-        let surface = Surface { facts, token, workers: None };
+        Self::on(listener, token, facts).map_err(fail)
+    }
+
+    /// Takes the socket of the host before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Listen`].
+    pub fn inherit(
+        socket: OwnedFd,
+        listen: SocketAddr,
+        token: Token,
+        facts: Facts,
+    ) -> Result<Self, Error> {
+        let fail = |source| Error::Listen { address: listen, source };
+        let listener = std::net::TcpListener::from(socket);
+        let listener = TcpListener::from_std(listener).map_err(fail)?;
+        Self::on(listener, token, facts).map_err(fail)
+    }
+
+    fn on(listener: TcpListener, token: Token, facts: Facts) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let access = Access::new(token, facts.clone());
+        let surface = Surface { facts, access, workers: None };
         Ok(Self { listener, address, surface, workers: None })
     }
 
@@ -53,11 +78,20 @@ impl Admin {
     ///
     /// [`Error::OneToken`] when it is also the operators': a worker is no operator.
     pub fn for_workers(mut self, token: Token) -> Result<Self, Error> {
-        if self.surface.token.is(token.reveal()) {
+        if self.surface.access.is_root(token.reveal()) {
             return Err(Error::OneToken);
         }
         self.workers = Some(token);
         Ok(self)
+    }
+
+    /// A descriptor of its listening socket, for the next host.
+    ///
+    /// # Errors
+    ///
+    /// When the process is out of descriptors.
+    pub fn socket(&self) -> io::Result<OwnedFd> {
+        self.listener.as_fd().try_clone_to_owned()
     }
 
     pub fn local_addr(&self) -> SocketAddr {

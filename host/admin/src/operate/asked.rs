@@ -1,6 +1,7 @@
 //! A call taken apart: decoded path, strict query, strict body. Refuses to know what they mean.
 
 use super::{PAGE, PAGE_MAX};
+use crate::access::{Actor, is_question};
 use crate::{body, problems};
 use http::{Method, Request, StatusCode};
 use http_body::Body;
@@ -10,13 +11,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::error::Error;
 
-/// Who did it, where the caller does not say.
-const SOMEBODY: &str = "operator";
-const BY_CHARS_MAX: usize = 100;
-
 /// A call whose body has come.
 pub(super) struct Asked {
     pub(super) method: Method,
+    pub(super) actor: Actor,
     /// Of the path after the prefix, decoded.
     pub(super) segments: Vec<String>,
     query: String,
@@ -33,19 +31,21 @@ impl Asked {
     where
         B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
     {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        // The door has put it there.
+        let actor = head.extensions.remove::<Actor>().ok_or(problems::NO_CREDENTIAL)?;
         let path = head.uri.path().strip_prefix(prefix).unwrap_or_default();
         let decoded = path.split('/').map(|part| {
             let text = percent_decode_str(part).decode_utf8();
             text.map(String::from).map_err(|_| problems::NOT_FOUND)
         });
         let segments = decoded.collect::<Result<_, _>>()?;
-        let body = match head.method {
-            Method::POST => body::bytes(body, bytes_max).await?.to_vec(),
-            _ => Vec::new(),
+        let body = match is_question(&head.method) {
+            false => body::bytes(body, bytes_max).await?.to_vec(),
+            true => Vec::new(),
         };
         let query = head.uri.query().unwrap_or_default().to_owned();
-        Ok(Self { method: head.method, segments, query, body })
+        Ok(Self { method: head.method, actor, segments, query, body })
     }
 
     /// The query, every word of which must be known.
@@ -90,15 +90,6 @@ pub(super) fn read_cursor<'a, T>(
     Ok(Some(cursor))
 }
 
-/// Who orders something, for the record.
-pub(super) fn by(given: Option<&str>) -> Result<&str, Problem> {
-    match given {
-        None => Ok(SOMEBODY),
-        Some(name) if (1..=BY_CHARS_MAX).contains(&name.chars().count()) => Ok(name),
-        Some(_) => Err(problems::BODY.detail(format!("by takes 1 to {BY_CHARS_MAX} characters"))),
-    }
-}
-
 pub(super) fn json(value: &Value) -> Response {
     crate::routes::json(StatusCode::OK, value)
 }
@@ -122,7 +113,7 @@ mod tests {
     }
 
     async fn asked(method: &str, uri: &str, body: &'static str) -> Result<Asked, Problem> {
-        let request = Request::builder().method(method).uri(uri);
+        let request = Request::builder().method(method).uri(uri).extension(Actor::root());
         let request = request.body(Full::<Bytes>::from(body)).unwrap();
         Asked::read(request, "/api/v1/", 16).await
     }

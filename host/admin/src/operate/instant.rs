@@ -27,12 +27,20 @@ impl<'de> Deserialize<'de> for Instant {
     }
 }
 
+impl Instant {
+    /// Always written as long, so that texts sort as instants do: as the journal has them.
+    pub(super) fn sortable(self) -> String {
+        let at = micros(self.0).and_then(|us| Timestamp::from_microsecond(us).ok());
+        at.unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+    }
+}
+
 /// In UTC, to the microsecond.
-pub(super) fn text(at: SystemTime) -> String {
+pub(crate) fn text(at: SystemTime) -> String {
     micros(at).and_then(|us| Timestamp::from_microsecond(us).ok()).unwrap_or_default().to_string()
 }
 
-pub(super) fn maybe(at: Option<SystemTime>) -> Value {
+pub(crate) fn maybe(at: Option<SystemTime>) -> Value {
     at.map(text).into()
 }
 

@@ -1,6 +1,6 @@
 //! Jobs of native workers, of every service.
 
-use super::asked::{self, Asked, accepted, by, json, page};
+use super::asked::{self, Asked, accepted, json, page};
 use super::instant;
 use super::{Stores, failure};
 use crate::problems;
@@ -54,7 +54,7 @@ struct Cancel {
 /// Ends a job that waits; asks the worker of one that runs to stop.
 pub(super) async fn cancel(stores: &Stores, id: &str, asked: &Asked) -> Result<Response, Problem> {
     let order: Cancel = asked.order()?;
-    let by = by(order.by.as_deref())?;
+    let by = asked.actor.by(order.by.as_deref())?;
     let job: Uuid = id.parse().map_err(|_| missing(id))?;
     let state = stores.jobs.cancel_any(job).await.map_err(|e| failure(&e))?;
     let state = state.ok_or_else(|| missing(id))?;

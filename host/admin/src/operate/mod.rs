@@ -16,15 +16,20 @@
 //! | `POST schedules/{id}/run`, `/pause`, `/resume`, `/backfill` | `{by, …}` |
 //! | `jobs`, `jobs/{id}` | `?state=&kind=&service=` |
 //! | `POST jobs/{id}/cancel` | `{by}` |
+//! | `operators`, `POST operators`, `DELETE operators/{name}` | `{name, role}`; the token, once |
+//! | `audit` | `?actor=&action=&subject=&outcome=&since=&before=` |
+//! | `audit/verify`, `audit/export` | whether it is whole; all of it, a line each |
 //!
 //! A queue's name is percent-encoded in a path: it may have `*`, spaces and slashes. Instants are
 //! RFC 3339. A list takes `limit` and `cursor`; its own `cursor` is null at the end. An unknown
 //! word in a query or a body is refused, because a filter that is not heard is dangerous.
 
 mod asked;
+mod audit;
 mod instant;
 mod jobs;
 mod letters;
+mod operators;
 mod queues;
 mod schedules;
 
@@ -33,6 +38,7 @@ use asked::Asked;
 use http::{Method, Request};
 use http_body::Body;
 use nexus_runtime::{Problem, Response};
+use nexus_storage::audit::{Audit, Operators};
 use nexus_storage::jobs::Jobs;
 use nexus_storage::queue::Queue;
 use nexus_storage::schedules::Schedules;
@@ -43,7 +49,8 @@ use std::time::{Duration, SystemTime};
 const PREFIX: &str = "/api/v1/";
 
 /// First words of the paths here.
-const RESOURCES: [&str; 4] = ["queues", "dead-letters", "schedules", "jobs"];
+const RESOURCES: [&str; 6] =
+    ["queues", "dead-letters", "schedules", "jobs", "operators", "audit"];
 
 /// A thousand ids to filter by, and what is around them.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -60,15 +67,25 @@ pub(crate) struct Stores {
     queue: Queue,
     schedules: Schedules,
     jobs: Jobs,
+    audit: Audit,
+    operators: Operators,
+    database: Database,
 }
 
 impl Stores {
     pub(crate) fn new(database: Database) -> Self {
         Self {
+            audit: Audit::new(database.clone()),
+            operators: Operators::new(database.clone()),
             queue: Queue::new(database.clone()),
             schedules: Schedules::new(database.clone()),
-            jobs: Jobs::new(database),
+            jobs: Jobs::new(database.clone()),
+            database,
         }
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
     }
 }
 
@@ -78,7 +95,7 @@ pub(crate) fn is_for(path: &str) -> bool {
     word.is_some_and(|word| RESOURCES.contains(&word))
 }
 
-/// Answers one call of an operator who has shown the token.
+/// Answers one call of an operator who was let in.
 pub(crate) async fn answer<B>(facts: &Facts, request: Request<B>) -> Result<Response, Problem>
 where
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
@@ -116,6 +133,12 @@ async fn dispatch(stores: &Stores, now: SystemTime, asked: &Asked) -> Result<Res
         (["jobs"], true, _) => jobs::list(stores, asked).await,
         (["jobs", id], true, _) => jobs::show(stores, id).await,
         (["jobs", id, "cancel"], _, true) => jobs::cancel(stores, id, asked).await,
+        (["operators"], true, _) => operators::list(stores).await,
+        (["operators"], _, true) => operators::add(stores, asked).await,
+        (["operators", name], false, false) => operators::remove(stores, name, asked).await,
+        (["audit"], true, _) => audit::list(stores, asked).await,
+        (["audit", "verify"], true, _) => audit::verify(stores).await,
+        (["audit", "export"], true, _) => Ok(audit::export(stores)),
         _ => Err(misdirected(&segments)),
     }
 }
@@ -136,7 +159,7 @@ fn misdirected(segments: &[&str]) -> Problem {
 }
 
 /// What the database says no to is the operator's mistake; the rest is ours.
-fn failure(error: &StorageError) -> Problem {
+pub(crate) fn failure(error: &StorageError) -> Problem {
     if let StorageError::TooLarge { .. } = error {
         return problems::ANSWER_SIZE.detail("ask for fewer with `limit`, or without `payload`");
     }

@@ -1,6 +1,6 @@
 //! Queues: how deep they are, and what an operator does to all messages of one.
 
-use super::asked::{self, Asked, by, json, page};
+use super::asked::{self, Asked, json, page};
 use super::instant::{self, Instant};
 use super::{Stores, failure};
 use crate::problems;
@@ -164,29 +164,37 @@ pub(super) async fn order(
     match verb {
         "redrive" => {
             let order: Redrive = asked.order()?;
-            redrive(stores, &named(stores, service, name).await?, order).await
+            let by = asked.actor.by(order.by.as_deref())?;
+            redrive(stores, &named(stores, service, name).await?, order, &by).await
         }
         "purge" => {
             let order: Purge = asked.order()?;
-            purge(stores, &named(stores, service, name).await?, order).await
+            let by = asked.actor.by(order.by.as_deref())?;
+            purge(stores, &named(stores, service, name).await?, order, &by).await
         }
         "pause" | "resume" => {
             let order: Switch = asked.order()?;
             let queue = named(stores, service, name).await?;
-            switch(stores, &queue, verb == "pause", by(order.by.as_deref())?).await
+            let by = asked.actor.by(order.by.as_deref())?;
+            switch(stores, &queue, verb == "pause", &by).await
         }
         "messages" => Err(problems::METHOD),
         _ => Err(problems::NOT_FOUND),
     }
 }
 
-async fn redrive(stores: &Stores, queue: &Registered, order: Redrive) -> Result<Response, Problem> {
+async fn redrive(
+    stores: &Stores,
+    queue: &Registered,
+    order: Redrive,
+    by: &str,
+) -> Result<Response, Problem> {
     let rate = order.rate_per_second;
     if rate.is_some_and(|rate| !(rate > 0.0 && rate <= RATE_MAX)) {
         let detail = format!("rate_per_second is above 0 and at most {RATE_MAX}");
         return Err(problems::BODY.detail(detail));
     }
-    let (by, filter, dry_run) = (by(order.by.as_deref())?, order.filter.filter()?, order.dry_run);
+    let (filter, dry_run) = (order.filter.filter()?, order.dry_run);
     let messages = stores.queue.redrive(queue.id, &filter, dry_run, rate).await;
     let messages = messages.map_err(|e| failure(&e))?;
     if !dry_run {
@@ -196,7 +204,12 @@ async fn redrive(stores: &Stores, queue: &Registered, order: Redrive) -> Result<
     Ok(reached(dry_run, messages))
 }
 
-async fn purge(stores: &Stores, queue: &Registered, order: Purge) -> Result<Response, Problem> {
+async fn purge(
+    stores: &Stores,
+    queue: &Registered,
+    order: Purge,
+    by: &str,
+) -> Result<Response, Problem> {
     let state = match order.state.as_deref() {
         None | Some("dead") => State::Dead,
         Some("ready") => State::Ready,
@@ -207,7 +220,7 @@ async fn purge(stores: &Stores, queue: &Registered, order: Purge) -> Result<Resp
         let detail = "a job that waits is cancelled: POST /api/v1/jobs/{id}/cancel";
         return Err(problems::PURGE_OF_JOBS.detail(detail));
     }
-    let (by, filter, dry_run) = (by(order.by.as_deref())?, order.filter.filter()?, order.dry_run);
+    let (filter, dry_run) = (order.filter.filter()?, order.dry_run);
     let messages = stores.queue.purge(queue.id, state, &filter, dry_run).await;
     let messages = messages.map_err(|e| failure(&e))?;
     if !dry_run {

@@ -1,7 +1,7 @@
 //! Schedules: when each is due, what became of its runs, and what an operator does to one. `now` is
 //! the components' clock, by which schedules fire.
 
-use super::asked::{self, Asked, accepted, by, json, page};
+use super::asked::{self, Asked, accepted, json, page};
 use super::instant::{self, Instant};
 use super::{Stores, failure};
 use crate::problems;
@@ -163,10 +163,10 @@ pub(super) async fn order(
     asked: &Asked,
 ) -> Result<Response, Problem> {
     match verb {
-        "run" => run(stores, id, now, asked.order()?).await,
-        "pause" => pause(stores, id, asked.order()?).await,
-        "resume" => resume(stores, id, asked.order()?).await,
-        "backfill" => backfill(stores, id, now, asked.order()?).await,
+        "run" => run(stores, id, now, asked).await,
+        "pause" => pause(stores, id, asked).await,
+        "resume" => resume(stores, id, asked).await,
+        "backfill" => backfill(stores, id, now, asked).await,
         "next" | "runs" => Err(problems::METHOD),
         _ => Err(problems::NOT_FOUND),
     }
@@ -176,28 +176,31 @@ async fn run(
     stores: &Stores,
     id: &str,
     now: SystemTime,
-    order: RunOrder,
+    asked: &Asked,
 ) -> Result<Response, Problem> {
+    let order: RunOrder = asked.order()?;
     let overlap = overlap(order.overlap.as_deref(), Overlap::Allow)?;
-    let by = by(order.by.as_deref())?;
+    let by = asked.actor.by(order.by.as_deref())?;
     let schedule = find(stores, id).await?;
-    let run = stores.schedules.run_now(schedule.id, now, overlap, by).await;
+    let run = stores.schedules.run_now(schedule.id, now, overlap, &by).await;
     let run = run.map_err(|e| refusal(&e))?;
     tracing::info!(by, service = schedule.service, schedule = schedule.name, %run, "a run by hand");
     Ok(accepted(&object!({ "id": run, "schedule_id": schedule.id })))
 }
 
-async fn pause(stores: &Stores, id: &str, order: PauseOrder) -> Result<Response, Problem> {
-    let by = by(order.by.as_deref())?;
+async fn pause(stores: &Stores, id: &str, asked: &Asked) -> Result<Response, Problem> {
+    let order: PauseOrder = asked.order()?;
+    let by = asked.actor.by(order.by.as_deref())?;
     let schedule = find(stores, id).await?;
-    let paused = stores.schedules.pause(schedule.id, by, &order.reason).await;
+    let paused = stores.schedules.pause(schedule.id, &by, &order.reason).await;
     paused.map_err(|e| refusal(&e))?;
     tracing::info!(by, service = schedule.service, schedule = schedule.name, "paused");
     show(stores, id).await
 }
 
-async fn resume(stores: &Stores, id: &str, order: ResumeOrder) -> Result<Response, Problem> {
-    let by = by(order.by.as_deref())?;
+async fn resume(stores: &Stores, id: &str, asked: &Asked) -> Result<Response, Problem> {
+    let order: ResumeOrder = asked.order()?;
+    let by = asked.actor.by(order.by.as_deref())?;
     let schedule = find(stores, id).await?;
     stores.schedules.resume(schedule.id).await.map_err(|e| refusal(&e))?;
     tracing::info!(by, service = schedule.service, schedule = schedule.name, "resumed");
@@ -208,9 +211,10 @@ async fn backfill(
     stores: &Stores,
     id: &str,
     now: SystemTime,
-    order: BackfillOrder,
+    asked: &Asked,
 ) -> Result<Response, Problem> {
-    let by = by(order.by.as_deref())?;
+    let order: BackfillOrder = asked.order()?;
+    let by = asked.actor.by(order.by.as_deref())?;
     let overlap = overlap(order.overlap.as_deref(), Overlap::BufferAll)?;
     let schedule = find(stores, id).await?;
     let wanted = Backfill {
@@ -218,7 +222,7 @@ async fn backfill(
         from: order.from.0,
         to: order.to.0,
         overlap,
-        by: by.to_owned(),
+        by: by.clone(),
     };
     if order.preview {
         let times = stores.schedules.backfill_preview(&wanted, now).await;
