@@ -1,9 +1,9 @@
 //! `nexus audit`: who did what to an installation, and whether that trail is whole.
 
 use super::Failure;
-use super::host_api::HostApi;
+use super::host_api::{HostApi, Parameter};
 use super::table::{Table, age, cell, instant_of, list_of, say, say_json, say_list};
-use crate::config::{AuditCommand, AuditOptions, PageOptions};
+use crate::config::{AuditCommand, AuditOptions};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use std::io::Write as _;
@@ -15,7 +15,18 @@ const BROKEN: u8 = 9;
 pub(super) fn run(options: &AuditOptions) -> Result<(), Failure> {
     let host = Host { api: HostApi::new(&options.host)?, json: options.host.json };
     match &options.command {
-        AuditCommand::Ls { actor, since, page } => host.list(actor.clone(), since.as_ref(), page),
+        AuditCommand::Ls { actor, subject, outcome, since, before, page } => {
+            let now = Timestamp::now();
+            host.list(&[
+                ("actor", actor.clone()),
+                ("subject", subject.clone()),
+                ("outcome", outcome.clone()),
+                ("since", instant_of(since.as_ref(), now)?),
+                ("before", instant_of(before.as_ref(), now)?),
+                ("limit", Some(page.limit.to_string())),
+                ("cursor", page.cursor.clone()),
+            ])
+        }
         AuditCommand::Verify => host.verify(),
         AuditCommand::Export { output } => host.export(output.as_deref()),
     }
@@ -27,38 +38,25 @@ struct Host {
 }
 
 impl Host {
-    fn list(
-        &self,
-        actor: Option<String>,
-        since: Option<&String>,
-        page: &PageOptions,
-    ) -> Result<(), Failure> {
-        let now = Timestamp::now();
-        let query = [
-            ("actor", actor),
-            ("since", instant_of(since, now)?),
-            ("limit", Some(page.limit.to_string())),
-            ("cursor", page.cursor.clone()),
-        ];
-        let answer = self.api.get(&["audit"], &query)?;
+    fn list(&self, query: &[Parameter<'_>]) -> Result<(), Failure> {
+        let answer = self.api.get(&["audit"], query)?;
         if self.json {
             return say_json(&answer);
         }
-        let mut table =
-            Table::new(&["#ENTRY", "WHEN", "ACTOR", "ADDRESS", "METHOD", "WHAT", "OUTCOME"]);
+        let now = Timestamp::now();
+        let mut table = Table::new(&[
+            "#ENTRY", "WHEN", "ACTOR", "ADDRESS", "ACTION", "SUBJECT", "OUTCOME", "REASON",
+        ]);
         for entry in list_of(&answer["entries"]) {
-            let numbered = [&entry["number"], &entry["sequence"], &entry["id"]];
-            let number = numbered.into_iter().find(|number| !number.is_null());
-            let paths = [&entry["path"], &entry["action"]];
-            let path = paths.into_iter().find(|path| !path.is_null());
             table.row(vec![
-                number.map(cell).unwrap_or_default(),
+                cell(&entry["position"]),
                 age(&entry["at"], now),
                 cell(&entry["actor"]),
                 cell(&entry["address"]),
-                cell(&entry["method"]),
-                path.map(cell).unwrap_or_default(),
+                cell(&entry["action"]),
+                cell(&entry["subject"]),
                 cell(&entry["outcome"]),
+                cell(&entry["reason"]),
             ]);
         }
         say_list(&table, "nobody has done anything", &answer["cursor"])
@@ -70,13 +68,14 @@ impl Host {
             say_json(&answer)?;
         }
         let entries = cell(&answer["entries"]);
-        match is_whole(&answer) {
+        match answer["whole"] == true {
             true if self.json => Ok(()),
             true => say(&format!("whole: {entries} entries, each bound to the one before\n")),
             false => Err(Failure::Told {
                 words: format!(
-                    "the chain is broken: {}; compare with the last export before it",
-                    answer["broken"]
+                    "the chain is broken at entry {}: {}; compare with the last export before it",
+                    cell(&answer["broken_at"]),
+                    cell(&answer["why"])
                 ),
                 code: BROKEN,
             }),
@@ -99,9 +98,4 @@ impl Host {
         eprintln!("{lines} entries in {}", file.display());
         Ok(())
     }
-}
-
-/// The host says that it is, and names no broken link.
-fn is_whole(answer: &serde_json::Value) -> bool {
-    answer["whole"] == true && answer["broken"].is_null()
 }

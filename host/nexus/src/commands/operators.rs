@@ -3,14 +3,14 @@
 use super::Failure;
 use super::host_api::HostApi;
 use super::table::{Table, age, cell, list_of, pairs, say, say_json, say_list};
-use crate::config::{OperatorsCommand, OperatorsOptions, PageOptions, Role};
+use crate::config::{OperatorsCommand, OperatorsOptions, Role};
 use jiff::Timestamp;
 use serde_json::json;
 
 pub(super) fn run(options: &OperatorsOptions) -> Result<(), Failure> {
     let host = Host { api: HostApi::new(&options.host)?, json: options.host.json };
     match &options.command {
-        OperatorsCommand::Ls { page } => host.list(page),
+        OperatorsCommand::Ls => host.list(),
         OperatorsCommand::Add { name, role } => host.add(name, *role),
         OperatorsCommand::Rm { name } => host.remove(name),
     }
@@ -22,9 +22,8 @@ struct Host {
 }
 
 impl Host {
-    fn list(&self, page: &PageOptions) -> Result<(), Failure> {
-        let query = [("limit", Some(page.limit.to_string())), ("cursor", page.cursor.clone())];
-        let answer = self.api.get(&["operators"], &query)?;
+    fn list(&self) -> Result<(), Failure> {
+        let answer = self.api.get(&["operators"], &[])?;
         if self.json {
             return say_json(&answer);
         }
@@ -58,9 +57,10 @@ impl Host {
     }
 
     fn remove(&self, name: &str) -> Result<(), Failure> {
-        let answer = self.api.delete(&["operators", name])?;
+        // Its answer is empty.
+        self.api.delete(&["operators", name])?;
         match self.json {
-            true => say_json(&answer),
+            true => say_json(&json!({ "removed": name })),
             false => say(&format!("{name} may operate no more\n")),
         }
     }

@@ -163,10 +163,7 @@ pub enum Role {
 #[derive(Debug, Subcommand)]
 pub enum OperatorsCommand {
     /// List who may operate this installation
-    Ls {
-        #[command(flatten)]
-        page: PageOptions,
-    },
+    Ls,
     /// Let somebody in; prints the token, which nobody can show again
     Add {
         /// Name, as it stands in the audit trail
@@ -197,9 +194,18 @@ pub enum AuditCommand {
         /// Only what this operator did
         #[arg(long, value_name = "NAME")]
         actor: Option<String>,
+        /// Only what was done to this: a component, a queue, an operator
+        #[arg(long, value_name = "NAME")]
+        subject: Option<String>,
+        /// Only what ended so
+        #[arg(long, value_name = "WORD")]
+        outcome: Option<String>,
         /// Only what was done since
         #[arg(long, value_name = "INSTANT")]
         since: Option<String>,
+        /// Only what was done before
+        #[arg(long, value_name = "INSTANT")]
+        before: Option<String>,
         #[command(flatten)]
         page: PageOptions,
     },

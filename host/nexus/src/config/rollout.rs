@@ -81,6 +81,9 @@ pub struct DeployOptions {
     /// Why, for whoever looks
     #[arg(long, value_name = "WORDS", default_value = "")]
     pub note: String,
+    /// Deploy although the component is frozen; only administrators may
+    #[arg(long)]
+    pub override_freeze: bool,
     /// Let the host ask a registry over plain HTTP
     #[arg(long)]
     pub insecure: bool,
@@ -155,6 +158,9 @@ pub enum RolloutCommand {
     Pause {
         /// The rollout
         id: Uuid,
+        /// Why, for whoever looks
+        #[arg(long, value_name = "WORDS", default_value = "")]
+        reason: String,
     },
     /// Go on
     Resume {
@@ -165,6 +171,9 @@ pub enum RolloutCommand {
     Abort {
         /// The rollout
         id: Uuid,
+        /// Why, for whoever looks
+        #[arg(long, value_name = "WORDS", default_value = "")]
+        reason: String,
         #[command(flatten)]
         wait: WaitOptions,
     },
@@ -187,6 +196,9 @@ pub struct TrafficOptions {
     /// Shares by revision, in percent, that add up to 100: `7=90 8=10`; none shows what is
     #[arg(value_name = "REVISION=PERCENT", value_parser = weight)]
     pub weights: Vec<(u32, u16)>,
+    /// Why, for whoever looks
+    #[arg(long, value_name = "WORDS", default_value = "", requires = "weights")]
+    pub reason: String,
     #[command(flatten)]
     pub host: HostOptions,
 }
@@ -196,7 +208,7 @@ pub struct FreezeOptions {
     /// The component; without one, all of them
     pub component: Option<String>,
     /// Why, for whoever looks
-    #[arg(long, value_name = "WORDS", default_value = "")]
+    #[arg(long, value_name = "WORDS")]
     pub reason: String,
     #[command(flatten)]
     pub host: HostOptions,

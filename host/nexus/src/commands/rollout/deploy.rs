@@ -23,6 +23,8 @@ pub(super) fn run(host: &Host, options: &DeployOptions) -> Result<(), Failure> {
         "strategy": strategy(&options.strategy),
         "note": options.note,
         "dry_run": options.dry_run,
+        "override_freeze": options.override_freeze,
+        "by": host.by,
     });
     let answer = host.api.post(&["components", &component, "deploy"], &order)?;
     if !options.dry_run {

@@ -30,7 +30,7 @@ pub(super) fn promote(options: &PromoteOptions) -> Result<(), Failure> {
         let rollout = host.api.get(&["rollouts", &id], &[])?;
         return host.describe(&rollout);
     }
-    host.order(&id, "promote", options.wait)
+    host.order(&id, "promote", "", options.wait)
 }
 
 pub(super) fn rollback(options: &RollbackOptions) -> Result<(), Failure> {
@@ -38,7 +38,7 @@ pub(super) fn rollback(options: &RollbackOptions) -> Result<(), Failure> {
     if options.dry_run {
         return list::versions(&host, &options.component, &[]);
     }
-    let order = json!({ "to": options.to, "reason": options.reason });
+    let order = json!({ "to": options.to, "reason": options.reason, "by": host.by });
     let answer = host.api.post(&["components", &options.component, "rollback"], &order)?;
     host.ordered(&answer, options.wait)
 }
@@ -53,9 +53,13 @@ pub(super) fn run(options: &RolloutOptions) -> Result<(), Failure> {
         RolloutCommand::Show { id, .. } => {
             host.describe(&host.api.get(&["rollouts", &id.to_string()], &[])?)
         }
-        RolloutCommand::Pause { id } => host.order(&id.to_string(), "pause", NO_WAIT),
-        RolloutCommand::Resume { id } => host.order(&id.to_string(), "resume", NO_WAIT),
-        RolloutCommand::Abort { id, wait } => host.order(&id.to_string(), "abort", *wait),
+        RolloutCommand::Pause { id, reason } => {
+            host.order(&id.to_string(), "pause", reason, NO_WAIT)
+        }
+        RolloutCommand::Resume { id } => host.order(&id.to_string(), "resume", "", NO_WAIT),
+        RolloutCommand::Abort { id, reason, wait } => {
+            host.order(&id.to_string(), "abort", reason, *wait)
+        }
     }
 }
 
@@ -92,8 +96,9 @@ impl Host {
     }
 
     /// Says a word to a rollout.
-    fn order(&self, id: &str, verb: &str, wait: WaitOptions) -> Result<(), Failure> {
-        let answer = self.api.post(&["rollouts", id, verb], &json!({ "by": self.by }))?;
+    fn order(&self, id: &str, verb: &str, reason: &str, wait: WaitOptions) -> Result<(), Failure> {
+        let order = json!({ "reason": reason, "by": self.by });
+        let answer = self.api.post(&["rollouts", id, verb], &order)?;
         self.ordered(&answer, wait)
     }
 

@@ -16,7 +16,11 @@ pub(super) fn run(host: &Host, options: &TrafficOptions) -> Result<(), Failure> 
     let path = ["components", &options.component, "traffic"];
     let answer = match options.weights.as_slice() {
         [] => host.api.get(&path, &[])?,
-        weights => host.api.put(&path, &json!({ "weights": shares(weights)? }))?,
+        weights => {
+            let order = json!({ "weights": shares(weights)?, "reason": options.reason,
+                "by": host.by });
+            host.api.put(&path, &order)?
+        }
     };
     if host.json {
         return say_json(&answer);
@@ -40,7 +44,8 @@ fn shares(weights: &[(u32, u16)]) -> Result<Map<String, Value>, Failure> {
 }
 
 pub(super) fn freeze(host: &Host, options: &FreezeOptions) -> Result<(), Failure> {
-    let order = json!({ "component": options.component, "reason": options.reason });
+    let order = json!({ "component": options.component, "reason": options.reason,
+        "by": host.by });
     let answer = host.api.post(&["freezes"], &order)?;
     if host.json {
         return say_json(&answer);
