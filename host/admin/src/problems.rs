@@ -22,7 +22,7 @@ pub(crate) const NOT_FOUND: Problem =
 pub(crate) const NO_COMPONENT: Problem =
     Problem::new("no-such-component", S::NOT_FOUND, "the manifest has no such component");
 pub(crate) const METHOD: Problem =
-    Problem::new("method-not-allowed", S::METHOD_NOT_ALLOWED, "this path is read with GET");
+    Problem::new("method-not-allowed", S::METHOD_NOT_ALLOWED, "this path does not take this method");
 pub(crate) const NOT_READY: Problem =
     Problem::new("not-ready", S::SERVICE_UNAVAILABLE, "the host is not ready");
 pub(crate) const BODY: Problem =

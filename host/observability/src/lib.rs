@@ -15,6 +15,7 @@ mod lines;
 pub mod masks;
 pub mod otlp;
 mod process;
+mod ring;
 mod scrape;
 mod span;
 mod trace;
@@ -23,6 +24,9 @@ mod writer;
 
 pub use exposition::{CONTENT_TYPE, Exposition, Family};
 pub use process::ProcessSample;
+pub use ring::{
+    Happened, Invocation, InvocationFilter, Line, LineFilter, Ring, Since, recent,
+};
 pub use scrape::{Scrape, ScrapeError, Series};
 pub use span::call_span;
 pub use trace::TraceParent;
@@ -129,7 +133,7 @@ fn subscriber(
         reason: error.to_string(),
     })?;
     let spans = span::Spans::new(spans.map(otlp::Exporter::queue));
-    let registry = tracing_subscriber::registry().with(filter).with(spans);
+    let registry = tracing_subscriber::registry().with(filter).with(spans).with(ring::Watch);
     Ok(registry.with(lines(settings.format, ansi, sink)))
 }
 

@@ -3,6 +3,7 @@
 
 use crate::fields::Fields;
 use crate::otlp::{Finished, Queue};
+use crate::ring;
 use crate::trace::{TraceParent, hex_u128};
 use std::time::SystemTime;
 use tracing::field::{Empty, display};
@@ -82,15 +83,19 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Spans {
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
-        let (Some(queue), Some(span)) = (&self.queue, context.span(&id)) else {
-            return;
-        };
+        let Some(span) = context.span(&id) else { return };
         let Some(record) = span.extensions_mut().remove::<SpanRecord>() else {
             return;
         };
-        let Some(place) = record.place.filter(TraceParent::is_sampled) else {
-            return;
-        };
+        let Some(place) = record.place else { return };
+        if span.metadata().target() == "call" {
+            let parent = record.fields.text("parent_span_id").map(str::to_owned);
+            let parent = parent.or_else(|| record.parent.map(|parent| parent.span_id()));
+            let (fields, name) = (&record.fields, span.name());
+            let call = ring::invocation_of(fields, &place, parent, name, record.began);
+            ring::recent().keep_invocation(call);
+        }
+        let Some(queue) = self.queue.as_ref().filter(|_| place.is_sampled()) else { return };
         let parent_id = record.fields.text("parent_span_id").and_then(hex_u128);
         queue.send(Finished {
             place,

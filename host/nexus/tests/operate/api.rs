@@ -186,11 +186,11 @@ async fn a_queue_is_seen_peeked_into_and_held_back() {
     assert_eq!(deferred["messages"][0]["errors"][0]["reason"], "busy");
 
     let paused: Value = admin.post(&format!("{PATH}/pause"), json!({ "by": "ada" })).await.json();
-    assert_eq!((&paused["paused"], &paused["paused_by"]), (&json!(true), &json!("ada")));
+    assert_eq!((&paused["paused"], &paused["paused_by"]), (&json!(true), &json!("root (ada)")));
     assert_eq!(paused["changed"], true);
     let again = admin.request(http::Method::POST, &format!("{PATH}/pause")).send().await;
     let again: Value = again.ok().json();
-    assert_eq!((&again["changed"], &again["paused_by"]), (&json!(false), &json!("ada")));
+    assert_eq!((&again["changed"], &again["paused_by"]), (&json!(false), &json!("root (ada)")));
     let resumed: Value = admin.post(&format!("{PATH}/resume"), json!({})).await.ok().json();
     assert_eq!((&resumed["paused"], &resumed["changed"]), (&json!(false), &json!(true)));
 
@@ -320,7 +320,7 @@ async fn a_schedule_is_seen_run_backfilled_and_paused() {
     let one = runs().await;
     let [seen] = &one["runs"].as_array().unwrap()[..] else { panic!("{one}") };
     assert_eq!((&seen["id"], &seen["trigger"]), (&run["id"], &json!("manual")));
-    assert_eq!((&seen["state"], &seen["requested_by"]), (&json!("ready"), &json!("ada")));
+    assert_eq!((&seen["state"], &seen["requested_by"]), (&json!("ready"), &json!("root (ada)")));
     let overlap = json!({ "overlap": "sometimes" });
     is(admin.post(&format!("{path}/run"), overlap).await, 400, "unreadable-body");
 

@@ -188,7 +188,7 @@ async fn schedules_are_listed_run_and_backfilled_by_command() {
 
     let said = bed.cli(&["cron", "pause", &id, "--reason", "the ledger moves"]).await.ok();
     let told = ["state", "by", "reason"].map(|name| said.value(name));
-    assert_eq!(told, ["paused", "ada", "the ledger moves"]);
+    assert_eq!(told, ["paused", "root (ada)", "the ledger moves"]);
     let said = bed.cli(&["cron", "next", &id]).await.ok();
     assert!(said.err.contains("it is paused"), "{}", said.err);
     let said = bed.cli(&["cron", "resume", "billing/close_books"]).await.ok();

@@ -1,0 +1,323 @@
+//! How calls and lines come into the ring: from spans when they close, from events when they happen.
+
+use super::lanes::Entry;
+use super::recent;
+use crate::fields::{Fields, Value};
+use crate::span::SpanRecord;
+use crate::trace::TraceParent;
+use std::time::SystemTime;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+/// Longest text kept of a line: what is longer stands in the log itself.
+const MESSAGE_BYTES_MAX: usize = 4 << 10;
+
+/// One call of a component, over.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    pub number: u64,
+    /// Its span's: 16 hexadecimal digits.
+    pub id: String,
+    pub trace_id: String,
+    /// The span that called, in this process or elsewhere.
+    pub parent_id: Option<String>,
+    pub request_id: String,
+    /// None where a request reached no component.
+    pub component: Option<String>,
+    pub revision: Option<u64>,
+    /// `http`, `queue`, `cron`, `call`, `job` or `invoke`.
+    pub trigger: String,
+    /// Such as `GET /api/catalog/...`.
+    pub name: String,
+    pub method: Option<String>,
+    pub path: Option<String>,
+    pub status: Option<u16>,
+    pub error: Option<String>,
+    pub began: SystemTime,
+    pub ended: SystemTime,
+    /// What else its span says.
+    pub more: Vec<(&'static str, serde_json::Value)>,
+}
+
+/// One line of the log.
+#[derive(Debug, Clone)]
+pub struct Line {
+    pub number: u64,
+    pub at: SystemTime,
+    pub level: &'static str,
+    /// `guest`, or a module of the host.
+    pub target: &'static str,
+    pub message: String,
+    pub component: Option<String>,
+    pub request_id: Option<String>,
+    pub trace_id: Option<String>,
+    pub span_id: Option<String>,
+    /// The event's own fields.
+    pub more: Vec<(&'static str, serde_json::Value)>,
+}
+
+impl Invocation {
+    /// `failed`: the platform's or the component's fault; `refused`: the caller's.
+    pub fn outcome(&self) -> &'static str {
+        match self.status {
+            Some(500..) => "failed",
+            _ if self.error.is_some() => "failed",
+            Some(400..) => "refused",
+            _ => "ok",
+        }
+    }
+}
+
+impl Entry for Invocation {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn lane(&self) -> &str {
+        self.component.as_deref().unwrap_or_default()
+    }
+
+    fn bytes(&self) -> usize {
+        let texts = [
+            Some(&self.id),
+            Some(&self.trace_id),
+            self.parent_id.as_ref(),
+            Some(&self.request_id),
+            self.component.as_ref(),
+            Some(&self.name),
+            self.method.as_ref(),
+            self.path.as_ref(),
+            self.error.as_ref(),
+        ];
+        let texts: usize = texts.into_iter().flatten().map(String::capacity).sum();
+        size_of::<Self>() + texts + weight(&self.more)
+    }
+}
+
+impl Entry for Line {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn lane(&self) -> &str {
+        self.component.as_deref().unwrap_or_default()
+    }
+
+    fn bytes(&self) -> usize {
+        let texts = [
+            Some(&self.message),
+            self.component.as_ref(),
+            self.request_id.as_ref(),
+            self.trace_id.as_ref(),
+            self.span_id.as_ref(),
+        ];
+        let texts: usize = texts.into_iter().flatten().map(String::capacity).sum();
+        size_of::<Self>() + texts + weight(&self.more)
+    }
+}
+
+fn weight(more: &[(&'static str, serde_json::Value)]) -> usize {
+    let of = |value: &serde_json::Value| value.as_str().map_or(0, str::len);
+    more.iter().map(|(_, value)| size_of::<(&str, serde_json::Value)>() + of(value)).sum()
+}
+
+/// What stands in members of its own.
+const OF_A_CALL: [&str; 15] = [
+    "request_id",
+    "trace_id",
+    "span_id",
+    "parent_span_id",
+    "sampled",
+    "component",
+    "revision",
+    "trigger",
+    "otel.name",
+    "otel.kind",
+    "http.request.method",
+    "http.route",
+    "url.path",
+    "http.response.status_code",
+    "error.type",
+];
+
+/// A span of a call, as it closes.
+pub(crate) fn invocation_of(
+    fields: &Fields,
+    place: &TraceParent,
+    parent_id: Option<String>,
+    span_name: &str,
+    began: SystemTime,
+) -> Invocation {
+    let text = |name: &str| fields.text(name).map(str::to_owned);
+    let status = number(fields, "http.response.status_code").and_then(|n| u16::try_from(n).ok());
+    Invocation {
+        number: 0,
+        id: place.span_id(),
+        trace_id: place.trace_id(),
+        parent_id,
+        request_id: text("request_id").unwrap_or_default(),
+        component: text("component"),
+        revision: number(fields, "revision"),
+        trigger: text("trigger").unwrap_or_else(|| "http".into()),
+        name: text("otel.name").unwrap_or_else(|| span_name.to_owned()),
+        method: text("http.request.method"),
+        path: text("url.path").or_else(|| text("http.route")),
+        status,
+        error: text("error.type"),
+        began,
+        ended: SystemTime::now(),
+        more: others(fields, &OF_A_CALL),
+    }
+}
+
+fn number(fields: &Fields, name: &str) -> Option<u64> {
+    match fields.get(name)? {
+        Value::Unsigned(n) => Some(*n),
+        Value::Signed(n) => u64::try_from(*n).ok(),
+        Value::Text(text) => text.parse().ok(),
+        Value::Float(_) | Value::Bool(_) => None,
+    }
+}
+
+fn others(fields: &Fields, known: &[&str]) -> Vec<(&'static str, serde_json::Value)> {
+    let unknown = fields.iter().filter(|(name, value)| {
+        !known.contains(name) && !matches!(value.as_text(), Some(""))
+    });
+    unknown.map(|(name, value)| (name, value.to_json())).collect()
+}
+
+/// The layer that keeps lines.
+pub(crate) struct Watch;
+
+impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Watch {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let said = |name: &str| fields.text(name).map(str::to_owned);
+        let own = ["message", "component", "request_id", "trace_id", "span_id"];
+        let metadata = event.metadata();
+        let mut line = Line {
+            number: 0,
+            at: SystemTime::now(),
+            level: level(*metadata.level()),
+            target: metadata.target(),
+            message: cut(said("message").unwrap_or_default()),
+            component: said("component"),
+            request_id: said("request_id"),
+            trace_id: said("trace_id"),
+            span_id: said("span_id"),
+            more: others(&fields, &own),
+        };
+        for span in context.event_scope(event).into_iter().flatten() {
+            let extensions = span.extensions();
+            let Some(record) = extensions.get::<SpanRecord>() else { continue };
+            for (slot, name) in [
+                (&mut line.component, "component"),
+                (&mut line.request_id, "request_id"),
+                (&mut line.trace_id, "trace_id"),
+                (&mut line.span_id, "span_id"),
+            ] {
+                if slot.is_none() {
+                    *slot = record.fields.text(name).map(str::to_owned);
+                }
+            }
+        }
+        recent().keep_line(line);
+    }
+}
+
+fn level(level: tracing::Level) -> &'static str {
+    match level {
+        tracing::Level::ERROR => "error",
+        tracing::Level::WARN => "warn",
+        tracing::Level::INFO => "info",
+        tracing::Level::DEBUG => "debug",
+        tracing::Level::TRACE => "trace",
+    }
+}
+
+/// Keeps the beginning.
+fn cut(mut text: String) -> String {
+    if text.len() > MESSAGE_BYTES_MAX {
+        let end = text.floor_char_boundary(MESSAGE_BYTES_MAX);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::{Happened, InvocationFilter, LineFilter};
+    use crate::writer::Sink;
+    use crate::writer::tests::Page;
+    use crate::{Format, Settings, call_span, subscriber};
+
+    fn watched(work: impl FnOnce()) {
+        let sink = Sink::start(Page::default()).unwrap();
+        let settings = Settings { format: Format::Json, filter: "info".into(), otlp: None };
+        let subscriber = subscriber(&settings, false, sink, None).unwrap();
+        tracing::subscriber::with_default(subscriber, work);
+    }
+
+    // Tests of one process share the ring: each looks at a component of its own.
+
+    #[test]
+    fn calls_that_call_are_one_tree_with_all_their_lines() {
+        let own = TraceParent::root();
+        let inner = own.child();
+        watched(|| {
+            let outer = call_span("tree-1", &own, None);
+            outer.record("component", "tree-front");
+            outer.record("http.response.status_code", 503);
+            outer.in_scope(|| {
+                let span = call_span("tree-1", &inner, Some(&own));
+                span.record("component", "tree-back");
+                span.in_scope(|| tracing::warn!("the shelf is empty"));
+            });
+            tracing::info!(target: "guest", component = "tree-back", request_id = "tree-1", "hi");
+        });
+        let filter = InvocationFilter { component: Some("tree-front".into()), ..Default::default() };
+        let front = recent().invocations(&filter, None, 10).pop().unwrap();
+        assert_eq!((front.outcome(), front.status), ("failed", Some(503)));
+        let (calls, lines) = recent().trace(&front.trace_id);
+        let names: Vec<_> = calls.iter().map(|call| call.component.as_deref().unwrap()).collect();
+        assert_eq!(names, ["tree-front", "tree-back"]);
+        assert_eq!(calls[1].parent_id.as_deref(), Some(front.id.as_str()));
+        let words: Vec<_> = lines.iter().map(|line| line.message.as_str()).collect();
+        assert_eq!(words, ["the shelf is empty", "hi"]);
+        assert_eq!(lines[0].component.as_deref(), Some("tree-back"));
+        assert_eq!(recent().invocation(&front.id).unwrap().number, front.number);
+    }
+
+    #[test]
+    fn a_reader_who_comes_back_gets_what_happened_in_between() {
+        let before = recent().last();
+        watched(|| {
+            tracing::info!(component = "between", "one");
+            tracing::error!(component = "between", "two");
+        });
+        let since = recent().since(before);
+        let said: Vec<_> = since
+            .all
+            .iter()
+            .filter_map(|happened| match happened {
+                Happened::Line(line) => Some(line),
+                Happened::Invocation(_) => None,
+            })
+            .filter(|line| line.component.as_deref() == Some("between"))
+            .map(|line| line.message.as_str())
+            .collect();
+        assert_eq!(said, ["one", "two"]);
+        assert!(recent().since(since.last).all.iter().all(|h| h.number() > since.last));
+        let graver = LineFilter {
+            component: Some("between".into()),
+            level: Some("warn".into()),
+            ..LineFilter::default()
+        };
+        assert_eq!(recent().lines(&graver, None, 9).len(), 1);
+    }
+}
