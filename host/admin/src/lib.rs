@@ -42,6 +42,7 @@ mod api;
 mod body;
 mod conditions;
 mod configuration;
+mod live;
 mod metrics;
 mod operate;
 mod page;
@@ -108,6 +109,7 @@ struct Inner {
     configuration: OnceLock<Configuration>,
     stores: OnceLock<Stores>,
     counts: Counts,
+    matrix: live::matrix::Last,
 }
 
 impl Facts {
@@ -125,6 +127,7 @@ impl Facts {
             configuration: OnceLock::new(),
             stores: OnceLock::new(),
             counts: Counts::default(),
+            matrix: Default::default(),
         }))
     }
 

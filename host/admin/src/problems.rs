@@ -62,6 +62,18 @@ pub(crate) const STRETCH: Problem =
     Problem::new("bad-stretch", S::UNPROCESSABLE_ENTITY, "there is no backfill for this stretch");
 pub(crate) const JOB_OVER: Problem =
     Problem::new("job-over", S::CONFLICT, "a job that has ended cannot be cancelled");
+pub(crate) const NO_SENDING: Problem =
+    Problem::new("queue-takes-no-message", S::CONFLICT, "nobody sends into this queue by hand");
+
+// What happens.
+pub(crate) const NO_INVOCATION: Problem =
+    Problem::new("no-such-invocation", S::NOT_FOUND, "this call is not remembered");
+pub(crate) const INVOKE_ANSWER: Problem =
+    Problem::new("answer-unreadable", S::BAD_GATEWAY, "the component's answer has no end");
+pub(crate) const STREAMS: Problem =
+    Problem::new("too-many-streams", S::TOO_MANY_REQUESTS, "too many streams are open");
+pub(crate) const NO_MATRIX: Problem =
+    Problem::new("no-health-matrix", S::SERVICE_UNAVAILABLE, "core-os does not answer");
 
 // Operators.
 pub(crate) const OPERATOR_NAME: Problem = Problem::new(

@@ -3,7 +3,7 @@
 use crate::access::{Access, Actor, Called, is_question, table};
 use crate::token;
 use crate::worker::{self, Workers};
-use crate::{Facts, api, body, configuration, metrics, operate, page, problems};
+use crate::{Facts, api, body, configuration, live, metrics, operate, page, problems};
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
@@ -12,7 +12,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body::Body;
 use http_body_util::Full;
-use nexus_runtime::{Problem, Response, full};
+use nexus_runtime::{Problem, Response, Shutdown, full};
 use std::error::Error;
 use std::net::IpAddr;
 
@@ -25,6 +25,9 @@ pub(crate) struct Surface {
     pub(crate) access: Access,
     /// None where this host has nothing for workers.
     pub(crate) workers: Option<Workers>,
+    pub(crate) streams: live::Streams,
+    /// Ends streams when the host goes down.
+    pub(crate) ending: Option<Shutdown>,
 }
 
 impl Surface {
@@ -103,6 +106,9 @@ impl Surface {
         let path = request.uri().path();
         match path {
             _ if operate::is_for(path) => operate::answer(facts, request).await,
+            _ if live::is_for(path) => {
+                live::answer(facts, &self.streams, self.ending.clone(), request).await
+            }
             _ if configuration::is_for(path) => configuration::answer(facts, request).await,
             "/api/v1/host" => Ok(json(StatusCode::OK, &api::host(facts))),
             "/api/v1/components" => Ok(json(StatusCode::OK, &api::components(facts))),
@@ -213,7 +219,7 @@ mod tests {
     use super::*;
     use crate::{Condition, Conditions, Token};
     use http_body_util::Empty;
-    use nexus_runtime::{Shutdown, ShutdownSender};
+    use nexus_runtime::ShutdownSender;
 
     const TOKEN: &str = "0123456789abcdef";
     const WORKER: &str = "fedcba9876543210";
@@ -222,7 +228,8 @@ mod tests {
         let conditions = Conditions::default();
         let facts = Facts::new("1.2.3", 100, conditions.clone());
         let access = Access::new(Token::given(TOKEN).unwrap(), facts.clone());
-        (Surface { facts, access, workers: None }, conditions)
+        let streams = live::Streams::default();
+        (Surface { facts, access, workers: None, streams, ending: None }, conditions)
     }
 
     fn with_workers() -> (Surface, ShutdownSender) {

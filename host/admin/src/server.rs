@@ -1,6 +1,7 @@
 //! The listener: HTTP/1.1 for operators and workers, with limits that a scanner cannot stretch.
 
 use crate::access::Access;
+use crate::live::Streams;
 use crate::routes::Surface;
 use crate::worker::Workers;
 use crate::{Error, Facts, Token};
@@ -68,7 +69,8 @@ impl Admin {
     fn on(listener: TcpListener, token: Token, facts: Facts) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let access = Access::new(token, facts.clone());
-        let surface = Surface { facts, access, workers: None };
+        let streams = Streams::default();
+        let surface = Surface { facts, access, workers: None, streams, ending: None };
         Ok(Self { listener, address, surface, workers: None })
     }
 
@@ -101,6 +103,7 @@ impl Admin {
     /// Answers until `shutdown` fires, then lets running answers finish.
     pub async fn serve(mut self, mut shutdown: Shutdown) {
         let facts = self.surface.facts.clone();
+        self.surface.ending = Some(shutdown.clone());
         let workers = self.workers.take();
         self.surface.workers = workers.map(|token| Workers::new(facts, token, shutdown.clone()));
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));

@@ -16,7 +16,8 @@ use tracing_subscriber::registry::LookupSpan;
 /// The span of one call at the place where it enters the host. `own` is what the component sees as
 /// its `traceparent`; `parent` is what the caller sent, if it sent one.
 ///
-/// Record as they become known: `component`, `otel.name` (method and route), `http.route`,
+/// Record as they become known: `component`, `revision`, `trigger` (`http` where nothing is said),
+/// `otel.name` (method and route), `http.route`,
 /// `http.request.method`, `http.response.status_code`, `error.type`.
 pub fn call_span(request_id: &str, own: &TraceParent, parent: Option<&TraceParent>) -> Span {
     let span = tracing::info_span!(
@@ -28,6 +29,8 @@ pub fn call_span(request_id: &str, own: &TraceParent, parent: Option<&TraceParen
         parent_span_id = Empty,
         sampled = own.is_sampled(),
         component = Empty,
+        trigger = Empty,
+        revision = Empty,
         otel.name = Empty,
         otel.kind = "server",
         http.request.method = Empty,

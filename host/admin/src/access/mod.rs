@@ -8,6 +8,7 @@ mod journal;
 mod sessions;
 pub(crate) mod table;
 
+pub(crate) use journal::now;
 pub(crate) use sessions::{COOKIE, Seat, Sessions};
 
 use crate::token::{self, Token};

@@ -12,18 +12,18 @@ use serde_json::Value;
 use std::error::Error;
 
 /// A call whose body has come.
-pub(super) struct Asked {
-    pub(super) method: Method,
-    pub(super) actor: Actor,
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) actor: Actor,
     /// Of the path after the prefix, decoded.
-    pub(super) segments: Vec<String>,
+    pub(crate) segments: Vec<String>,
     query: String,
     body: Vec<u8>,
 }
 
 impl Asked {
     /// Takes a request apart; the body of a question is never read.
-    pub(super) async fn read<B>(
+    pub(crate) async fn read<B>(
         request: Request<B>,
         prefix: &str,
         bytes_max: usize,
@@ -49,25 +49,25 @@ impl Asked {
     }
 
     /// The query, every word of which must be known.
-    pub(super) fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+    pub(crate) fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         serde_urlencoded::from_str(&self.query)
             .map_err(|error| problems::QUERY.detail(error.to_string()))
     }
 
     /// The body, every word of which must be known; none is `{}`.
-    pub(super) fn order<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+    pub(crate) fn order<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let body = if self.body.is_empty() { b"{}" } else { &self.body[..] };
         serde_json::from_slice(body).map_err(|error| problems::BODY.detail(error.to_string()))
     }
 }
 
 /// How many entries of a list, within bounds.
-pub(super) fn page(limit: Option<u32>) -> Result<u32, Problem> {
+pub(crate) fn page(limit: Option<u32>) -> Result<u32, Problem> {
     page_within(limit, PAGE_MAX)
 }
 
 /// As [`page`], for entries of which fewer fit.
-pub(super) fn page_within(limit: Option<u32>, most: u32) -> Result<u32, Problem> {
+pub(crate) fn page_within(limit: Option<u32>, most: u32) -> Result<u32, Problem> {
     match limit {
         None => Ok(PAGE.min(most)),
         Some(limit) if (1..=most).contains(&limit) => Ok(limit),
@@ -76,12 +76,12 @@ pub(super) fn page_within(limit: Option<u32>, most: u32) -> Result<u32, Problem>
 }
 
 /// The cursor of the next page: none when this one was not full.
-pub(super) fn cursor(rows: usize, limit: u32, last: impl FnOnce() -> String) -> Value {
+pub(crate) fn cursor(rows: usize, limit: u32, last: impl FnOnce() -> String) -> Value {
     if rows < limit as usize { Value::Null } else { last().into() }
 }
 
 /// Where a page begins; what is no cursor of ours is refused.
-pub(super) fn read_cursor<'a, T>(
+pub(crate) fn read_cursor<'a, T>(
     text: Option<&'a str>,
     read: impl FnOnce(&'a str) -> Option<T>,
 ) -> Result<Option<T>, Problem> {
@@ -90,12 +90,12 @@ pub(super) fn read_cursor<'a, T>(
     Ok(Some(cursor))
 }
 
-pub(super) fn json(value: &Value) -> Response {
+pub(crate) fn json(value: &Value) -> Response {
     crate::routes::json(StatusCode::OK, value)
 }
 
 /// It was taken down, and happens a little later.
-pub(super) fn accepted(value: &Value) -> Response {
+pub(crate) fn accepted(value: &Value) -> Response {
     crate::routes::json(StatusCode::ACCEPTED, value)
 }
 

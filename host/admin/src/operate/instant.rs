@@ -13,7 +13,7 @@ static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundl
 
 /// An instant that a caller has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Instant(pub(super) SystemTime);
+pub(crate) struct Instant(pub(crate) SystemTime);
 
 impl<'de> Deserialize<'de> for Instant {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -29,7 +29,7 @@ impl<'de> Deserialize<'de> for Instant {
 
 impl Instant {
     /// Always written as long, so that texts sort as instants do: as the journal has them.
-    pub(super) fn sortable(self) -> String {
+    pub(crate) fn sortable(self) -> String {
         let at = micros(self.0).and_then(|us| Timestamp::from_microsecond(us).ok());
         at.unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
     }
@@ -45,25 +45,25 @@ pub(crate) fn maybe(at: Option<SystemTime>) -> Value {
 }
 
 /// As clocks of a zone show it: `2027-01-31T04:15:00+01:00`.
-pub(super) fn in_zone(at: SystemTime, zone: &TimeZone) -> String {
+pub(crate) fn in_zone(at: SystemTime, zone: &TimeZone) -> String {
     let at = micros(at).and_then(|us| Timestamp::from_microsecond(us).ok()).unwrap_or_default();
     at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string()
 }
 
 /// A zone by its IANA name, from the database that calendars use.
-pub(super) fn zone(name: &str) -> Result<TimeZone, Problem> {
+pub(crate) fn zone(name: &str) -> Result<TimeZone, Problem> {
     ZONES.get(name).map_err(|_| {
         problems::QUERY.detail(format!("{name} is not a time zone; write Europe/Berlin or UTC"))
     })
 }
 
 /// Microseconds since 1970, for cursors: what the database keeps of an instant.
-pub(super) fn micros(at: SystemTime) -> Option<i64> {
+pub(crate) fn micros(at: SystemTime) -> Option<i64> {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     i64::try_from(since.as_micros()).ok()
 }
 
-pub(super) fn from_micros(text: &str) -> Option<SystemTime> {
+pub(crate) fn from_micros(text: &str) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(text.parse().ok()?))
 }
 

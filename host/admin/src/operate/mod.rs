@@ -7,6 +7,7 @@
 //! | `queues` | every queue with its depth: `?service=&limit=&cursor=` |
 //! | `queues/{service}/{queue}` | one queue: depth, settings, rates |
 //! | `queues/{service}/{queue}/messages` | `?state=ready\|deferred\|leased\|dead&payload=` |
+//! | `POST queues/{service}/{queue}/send` | `{payload, topic, key, by}` |
 //! | `POST queues/{service}/{queue}/redrive` | `{filter, dry_run, rate_per_second, by}` |
 //! | `POST queues/{service}/{queue}/purge` | `{state, filter, dry_run, by}` |
 //! | `POST queues/{service}/{queue}/pause` and `/resume` | `{by}` |
@@ -24,17 +25,20 @@
 //! RFC 3339. A list takes `limit` and `cursor`; its own `cursor` is null at the end. An unknown
 //! word in a query or a body is refused, because a filter that is not heard is dangerous.
 
-mod asked;
+pub(crate) mod asked;
 mod audit;
-mod instant;
+pub(crate) mod instant;
 mod jobs;
 mod letters;
 mod operators;
 mod queues;
 mod schedules;
+mod send;
+
+pub(crate) use asked::Asked;
+pub(crate) use instant::Instant;
 
 use crate::{Facts, problems};
-use asked::Asked;
 use http::{Method, Request};
 use http_body::Body;
 use nexus_runtime::{Problem, Response};
@@ -52,8 +56,8 @@ const PREFIX: &str = "/api/v1/";
 const RESOURCES: [&str; 6] =
     ["queues", "dead-letters", "schedules", "jobs", "operators", "audit"];
 
-/// A thousand ids to filter by, and what is around them.
-const BODY_BYTES_MAX: usize = 64 << 10;
+/// The door has its own bounds, for each route.
+const BODY_BYTES_MAX: usize = 8 << 20;
 
 /// Time for one call. Whoever waits longer has lost patience; the statement ends by itself.
 const CALL_MAX: Duration = Duration::from_secs(20);
@@ -121,6 +125,9 @@ async fn dispatch(stores: &Stores, now: SystemTime, asked: &Asked) -> Result<Res
         (["queues", service, name, "messages"], true, _) => {
             letters::messages(stores, service, name, asked).await
         }
+        (["queues", service, name, "send"], _, true) => {
+            send::answer(stores, service, name, asked).await
+        }
         (["queues", service, name, verb], _, true) => {
             queues::order(stores, service, name, verb, asked).await
         }
@@ -146,7 +153,7 @@ async fn dispatch(stores: &Stores, now: SystemTime, asked: &Asked) -> Result<Res
 /// No route, or the wrong method on one that exists.
 fn misdirected(segments: &[&str]) -> Problem {
     match segments {
-        ["queues", _, _, "redrive" | "purge" | "pause" | "resume"]
+        ["queues", _, _, "send" | "redrive" | "purge" | "pause" | "resume"]
         | ["schedules", _, "run" | "pause" | "resume" | "backfill"]
         | ["jobs", _, "cancel"] => problems::POST_ONLY,
         ["queues" | "dead-letters" | "schedules" | "jobs"]
