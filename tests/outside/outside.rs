@@ -14,5 +14,6 @@ mod player;
 mod protection;
 mod scim;
 mod tools;
+mod tutorial;
 mod uploads;
 mod vault;

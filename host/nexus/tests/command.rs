@@ -1,6 +1,7 @@
 //! The binary as operators run it: exit codes, the ready line, signals, two hosts on one home.
 
 mod backup;
+mod dev;
 mod operate;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -54,14 +55,16 @@ struct Up {
 
 impl Up {
     fn start(home: &Path, manifest: &Path) -> Self {
-        let mut child = nexus(home)
+        let mut command = nexus(home);
+        command
             .args(["up", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "-f"])
             .arg(manifest)
-            .args(["--migrations".as_ref(), repository().join("migrations").as_os_str()])
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+            .args(["--migrations".as_ref(), repository().join("migrations").as_os_str()]);
+        Self::run(command)
+    }
+
+    fn run(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || {

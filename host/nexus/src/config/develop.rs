@@ -51,7 +51,7 @@ pub struct DevOptions {
     #[arg(default_value = ".", value_name = "FOLDER")]
     pub folder: PathBuf,
     /// Folder of what cargo makes; default: as `nexus build` has it
-    #[arg(long, env = "NEXUS_DEV_TARGET", value_name = "FOLDER")]
+    #[arg(long, env = "NEXUS_BUILD_TARGET", value_name = "FOLDER")]
     pub target_dir: Option<PathBuf>,
     #[command(flatten)]
     pub up: Box<UpOptions>,
