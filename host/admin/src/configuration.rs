@@ -20,9 +20,7 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode as S};
 use http_body_util::{BodyExt as _, Full};
 use jiff::Timestamp;
-use nexus_configuration::{
-    ALL, ChangeRow, Configuration, Difference, Error, Order, Origin, Shown,
-};
+use nexus_configuration::{ALL, ChangeRow, Configuration, Difference, Error, Order, Origin, Shown};
 use nexus_runtime::{ComponentId, Problem, Response};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
@@ -82,8 +80,10 @@ pub(crate) async fn answer(
     let actor = head.extensions.remove::<Actor>().ok_or(problems::NO_CREDENTIAL)?;
     let Ok(body) = body.collect().await;
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
-    let decoded: Result<Vec<String>, _> =
-        path.split('/').map(|part| percent_decode_str(part).decode_utf8().map(String::from)).collect();
+    let decoded: Result<Vec<String>, _> = path
+        .split('/')
+        .map(|part| percent_decode_str(part).decode_utf8().map(String::from))
+        .collect();
     let segments = decoded.map_err(|_| problems::NOT_FOUND)?;
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let query = head.uri.query().unwrap_or_default().to_owned();

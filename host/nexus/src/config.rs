@@ -2,13 +2,19 @@
 //! [`Settings`]. Refuses to know how a setting is carried out.
 
 mod backup;
+mod configuration;
 mod develop;
+mod doctor;
 mod observe;
 mod operate;
 mod rollout;
 
 pub use backup::{BackupCommand, BackupOptions, BackupVerifyOptions, KeyOptions, RestoreOptions};
+pub use configuration::{
+    ConfigCommand, ConfigOptions, ReasonOptions, SecretCommand, SecretOptions,
+};
 pub use develop::{CompletionsOptions, DevOptions, InitOptions, Shell, Template};
+pub use doctor::{DoctorOptions, Looked};
 pub use observe::{
     AuditCommand, AuditOptions, CallQueueOptions, InvokeOptions, LogsOptions, OperatorsCommand,
     OperatorsOptions, Role, RunCronOptions, StatusOptions, TailOptions, Topic,
@@ -52,7 +58,9 @@ Exit codes of `up`: 0 stopped as asked; 1 failed; 2 the command line or a settin
 Logging: NEXUS_LOG, NEXUS_LOG_FORMAT. Traces go to an OpenTelemetry collector when \
 OTEL_EXPORTER_OTLP_ENDPOINT names one (http/protobuf over http://); OTEL_EXPORTER_OTLP_HEADERS, \
 OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and OTEL_TRACES_SAMPLER are honoured.
-Variables of the application: NEXUS_VARIABLE_<NAME> or SPIN_VARIABLE_<NAME>.";
+Variables of the application: NEXUS_VARIABLE_<NAME> or SPIN_VARIABLE_<NAME>, a file in \
+NEXUS_CONFIGURATION_FILE, folders in NEXUS_CONFIGURATION_FOLDERS, Vault at VAULT_ADDR; see \
+`nexus config --help`.";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -110,6 +118,15 @@ pub enum Command {
     /// Run a schedule once, now
     #[command(after_help = observe::RUN_CODES)]
     RunCron(RunCronOptions),
+    /// Look whether this machine, the settings and an installation are well
+    #[command(after_help = doctor::EXIT_CODES)]
+    Doctor(Box<DoctorOptions>),
+    /// See and set the variables of components
+    #[command(after_help = configuration::EXIT_CODES)]
+    Config(ConfigOptions),
+    /// Set what components keep secret
+    #[command(after_help = configuration::EXIT_CODES)]
+    Secret(SecretOptions),
     /// See and change who may operate this installation
     #[command(after_help = operate::EXIT_CODES)]
     Operators(OperatorsOptions),
@@ -195,6 +212,10 @@ pub struct UpOptions {
     /// This host runs the manifest's revisions in any case until deployments exist.
     #[arg(long)]
     pub from_manifest: bool,
+    /// Take the place of the host that runs on this home: it finishes and leaves once this one is
+    /// prepared, and no connection is refused in between
+    #[arg(long)]
+    pub takeover: bool,
     /// Spin's runtime configuration: `[[variables_provider]]` and `[key_value_store.default]`
     #[arg(long, env = "RUNTIME_CONFIG_FILE", value_name = "FILE")]
     pub runtime_config_file: Option<PathBuf>,

@@ -7,8 +7,10 @@ mod background;
 pub mod backup;
 pub mod commands;
 pub mod config;
+mod configuration;
 pub mod dev_tokens;
 mod development;
+mod doctor;
 mod front;
 mod home;
 mod host;
@@ -20,6 +22,7 @@ mod secret;
 mod settings;
 mod setup;
 mod sources;
+pub mod takeover;
 mod workers;
 
 pub use home::{Home, HomeError};

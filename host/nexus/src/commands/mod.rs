@@ -4,8 +4,10 @@ mod audit;
 mod backup;
 mod compile;
 mod completions;
+mod config;
 mod cron;
 mod dev;
+mod doctor;
 mod host_api;
 mod invoke;
 mod jobs;
@@ -14,6 +16,7 @@ mod queue;
 mod restore;
 mod rollout;
 mod scaffold;
+mod secret;
 mod setup_link;
 mod status;
 mod table;
@@ -82,6 +85,12 @@ pub fn run(command: Command) -> ExitCode {
         Command::Invoke(options) => invoke::invoke(&options),
         Command::CallQueue(options) => invoke::call_queue(&options),
         Command::RunCron(options) => cron::run_once(&options),
+        Command::Doctor(options) => match doctor::run(*options) {
+            Ok(code) => return code,
+            Err(failure) => Err(failure),
+        },
+        Command::Config(options) => config::run(&options),
+        Command::Secret(options) => secret::run(&options),
         Command::Operators(options) => operators::run(&options),
         Command::Audit(options) => audit::run(&options),
         Command::Completions(options) => completions::run(&options),
