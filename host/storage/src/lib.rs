@@ -20,6 +20,7 @@ mod prepared;
 pub mod private_file;
 pub mod queue;
 mod roles;
+pub mod rollouts;
 mod rows;
 pub mod schedules;
 mod session;

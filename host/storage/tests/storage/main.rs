@@ -16,6 +16,7 @@ mod queue_frontier;
 mod queue_model;
 mod queue_operators;
 mod queue_rings;
+mod rollouts;
 mod schedules;
 mod schedules_of_services;
 mod server;
