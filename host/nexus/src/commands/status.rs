@@ -81,8 +81,7 @@ fn whole(seen: &Value, now: Timestamp) -> String {
 fn one(name: &str, seen: &Value, now: Timestamp) -> String {
     let component = &seen["component"];
     let mut text = components(std::iter::once(component));
-    let why = ["refused", "reason", "error"].map(|field| cell(&component[field]));
-    text += &pairs(&[("reason", why.into_iter().find(|why| !why.is_empty()).unwrap_or_default())]);
+    text += &pairs(&[("reason", cell(&component["reason"]))]);
     let mut table = Table::new(&["#REVISION", "#SHARE"]);
     let mut lines = 0;
     for (number, weight) in seen["traffic"]["weights"].as_object().into_iter().flatten() {
@@ -106,46 +105,41 @@ fn components<'a>(all: impl Iterator<Item = &'a Value>) -> String {
         "#IN FLIGHT",
         "#P50",
         "#P99",
+        "#MEMORY",
     ]);
     for component in all {
-        let calls = number(component, &["calls", "invocations"]);
-        let errors = sum(component, &["server_errors", "failures", "failed"]);
         table.row(vec![
-            cell(&first(component, &["component", "id", "name"])),
+            cell(&component["id"]),
             cell(&component["state"]),
-            calls.map(|calls| calls.to_string()).unwrap_or_default(),
-            errors.map(|errors| part(errors, calls)).unwrap_or_default(),
-            cell(&first(component, &["traps"])),
-            cell(&first(component, &["inflight", "in_flight"])),
-            milliseconds(&first(component, &["p50_seconds"])),
-            milliseconds(&first(component, &["p99_seconds"])),
+            cell(&component["calls"]),
+            part(errors(component), component["calls"].as_u64().unwrap_or_default()),
+            cell(&component["failures"]["traps"]),
+            cell(&component["inflight"]),
+            milliseconds(&component["p50_seconds"]),
+            milliseconds(&component["p99_seconds"]),
+            component["memory_bytes"].as_u64().map(mebibytes).unwrap_or_default(),
         ]);
     }
     table.render()
 }
 
-/// The first of these fields that is there, beside the others or under `counters`.
-fn first(value: &Value, names: &[&str]) -> Value {
-    let places = [value, &value["counters"], &value["latency"]];
-    let found = names.iter().flat_map(|name| places.map(|place| &place[*name]));
-    found.into_iter().find(|value| !value.is_null()).cloned().unwrap_or_default()
+/// Calls that ended badly: the component's own answers of 500 and above, and what the host had to
+/// end.
+fn errors(component: &Value) -> u64 {
+    let failures = component["failures"].as_object().into_iter().flatten();
+    let failures: u64 = failures.filter_map(|(_, number)| number.as_u64()).sum();
+    failures + component["server_errors"].as_u64().unwrap_or_default()
 }
 
-fn number(value: &Value, names: &[&str]) -> Option<u64> {
-    first(value, names).as_u64()
-}
-
-fn sum(value: &Value, names: &[&str]) -> Option<u64> {
-    names.iter().filter_map(|name| number(value, &[name])).reduce(|a, b| a + b)
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
 }
 
 /// How many, and of how many in a hundred.
-fn part(errors: u64, calls: Option<u64>) -> String {
-    match calls {
-        Some(calls) if calls > 0 && errors > 0 => {
-            format!("{errors} ({:.2}%)", errors as f64 * 100.0 / calls as f64)
-        }
-        _ => errors.to_string(),
+fn part(errors: u64, calls: u64) -> String {
+    match errors.min(calls) {
+        0 => errors.to_string(),
+        _ => format!("{errors} ({:.2}%)", errors as f64 * 100.0 / calls as f64),
     }
 }
 
@@ -194,14 +188,15 @@ mod tests {
 
     #[test]
     fn a_component_is_a_line_with_its_share_of_errors() {
-        let component = json!({ "component": "catalog", "state": "active", "calls": 200,
-            "server_errors": 1, "failures": 2, "traps": 0, "inflight": 3,
-            "p50_seconds": 0.0012, "p99_seconds": 0.05 });
+        let component = json!({ "id": "catalog", "state": "active", "calls": 200,
+            "server_errors": 1, "failures": { "timeouts": 2, "traps": 0 }, "inflight": 3,
+            "p50_seconds": 0.0012, "p99_seconds": 0.05, "memory_bytes": 1_572_864 });
         let text = components(std::iter::once(&component));
         let line = text.lines().nth(1).unwrap();
         let cells: Vec<_> = line.split("  ").filter(|cell| !cell.trim().is_empty()).collect();
         let cells: Vec<_> = cells.into_iter().map(str::trim).collect();
-        let wanted = ["catalog", "active", "200", "3 (1.50%)", "0", "3", "1.2 ms", "50.0 ms"];
+        let wanted =
+            ["catalog", "active", "200", "3 (1.50%)", "0", "3", "1.2 ms", "50.0 ms", "1.5 MiB"];
         assert_eq!(cells, wanted, "{text}");
     }
 

@@ -16,6 +16,7 @@ pub(super) fn tail(options: &TailOptions) -> Result<(), Failure> {
         json: options.host.json,
         component: options.component.clone(),
         level: None,
+        invocations: options.topics.contains(&Topic::Invocations),
     };
     watch.follow(&topics.join(","), options.count)
 }
@@ -26,6 +27,7 @@ pub(super) fn logs(options: &LogsOptions) -> Result<(), Failure> {
         json: options.host.json,
         component: options.component.clone(),
         level: options.level.clone(),
+        invocations: false,
     };
     let query = [
         ("component", options.component.clone()),
@@ -53,11 +55,16 @@ pub(super) fn logs(options: &LogsOptions) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whose lines are requests.
+const ACCESS: &str = "access";
+
 struct Watch {
     api: HostApi,
     json: bool,
     component: Option<String>,
     level: Option<String>,
+    /// Requests are told as such, so their lines in the log are left out.
+    invocations: bool,
 }
 
 impl Watch {
@@ -88,7 +95,8 @@ impl Watch {
             (Some(least), Some(level)) => weight(level) >= weight(least),
             _ => true,
         };
-        mine && heavy
+        let twice = self.invocations && event.body["target"] == ACCESS;
+        mine && heavy && !twice
     }
 
     fn tell(&self, kind: &str, body: &Value) -> Result<(), Failure> {
@@ -131,16 +139,35 @@ fn words(kind: &str, body: &Value) -> String {
             let request = format!("{} {}", cell(&body["method"]), cell(&body["path"]));
             let outcome = cell(&body["outcome"]);
             let outcome = if outcome == "ok" { String::new() } else { outcome };
-            [cell(&body["trigger"]), request, cell(&body["status"]), ms, outcome].to_vec()
+            let request = if request.trim().is_empty() { cell(&body["name"]) } else { request };
+            let error = cell(&body["error"]);
+            vec![cell(&body["trigger"]), request, cell(&body["status"]), ms, outcome, error]
         }
-        "log" => vec![cell(&body["level"]).to_ascii_uppercase(), cell(&body["message"])],
+        "log" if body["target"] == ACCESS => {
+            let fields = &body["fields"];
+            let ms = fields["duration_us"].as_f64().map(|us| format!("{:.1} ms", us / 1_000.0));
+            let request = format!("{} {}", cell(&fields["method"]), cell(&fields["path"]));
+            let status = cell(&fields["status"]);
+            vec![cell(&body["level"]).to_ascii_uppercase(), request, status, ms.unwrap_or_default()]
+        }
+        "log" => {
+            let told = body["fields"].as_object().into_iter().flatten();
+            // Where a component wrote it is of no interest to who reads it.
+            let told = told.filter(|(name, _)| *name != "stream");
+            let told = told.map(|(name, value)| format!("{name}={}", cell(value)));
+            let told = told.collect::<Vec<_>>().join(" ");
+            vec![cell(&body["level"]).to_ascii_uppercase(), cell(&body["message"]), told]
+        }
         "rollout" => vec![
             format!("revision {}", cell(&body["revision"])),
             cell(&body["state"]),
             super::rollout::share(&body["weight"]),
             cell(&body["reason"]),
         ],
-        _ => vec![cell(&body["name"]), cell(&body["state"]), cell(&body["reason"])],
+        _ => {
+            let met = if body["met"] == true { "met" } else { "not met" };
+            vec![cell(&body["name"]), met.into(), cell(&body["detail"])]
+        }
     };
     let all = [at.to_owned(), component].into_iter().chain(parts);
     all.filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join("  ")
@@ -163,8 +190,21 @@ mod tests {
             ),
             (
                 "log",
-                json!({ "at": at, "component": "cart", "level": "warn", "message": "low" }),
-                "03:15:00.123  cart  WARN  low",
+                json!({ "at": at, "component": "cart", "level": "warn", "message": "low",
+                    "target": "guest", "fields": { "stream": "stdout", "left": 2 } }),
+                "03:15:00.123  cart  WARN  low  left=2",
+            ),
+            (
+                "log",
+                json!({ "at": at, "component": "cart", "level": "info", "message": "",
+                    "target": "access", "fields": { "method": "GET", "path": "/a", "status": 404,
+                    "duration_us": 1023 } }),
+                "03:15:00.123  cart  INFO  GET /a  404  1.0 ms",
+            ),
+            (
+                "condition",
+                json!({ "at": at, "name": "postgresql", "met": false, "detail": "away" }),
+                "03:15:00.123  postgresql  not met  away",
             ),
             (
                 "rollout",
