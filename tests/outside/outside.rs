@@ -9,6 +9,7 @@ mod deploy;
 mod described;
 mod identity;
 mod openapi;
+mod openbao;
 mod playback;
 mod player;
 mod protection;

