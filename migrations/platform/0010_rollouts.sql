@@ -63,7 +63,7 @@ create table platform.revision (
 );
 -- The same again is the same revision.
 create unique index revision_same on platform.revision (
-  component, wasm, coalesce(artifact, ''), sha256(convert_to(fragment, 'UTF8')), configuration
+  component, wasm, coalesce(artifact, ''), md5(fragment), configuration
 );
 
 create function platform.revision_stays() returns trigger
@@ -267,7 +267,7 @@ returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   missing text;
-  next bigint;
+  change bigint;
 begin
   select w.key into missing from jsonb_object_keys(traffic_set.weights) w (key)
   where not exists (
@@ -283,22 +283,22 @@ begin
   values (traffic_set.component, 0, traffic_set.weights, traffic_set.by)
   on conflict on constraint traffic_pkey do update
     set weights = excluded.weights, changed_by = excluded.changed_by, changed_at = now();
-  next := nextval('platform.traffic_sequence');
-  update platform.traffic t set sequence = next where t.component = traffic_set.component;
+  change := nextval('platform.traffic_sequence');
+  update platform.traffic t set sequence = change where t.component = traffic_set.component;
   insert into platform.traffic_change (sequence, component, weights, rollout, reason, changed_by)
-  values (next, traffic_set.component, traffic_set.weights, traffic_set.rollout,
+  values (change, traffic_set.component, traffic_set.weights, traffic_set.rollout,
     traffic_set.reason, traffic_set.by);
-  return next;
+  return change;
 end
 $$;
 
 -- What a host looks at: it grows with each change of traffic, and says how many rollouts are open.
 create function platform.rollout_news(out sequence bigint, out open bigint)
 language sql stable set search_path = pg_catalog, pg_temp
-return (
-  select row(coalesce((select sum(t.sequence) from platform.traffic t), 0)::bigint,
-    (select count(*) from platform.rollout r where r.finished_at is null))
-);
+begin atomic
+  select coalesce((select sum(t.sequence) from platform.traffic t), 0)::bigint,
+    (select count(*) from platform.rollout r where r.finished_at is null);
+end;
 
 -- What all hosts have counted of a component: {"<host>:<number>": sample}.
 create function platform.sample_all(component text) returns jsonb
@@ -325,17 +325,17 @@ language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   put platform.rollout;
   counted jsonb;
-  next bigint;
+  change bigint;
 begin
   if weights is not null then
     counted := platform.sample_all(held.component);
-    next := platform.traffic_set(held.component, weights, held.id, words, by);
+    change := platform.traffic_set(held.component, weights, held.id, words, by);
   end if;
   update platform.rollout r set
     state = rollout_put.state,
     step = coalesce(rollout_put.step, r.step),
     weight = coalesce(rollout_put.weight, r.weight),
-    sequence = coalesce(next, r.sequence),
+    sequence = coalesce(change, r.sequence),
     samples_step = coalesce(counted, r.samples_step),
     samples_first = coalesce(r.samples_first, counted),
     entered_at = now(),
