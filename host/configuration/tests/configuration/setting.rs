@@ -28,10 +28,10 @@ async fn a_value_is_what_its_number_says_and_a_secret_is_never_shown() {
     assert_eq!((orders[0].name.as_str(), &orders[0].origin), ("limit", &Origin::Missing));
     // Nor does the database know what it says.
     let session = ground.database.host().await.unwrap();
-    let sql = "select convert_from(sealed, 'latin1') from platform.configuration_change \
-               where kind = 'secret'";
+    let sql = "select bool_or(position('s3cret'::bytea in sealed) > 0) \
+               from platform.configuration_change where kind = 'secret'";
     let rows = session.query(sql, &[]).await.unwrap();
-    assert!(!rows[0].get::<_, String>(0).contains("s3cret"));
+    assert!(!rows[0].get::<_, bool>(0));
     drop(session);
     ground.end().await;
 }
