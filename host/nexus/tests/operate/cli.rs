@@ -5,39 +5,39 @@ use nexus_harness::prelude::*;
 use std::path::Path;
 
 /// What a command has said.
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
+pub(super) struct Said {
+    pub(super) code: i32,
+    pub(super) out: String,
+    pub(super) err: String,
 }
 
 impl Said {
     #[track_caller]
-    fn ok(self) -> Self {
+    pub(super) fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{}{}", self.out, self.err);
         self
     }
 
     #[track_caller]
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
     }
 
     /// The value that stands beside a name.
     #[track_caller]
-    fn value(&self, name: &str) -> &str {
+    pub(super) fn value(&self, name: &str) -> &str {
         let found = self.out.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("  "));
         found.unwrap_or_else(|| panic!("no {name}: {}", self.out)).trim_start()
     }
 
     /// The words of the first line.
-    fn heads(&self) -> Vec<&str> {
+    pub(super) fn heads(&self) -> Vec<&str> {
         self.out.lines().next().unwrap_or_default().split_whitespace().collect()
     }
 }
 
 /// Runs the binary with nothing of the developer's own set-up.
-async fn run(environment: &[(&str, &str)], arguments: &[&str]) -> Said {
+pub(super) async fn run(environment: &[(&str, &str)], arguments: &[&str]) -> Said {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_nexus"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("NEXUS_") {
@@ -51,7 +51,7 @@ async fn run(environment: &[(&str, &str)], arguments: &[&str]) -> Said {
 }
 
 impl Bed {
-    async fn cli(&self, arguments: &[&str]) -> Said {
+    pub(super) async fn cli(&self, arguments: &[&str]) -> Said {
         let host = self.nexus.host();
         let address = host.admin_address().to_string();
         let environment =
@@ -94,7 +94,7 @@ billing  late fees/eu  service      3         0       0     1  ";
     }
     let said = bed.cli(&["queue", "pause", SERVICE, QUEUE]).await.ok();
     assert_eq!(said.value("state"), "paused");
-    assert!(said.value("paused").ends_with(" ago by ada"), "{}", said.out);
+    assert!(said.value("paused").ends_with(" ago by root (ada)"), "{}", said.out);
     let again = bed.cli(&["queue", "pause", SERVICE, QUEUE, "--by", "bob"]).await.ok();
     assert_eq!(again.err, "it was so already\n");
     let said = bed.cli(&["queue", "resume", SERVICE, QUEUE, "--json"]).await.ok();
@@ -182,7 +182,7 @@ async fn schedules_are_listed_run_and_backfilled_by_command() {
     let said = bed.cli(&["cron", "history", &id]).await.ok();
     let heads = ["SCHEDULED", "FIRED", "TRIGGER", "STATE", "ATTEMPT", "TOOK", "REASON", "BY", "ID"];
     assert_eq!((said.heads(), said.out.lines().count()), (heads.to_vec(), 4));
-    assert!(said.out.contains(&run) && said.out.contains("  ada  "), "{}", said.out);
+    assert!(said.out.contains(&run) && said.out.contains("  root (ada)  "), "{}", said.out);
     let said = bed.cli(&["cron", "history", &id, "--json", "--limit", "1"]).await.ok();
     assert_eq!(said.json()["runs"].as_array().unwrap().len(), 1);
 

@@ -5,6 +5,8 @@
 mod api;
 mod cli;
 mod figures;
+mod observe;
+mod surface;
 
 use nexus_harness::prelude::*;
 use nexus_storage::Database;
