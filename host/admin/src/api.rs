@@ -107,6 +107,7 @@ fn describe(facts: &Facts, snapshot: &ComponentSnapshot) -> Value {
         "instances_created": snapshot.counts.instances_created,
         "memory_bytes": snapshot.memory_bytes,
         "cpu_seconds": snapshot.counts.cpu_seconds,
+        "red": facts.samples().of(snapshot.component.as_str()).to_json(),
         "log_lines_dropped": snapshot.counts.log_lines_dropped,
     });
     if let Some(reason) = &snapshot.inactive_reason {

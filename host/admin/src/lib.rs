@@ -5,12 +5,14 @@
 //!
 //! | path | answer | credential |
 //! |---|---|---|
-//! | `/` | a page for people | none from this machine, otherwise the token |
+//! | `/` and below | pages for people | a session, which the token begins (`/login`) |
 //! | `/metrics` | Prometheus text | none from this machine, otherwise the token |
 //! | `/health`, `/ready` | alive; ready or 503 with reasons | none |
 //! | `/api/v1/host` | version, engine, process, stores | the token |
 //! | `/api/v1/components`, `/api/v1/components/{id}` | state, limits, counters | the token |
 //! | `/api/v1/queues…`, `/dead-letters`, `/schedules…`, `/jobs…` | see `operate` | the token |
+//! | `/api/v1/invocations…`, `/logs`, `/stream`, `/health-matrix` | see `live` | the token |
+//! | `/api/v1/operators…`, `/audit…` | see `operate` | the token |
 //! | `/worker/v1/…` | the job protocol (`media-native/protocol`) | the workers' token |
 //!
 //! # Metrics of work
@@ -42,12 +44,13 @@ mod api;
 mod body;
 mod conditions;
 mod configuration;
+mod dashboard;
 mod live;
 mod metrics;
 mod operate;
-mod page;
 mod problems;
 mod routes;
+mod samples;
 mod server;
 mod token;
 mod worker;
@@ -64,6 +67,7 @@ use nexus_runtime::{Manifest, Runtime};
 use nexus_storage::Database;
 use nexus_storage::jobs::Jobs;
 use operate::Stores;
+use samples::Samples;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -110,6 +114,7 @@ struct Inner {
     stores: OnceLock<Stores>,
     counts: Counts,
     matrix: live::matrix::Last,
+    samples: Samples,
 }
 
 impl Facts {
@@ -128,6 +133,7 @@ impl Facts {
             stores: OnceLock::new(),
             counts: Counts::default(),
             matrix: Default::default(),
+            samples: Samples::default(),
         }))
     }
 
@@ -167,6 +173,10 @@ impl Facts {
 
     fn jobs(&self) -> Option<&JobParts> {
         self.0.jobs.get()
+    }
+
+    fn samples(&self) -> &Samples {
+        &self.0.samples
     }
 
     fn counts(&self) -> &Counts {

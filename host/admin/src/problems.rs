@@ -15,6 +15,8 @@ pub(crate) const NO_CSRF: Problem = Problem::new(
     S::FORBIDDEN,
     "an order of a page carries the page's own token: `x-csrf-token`",
 );
+pub(crate) const FORM: Problem =
+    Problem::new("unreadable-form", S::BAD_REQUEST, "the form is none of these pages'");
 pub(crate) const ROLE: Problem =
     Problem::new("role-required", S::FORBIDDEN, "your role does not allow this");
 pub(crate) const NOT_FOUND: Problem =

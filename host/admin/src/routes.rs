@@ -1,9 +1,9 @@
 //! Which path is answered by what, and who may ask.
 
-use crate::access::{Access, Actor, Called, is_question, table};
+use crate::access::{Access, Actor, Called, is_question, openapi, table};
 use crate::token;
 use crate::worker::{self, Workers};
-use crate::{Facts, api, body, configuration, live, metrics, operate, page, problems};
+use crate::{Facts, api, body, configuration, dashboard, live, metrics, operate, problems};
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
@@ -17,6 +17,8 @@ use std::error::Error;
 use std::net::IpAddr;
 
 pub(crate) const API: &str = "/api/v1/";
+/// For programs, beside the API.
+const OWN: [&str; 3] = ["/health", "/ready", "/metrics"];
 
 /// What the surface is made of.
 #[derive(Clone)]
@@ -41,7 +43,8 @@ impl Surface {
         let answer = match &self.workers {
             Some(workers) if path.starts_with(worker::PREFIX) => workers.answer(request).await,
             _ if path.starts_with(API) => self.api(request, peer, id).await,
-            _ => self.route(&request, peer).await,
+            _ if OWN.contains(&path.as_str()) => self.route(&request, peer).await,
+            _ => dashboard::answer(self, request, peer, id).await,
         };
         let mut response = answer.unwrap_or_else(|problem| refuse(problem, &path, id));
         harden(response.headers_mut());
@@ -111,6 +114,9 @@ impl Surface {
             }
             _ if configuration::is_for(path) => configuration::answer(facts, request).await,
             "/api/v1/host" => Ok(json(StatusCode::OK, &api::host(facts))),
+            "/api/v1/openapi.json" => {
+                Ok(json(StatusCode::OK, &openapi::document(facts.0.version)))
+            }
             "/api/v1/components" => Ok(json(StatusCode::OK, &api::components(facts))),
             other => {
                 let name = other.strip_prefix("/api/v1/components/").ok_or(problems::NOT_FOUND)?;
@@ -129,17 +135,13 @@ impl Surface {
         match path {
             "/health" => return Ok(json(StatusCode::OK, &api::health())),
             "/ready" => return ready(facts),
-            "/" | "/metrics" if is_local(request.headers(), peer) => {}
+            _ if is_local(request.headers(), peer) => {}
             _ => {
                 let offered = token::offered(request.headers()).ok_or(problems::NO_CREDENTIAL)?;
                 self.access.holder_of(offered).await?;
             }
         }
-        match path {
-            "/" => Ok(typed("text/html; charset=utf-8", page::render(facts))),
-            "/metrics" => Ok(typed(nexus_observability::CONTENT_TYPE, metrics::render(facts))),
-            _ => Err(problems::NOT_FOUND),
-        }
+        Ok(typed(nexus_observability::CONTENT_TYPE, metrics::render(facts)))
     }
 }
 
@@ -204,10 +206,11 @@ fn allowed(problem: &Problem, path: &str) -> String {
     }
 }
 
-/// Nothing here is to be cached, framed, sniffed or scripted.
+/// Nothing here is to be cached, framed or sniffed; pages run our own script and no other.
 fn harden(headers: &mut HeaderMap) {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; \
-                  base-uri 'none'; form-action 'none'";
+    let policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+                  font-src 'self'; connect-src 'self'; form-action 'self'; \
+                  frame-ancestors 'none'; base-uri 'none'";
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -270,7 +273,7 @@ mod tests {
     #[tokio::test]
     async fn the_api_wants_the_token_even_from_this_machine() {
         let host = ("host", "localhost:8081");
-        for path in ["/api/v1/host", "/api/v1/components", "/api/v1/nowhere", "/nowhere"] {
+        for path in ["/api/v1/host", "/api/v1/components", "/api/v1/nowhere"] {
             let refused = get(path, &[host], "127.0.0.1").await;
             assert_eq!(refused.status(), 401, "{path}");
             assert!(refused.headers().contains_key(WWW_AUTHENTICATE));
@@ -280,7 +283,49 @@ mod tests {
         let given = [host, ("authorization", bearer.as_str())];
         assert_eq!(get("/api/v1/host", &given, "10.0.0.9").await.status(), 200);
         assert_eq!(get("/api/v1/components/nobody", &given, "10.0.0.9").await.status(), 404);
-        assert_eq!(get("/nowhere", &given, "10.0.0.9").await.status(), 404);
+        assert_eq!(get("/api/v1/nowhere", &given, "10.0.0.9").await.status(), 404);
+    }
+
+    #[tokio::test]
+    async fn a_page_asks_strangers_for_their_token_and_shows_nothing_before() {
+        for path in ["/", "/queues", "/nowhere", "/components/hello?x=1"] {
+            let answer = get(path, &[("host", "localhost:8081")], "127.0.0.1").await;
+            assert_eq!(answer.status(), 303, "{path}");
+            let to = answer.headers()["location"].to_str().unwrap();
+            assert!(to.starts_with("/login?next=%2F"), "{to}");
+        }
+        let forged = [("cookie", "nexus-admin=0123456789abcdef")];
+        assert_eq!(get("/", &forged, "127.0.0.1").await.status(), 303);
+        assert_eq!(get("/login", &[], "10.0.0.9").await.status(), 200);
+        assert_eq!(get("/assets/app.js", &[], "10.0.0.9").await.status(), 200);
+        assert_eq!(get("/assets/../secret", &[], "10.0.0.9").await.status(), 404);
+    }
+
+    #[tokio::test]
+    async fn a_session_is_begun_by_a_token_and_orders_only_with_its_own_forms() {
+        let (surface, _) = surface();
+        let send = async |request: http::request::Builder, body: &str| {
+            let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
+            surface.answer(request, "127.0.0.1".parse().unwrap(), "r-1").await
+        };
+        let wrong = send(Request::post("/login"), "token=not-the-token-of-anybody").await;
+        assert_eq!(wrong.status(), 401);
+        let entered = send(Request::post("/login"), &format!("token={TOKEN}")).await;
+        assert_eq!(entered.status(), 303);
+        let cookie = entered.headers()["set-cookie"].to_str().unwrap();
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let with = |request: http::request::Builder| request.header("cookie", &cookie);
+        assert_eq!(send(with(Request::get("/api/v1/host")), "").await.status(), 200);
+        assert_eq!(send(with(Request::get("/nowhere")), "").await.status(), 404);
+        let forged = send(with(Request::post("/api/v1/freezes")), "{}").await;
+        assert_eq!(forged.status(), 403, "a cookie alone orders nothing");
+        let forged = send(with(Request::post("/act")), "call=POST+freezes&csrf=guessed").await;
+        assert_eq!(forged.status(), 403);
+        let seat = surface.access.sessions.find(cookie.split_once('=').unwrap().1).unwrap();
+        let left = send(with(Request::post("/logout")), &format!("csrf={}", seat.csrf)).await;
+        assert_eq!(left.status(), 303);
+        assert_eq!(send(with(Request::get("/api/v1/host")), "").await.status(), 401);
     }
 
     #[tokio::test]

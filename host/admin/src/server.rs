@@ -4,7 +4,7 @@ use crate::access::Access;
 use crate::live::Streams;
 use crate::routes::Surface;
 use crate::worker::Workers;
-use crate::{Error, Facts, Token};
+use crate::{Error, Facts, Token, samples};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -106,6 +106,7 @@ impl Admin {
         self.surface.ending = Some(shutdown.clone());
         let workers = self.workers.take();
         self.surface.workers = workers.map(|token| Workers::new(facts, token, shutdown.clone()));
+        tokio::spawn(sample(self.surface.facts.clone(), shutdown.clone()));
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let graceful = GracefulShutdown::new();
         loop {
@@ -157,6 +158,19 @@ fn converse(
         // Broken connections are the other side's affair.
         if let Err(error) = connection.await {
             tracing::debug!(%error, %peer, "an operator's connection broke");
+        }
+    }
+}
+
+/// Reads what components have counted, for as long as the surface is there.
+async fn sample(facts: Facts, mut shutdown: Shutdown) {
+    loop {
+        if let Some(runtime) = facts.runtime() {
+            facts.samples().take(runtime);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(samples::EVERY) => {}
+            () = shutdown.requested() => return,
         }
     }
 }

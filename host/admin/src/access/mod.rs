@@ -5,11 +5,12 @@
 //! Refuses to know what any route does.
 
 mod journal;
+pub(crate) mod openapi;
 mod sessions;
 pub(crate) mod table;
 
 pub(crate) use journal::now;
-pub(crate) use sessions::{COOKIE, Seat, Sessions};
+pub(crate) use sessions::{COOKIE, Flash, LIFETIME, Seat, Sessions};
 
 use crate::token::{self, Token};
 use crate::{Facts, problems};

@@ -15,7 +15,6 @@ mod invoke;
 pub(crate) mod matrix;
 mod stream;
 
-pub(crate) use happened::{call, line};
 pub(crate) use stream::Streams;
 
 use crate::operate::Asked;

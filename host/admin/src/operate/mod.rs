@@ -37,6 +37,7 @@ mod send;
 
 pub(crate) use asked::Asked;
 pub(crate) use instant::Instant;
+pub(crate) use queues::would_redrive;
 
 use crate::{Facts, problems};
 use http::{Method, Request};

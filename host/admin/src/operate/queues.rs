@@ -204,6 +204,16 @@ async fn redrive(
     Ok(reached(dry_run, messages))
 }
 
+/// How many dead letters of a queue a redrive of all would reach.
+pub(crate) async fn would_redrive(
+    stores: &Stores,
+    service: &str,
+    name: &str,
+) -> Result<u64, Problem> {
+    let queue = named(stores, service, name).await?;
+    stores.queue.redrive(queue.id, &Filter::all(), true, None).await.map_err(|e| failure(&e))
+}
+
 async fn purge(
     stores: &Stores,
     queue: &Registered,
