@@ -142,7 +142,7 @@ async fn messages_are_peeked_redriven_and_purged_by_command() {
     let said = bed.cli(&[&redrive[..], &["--all", "--dry-run"]].concat()).await.ok();
     assert_eq!(said.out, "2 dead messages would be sent back to work\n");
     assert_eq!(bed.api("dead-letters").await["dead_letters"].as_array().unwrap().len(), 2);
-    let said = bed.cli(&[&redrive[..], &["--id", &id, "--rate", "0.5"]].concat()).await.ok();
+    let said = bed.cli(&[&redrive[..], &["--id", &id, "--rate", "0.01"]].concat()).await.ok();
     assert_eq!(said.out, "1 dead message was sent back to work\n");
     let purge = ["queue", "purge", SERVICE, QUEUE];
     let said = bed.cli(&[&purge[..], &["--reason", "account", "--json"]].concat()).await.ok();

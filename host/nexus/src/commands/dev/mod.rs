@@ -9,7 +9,8 @@ mod swap;
 
 use super::Failure;
 use super::up::{self, Signals};
-use crate::config::{DevOptions, HostOptions, UpOptions};
+use super::watch;
+use crate::config::{DevOptions, HostOptions, TailOptions, Topic, UpOptions};
 use crate::home::HomeError;
 use crate::host::Host;
 use crate::settings::Settings;
@@ -73,9 +74,12 @@ async fn develop(options: DevOptions, project: Project) -> Result<(), Failure> {
         None => (Served::Elsewhere, reach),
     };
     let mut bench = Bench { project, target, reach, changes };
-    // What a running host serves may be older than the sources.
-    if let (Served::Elsewhere, Some(built)) = (&served, first) {
-        bench.bring(built, Instant::now()).await;
+    if let Served::Elsewhere = served {
+        bench.listen();
+        // What a running host serves may be older than the sources.
+        if let Some(built) = first {
+            bench.bring(built, Instant::now()).await;
+        }
     }
     let outcome = tokio::select! {
         never = bench.work() => match never {},
@@ -192,6 +196,19 @@ impl Bench {
                 self.turn(&source).await;
             }
         }
+    }
+
+    /// A host in another process logs elsewhere: what it does is told here, too.
+    fn listen(&self) {
+        let only = match self.project.sources.as_slice() {
+            [source] => Some(source.component.clone()),
+            _ => None,
+        };
+        let topics = vec![Topic::Invocations, Topic::Logs];
+        let host = self.reach.clone();
+        let options = TailOptions { component: only, topics, count: None, host };
+        // Ends with the process, or with the host, which is told when a change is brought to it.
+        drop(tokio::task::spawn_blocking(move || watch::tail(&options)));
     }
 
     /// What several components share is not built here.
