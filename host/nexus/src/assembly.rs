@@ -35,7 +35,7 @@ use std::time::SystemTime;
 use tokio::runtime::Handle;
 use trigger_cron::{CronConfig, CronLimits, CronTrigger};
 use trigger_http::{
-    CorsConfig, HttpConfig, HttpTrigger, Identities, LocalKeys, MediaOrigin, PeerConfig, TlsConfig,
+    CorsConfig, HttpConfig, HttpTrigger, Identities, Inherited, LocalKeys, MediaOrigin, PeerConfig, TlsConfig,
 };
 use trigger_queue::{QueueConfig, QueueLimits, QueueTrigger};
 
@@ -93,6 +93,7 @@ pub(crate) fn http(
     key: Option<&DevKey>,
     identities: Option<Identities>,
     media: Option<MediaOrigin>,
+    inherited: Vec<Inherited>,
 ) -> Result<HttpTrigger> {
     let issuer = origin(public_url);
     let verifier = key.map(|key| LocalKeys::from_jwks(&key.jwks(), &issuer, DEFAULT_TENANT));
@@ -116,6 +117,7 @@ pub(crate) fn http(
         redis: settings.redis_url.as_deref().map(rate_counts).transpose()?,
         media,
         share_ports,
+        inherited,
         ..HttpConfig::default()
     })
 }

@@ -5,9 +5,13 @@ use std::fs::{DirBuilder, File};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The file that stands in a home while a backup is restored into it.
 pub(crate) const RESTORING: &str = "restoring";
+
+/// How often a home that is in use is tried again: connections wait meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +52,23 @@ impl Home {
         match home.file(RESTORING).exists() {
             true => Err(HomeError::HalfRestored { folder: home.folder }),
             false => Ok(home),
+        }
+    }
+
+    /// As [`Home::take`], once the host that has it is gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Home::take`]; [`HomeError::InUse`] when it does not go within `limit`.
+    pub(crate) async fn take_after(folder: &Path, limit: Duration) -> Result<Self, HomeError> {
+        let deadline = Instant::now() + limit;
+        loop {
+            match Self::take(folder) {
+                Err(HomeError::InUse { .. }) if Instant::now() < deadline => {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                taken => return taken,
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use crate::object_urls::{StoreUrls, StoredPackages};
 use crate::postgres::{self, Wanted, Working};
 use crate::settings::{Database as Choice, Settings};
 use crate::sources::{self, Work};
+use crate::takeover::{Handed, Offer, What};
 use crate::workers::{self, Local, Supervisor};
 use anyhow::{Context as _, Result};
 use capability_blob::Store;
@@ -27,14 +28,20 @@ use nexus_storage::jobs::Jobs;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use trigger_http::{HttpTrigger, Identities, MediaOrigin};
+use std::time::Duration;
+use trigger_http::{HttpTrigger, Identities, MediaOrigin, Sockets};
 
 /// Conditions besides PostgreSQL's.
 const COMPONENTS: &str = "components";
 const LIFECYCLE: &str = "lifecycle";
+
+/// For a host that has handed its sockets on: until its last request is answered and its home is
+/// free. Connections wait meanwhile.
+const LEAVING_MAX: Duration = Duration::from_secs(90);
 
 /// A host that listens. Stop it with [`Host::shut_down`]; when only dropped, it stops serving and
 /// its private PostgreSQL is told to stop.
@@ -57,7 +64,23 @@ pub struct Host {
     background: Arc<Background>,
     workers: Arc<Mutex<Option<Supervisor>>>,
     following: Following,
+    offer: Option<Offer>,
+    _sockets: Arc<Listening>,
     tasks: Tasks,
+}
+
+/// What this host listens with; gone with it.
+struct Listening {
+    http: Sockets,
+    operators: Option<OwnedFd>,
+    operators_address: SocketAddr,
+}
+
+/// What the host before has left.
+#[derive(Default)]
+struct Inherited {
+    http: Vec<trigger_http::Inherited>,
+    operators: Option<OwnedFd>,
 }
 
 /// What keeps the data plane's knowledge of identity up to date, for as long as requests are
@@ -107,7 +130,13 @@ impl Host {
     ///
     /// Fails when the home or an address is in use, or a setting is wrong.
     pub async fn start(mut settings: Settings) -> Result<Self> {
-        let home = Home::take(&settings.home)?;
+        let inherited = Inherited::sort(std::mem::take(&mut settings.inherited));
+        let follows = inherited.is_some();
+        let home = match follows {
+            true => Home::take_after(&settings.home, LEAVING_MAX).await?,
+            false => Home::take(&settings.home)?,
+        };
+        let Inherited { http: inherited, operators } = inherited.unwrap_or_default();
         let token = match &settings.admin_token {
             Some(given) => Token::given(given)?,
             None => Token::kept_in(&home.file("admin-token"))?,
@@ -120,7 +149,11 @@ impl Host {
         conditions.set(COMPONENTS, Condition::Waiting("loading".into()));
         conditions.set(LIFECYCLE, Condition::Met("running".into()));
         let facts = Facts::new(crate::VERSION, settings.instances_max, conditions.clone());
-        let admin = Admin::bind(settings.admin_listen, token.clone(), facts.clone()).await?;
+        let listen = settings.admin_listen;
+        let admin = match operators {
+            Some(socket) => Admin::inherit(socket, listen, token.clone(), facts.clone())?,
+            None => Admin::bind(listen, token.clone(), facts.clone()).await?,
+        };
         let admin = admin.for_workers(worker_token.clone())?;
         let reserved = Reserved::for_settings(&mut settings)?;
         let public_url = reserved.public_url.clone();
@@ -138,6 +171,7 @@ impl Host {
             key.as_ref(),
             identities,
             media.clone(),
+            inherited,
         )?;
         drop(reserved);
         let http = trigger.addresses();
@@ -148,12 +182,28 @@ impl Host {
         sources.extend(work.sources());
         facts.sources(sources);
         let front = Front::new(settings.manifest.clone(), settings.shards, conditions.clone());
+        let (progress, boot) = watch::channel(Boot::Working);
+        let sockets = Arc::new(Listening {
+            http: trigger.sockets(),
+            operators: admin.socket().ok(),
+            operators_address: admin.local_addr(),
+        });
+        let offer = sockets.offered(&home);
         let (stop_serving, stop) = Shutdown::channel();
-        let serving = tokio::spawn(trigger.serve(front.clone(), stop));
+        let serving = {
+            let (front, mut boot) = (front.clone(), boot.clone());
+            tokio::spawn(async move {
+                if follows {
+                    // Who connected to the host before is to be answered, not told to come again.
+                    let settled = boot.wait_for(|boot| !matches!(boot, Boot::Working)).await;
+                    drop(settled);
+                }
+                trigger.serve(front, stop).await
+            })
+        };
         let (stop_admin, stop) = Shutdown::channel();
         let admin_address = admin.local_addr();
         let operators = tokio::spawn(admin.serve(stop));
-        let (progress, boot) = watch::channel(Boot::Working);
         let background = Arc::new(Background::new());
         let workers: Arc<Mutex<Option<Supervisor>>> = Arc::default();
         let following = Following::default();
@@ -199,6 +249,8 @@ impl Host {
             background,
             workers,
             following,
+            offer,
+            _sockets: sockets,
             tasks,
         })
     }
@@ -229,6 +281,30 @@ impl Host {
     /// Returns when the host can serve no longer, with the reason.
     pub async fn failed(&mut self) -> anyhow::Error {
         ended((&mut self.tasks.serving).await)
+    }
+
+    /// Resolves when another process has taken this host's sockets, with its number: then
+    /// [`Host::hand_over`] is due.
+    pub fn taken_over(&self) -> impl Future<Output = u32> + Send + use<> {
+        let taken = self.offer.as_ref().map(Offer::taken);
+        async move {
+            match taken {
+                Some(taken) => taken.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// As [`Host::shut_down`], for a host that follows: a private PostgreSQL runs on.
+    pub async fn hand_over(self) -> Result<()> {
+        let cluster = self.cluster.clone();
+        self.shut_down_with(async move {
+            let cluster = cluster.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(cluster) = cluster {
+                cluster.leave().await;
+            }
+        })
+        .await
     }
 
     /// Cleartext addresses in use, in the order of the settings.
@@ -293,7 +369,11 @@ impl Host {
     /// PostgreSQL and the operators' surface. Returns what the HTTP trigger ended with. Requests
     /// are taken for as long as deliveries run: those call other services and use connections that
     /// the shards drive. `/ready` says from the first moment on that this host is going.
-    pub async fn shut_down(mut self) -> Result<()> {
+    pub async fn shut_down(self) -> Result<()> {
+        self.shut_down_with(std::future::ready(())).await
+    }
+
+    async fn shut_down_with(mut self, last: impl Future<Output = ()>) -> Result<()> {
         self.conditions.set(LIFECYCLE, Condition::Waiting("shutting down".into()));
         self.tasks.booting.abort();
         self.background.stop();
@@ -304,6 +384,7 @@ impl Host {
         if let Some(runtime) = self.front.runtime() {
             runtime.close();
         }
+        last.await;
         self.finish().await;
         match served {
             Err(error) if error.is_cancelled() => Ok(()),
@@ -345,6 +426,52 @@ impl Host {
         }
         self.stop_admin.shut_down();
         let _ended = (&mut self.tasks.operators).await;
+    }
+}
+
+impl Inherited {
+    /// None where there is nothing.
+    fn sort(handed: Vec<Handed>) -> Option<Self> {
+        if handed.is_empty() {
+            return None;
+        }
+        let mut sorted = Self::default();
+        for Handed { what, address, socket } in handed {
+            match what {
+                What::Operators => sorted.operators = Some(socket),
+                What::Http | What::Tls => {
+                    let tls = what == What::Tls;
+                    sorted.http.push(trigger_http::Inherited { address, tls, socket });
+                }
+            }
+        }
+        Some(sorted)
+    }
+}
+
+impl Listening {
+    /// Ready for the next host of this home. Without that the host works as well.
+    fn offered(self: &Arc<Self>, home: &Home) -> Option<Offer> {
+        let sockets = Arc::downgrade(self);
+        let copies = move || sockets.upgrade().map_or_else(|| Ok(Vec::new()), |one| one.copies());
+        let offer = Offer::open(home.folder(), Arc::new(copies));
+        let why = |error: &anyhow::Error| {
+            tracing::warn!(error = format!("{error:#}"), "no host can follow without a gap");
+        };
+        offer.inspect_err(why).ok()
+    }
+
+    fn copies(&self) -> std::io::Result<Vec<Handed>> {
+        let http = self.http.copies()?.into_iter().map(|one| {
+            let what = if one.tls { What::Tls } else { What::Http };
+            Handed { what, address: one.address, socket: one.socket }
+        });
+        let mut all: Vec<_> = http.collect();
+        if let Some(socket) = &self.operators {
+            let (what, address) = (What::Operators, self.operators_address);
+            all.push(Handed { what, address, socket: socket.try_clone()? });
+        }
+        Ok(all)
     }
 }
 

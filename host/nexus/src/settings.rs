@@ -1,5 +1,6 @@
 //! What a host is made from. The binary fills it from the command line, tests fill it by hand.
 
+use crate::takeover::Handed;
 use http::Uri;
 use ipnet::IpNet;
 use nexus_runtime::Manifest;
@@ -59,6 +60,9 @@ pub struct Settings {
     pub root_key: Option<String>,
     /// Bytes of finished media that this host keeps in memory.
     pub media_memory: u64,
+    /// Sockets of the host before, which is leaving: its home is waited for, and nothing is
+    /// accepted before this one can answer.
+    pub inherited: Vec<Handed>,
 }
 
 /// The native workers that the host itself starts.
@@ -145,6 +149,7 @@ impl Settings {
             tokens: Tokens::Development,
             root_key: None,
             media_memory: 256 << 20,
+            inherited: Vec::new(),
         }
     }
 }

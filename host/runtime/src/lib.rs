@@ -28,7 +28,7 @@ mod worker;
 pub use body::{Request, Response, full};
 pub use call::{Call, CallError, Pins, TraceContext};
 pub use capability::{Capability, Denied, Has, Opening, View};
-pub use engine::{EngineSettings, Pools};
+pub use engine::{EngineSettings, Pools, compile};
 pub use fleet::{Fleet, FleetError, Served, WEIGHT_WHOLE, Weighted, affinity_of};
 pub use instance::{ClockOffset, Instance, caller};
 pub use latency::LatencyHistogram;

@@ -1,12 +1,15 @@
 //! `nexus up`: starts the host, says where it is, and stops it when told to.
 
 use super::Failure;
+use crate::assembly;
 use crate::config::UpOptions;
 use crate::host::Host;
 use crate::settings::Settings;
 use crate::setup;
+use crate::takeover::Predecessor;
 use anyhow::{Context as _, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -23,9 +26,10 @@ pub(super) fn run(options: UpOptions) -> Result<(), Failure> {
         .map_err(|error| Failure::Setting(error.into()))?;
     nexus_observability::report_panics();
     raise_open_files();
+    let takeover = options.takeover;
     let settings = options.settings().map_err(Failure::Setting)?;
     let runtime = threads()?;
-    let served = runtime.block_on(serve(settings, began));
+    let served = runtime.block_on(serve(settings, takeover, began));
     // A blocking task may hang in a system call; the process ends anyway.
     runtime.shutdown_background();
     Ok(served?)
@@ -41,8 +45,14 @@ pub(super) fn threads() -> Result<tokio::runtime::Runtime> {
         .context("start the host's threads")
 }
 
-async fn serve(settings: Settings, began: Instant) -> Result<()> {
+async fn serve(mut settings: Settings, takeover: bool, began: Instant) -> Result<()> {
     let mut stop = Signals::listen()?;
+    if takeover {
+        tokio::select! {
+            followed = follow(&mut settings) => followed?,
+            () = stop.asked() => return Ok(()),
+        }
+    }
     let mut host = tokio::select! {
         started = Host::start(settings) => started?,
         () = stop.asked() => return Ok(()),
@@ -57,13 +67,46 @@ async fn serve(settings: Settings, began: Instant) -> Result<()> {
         },
         () = stop.asked() => return stop_host(host, stop).await,
     }
+    let followed = host.taken_over();
     tokio::select! {
         error = host.failed() => {
             host.stop_now().await;
             Err(error)
         }
+        process = followed => {
+            tracing::info!(process, "another host follows: running requests may finish");
+            host.hand_over().await
+        }
         () = stop.asked() => stop_host(host, stop).await,
     }
+}
+
+/// Gets the sockets of the host that has this home, once everything is compiled that would hold up
+/// the start.
+async fn follow(settings: &mut Settings) -> Result<()> {
+    let home = settings.home.clone();
+    let asked = tokio::task::spawn_blocking(move || Predecessor::of(&home)).await;
+    let Some(predecessor) = asked.context("ask the host before")?? else {
+        tracing::info!("no host runs here: nobody is followed");
+        return Ok(());
+    };
+    let (process, version) = (predecessor.process(), predecessor.version().to_owned());
+    tracing::info!(process, version, "following another host");
+    let engine = assembly::engine(settings.compiled.clone(), settings.instances_max);
+    let sources = settings.manifest.components.iter().map(|component| component.source.clone());
+    let sources: Vec<_> = sources.chain(deployed(&settings.home)).collect();
+    let compiled = tokio::task::spawn_blocking(move || nexus_runtime::compile(&engine, &sources));
+    let compiled = compiled.await.context("compile")?.context("prepare to follow")?;
+    tracing::info!(compiled, "the host before may go");
+    settings.inherited = predecessor.go()?;
+    Ok(())
+}
+
+/// Components that were deployed here.
+fn deployed(home: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(home.join("artifacts")).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "wasm")).collect()
 }
 
 pub(super) async fn tell_when_ready(host: &mut Host, began: Instant) -> Result<()> {

@@ -61,7 +61,18 @@ pub struct Cluster {
 struct Watched {
     pid: AtomicI32,
     stopping: AtomicBool,
+    /// The server is to stay.
+    leaving: AtomicBool,
     stop: Notify,
+}
+
+impl Watched {
+    async fn end(&self, mut process: Process) {
+        match self.leaving.load(Ordering::Acquire) {
+            true => process.leave(),
+            false => process.stop().await,
+        }
+    }
 }
 
 impl Cluster {
@@ -79,6 +90,7 @@ impl Cluster {
         let watched = Arc::new(Watched {
             pid: AtomicI32::new(process.id()),
             stopping: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             stop: Notify::new(),
         });
         let supervisor = tokio::spawn(supervise(process, place.clone(), watched.clone()));
@@ -95,10 +107,22 @@ impl Cluster {
         self.watched.pid.load(Ordering::Acquire)
     }
 
+    /// Lets the server run on for the next host of this home.
+    pub async fn leave(mut self) {
+        self.watched.stopping.store(true, Ordering::Release);
+        self.watched.leaving.store(true, Ordering::Release);
+        self.watched.stop.notify_one();
+        self.supervised().await;
+    }
+
     /// Stops the server and waits until its data is safe.
     pub async fn stop(mut self) {
         self.watched.stopping.store(true, Ordering::Release);
         self.watched.stop.notify_one();
+        self.supervised().await;
+    }
+
+    async fn supervised(&mut self) {
         if let Some(supervisor) = self.supervisor.take()
             && let Err(error) = supervisor.await
         {
@@ -255,7 +279,7 @@ async fn supervise(mut process: Process, place: Place, watched: Arc<Watched>) {
     let (mut began, mut pause) = (Instant::now(), Duration::ZERO);
     loop {
         tokio::select! {
-            () = watched.stop.notified() => return process.stop().await,
+            () = watched.stop.notified() => return watched.end(process).await,
             () = process.ended() => {}
         }
         if watched.stopping.load(Ordering::Acquire) {
@@ -279,7 +303,7 @@ async fn supervise(mut process: Process, place: Place, watched: Arc<Watched>) {
         };
         watched.pid.store(process.id(), Ordering::Release);
         if watched.stopping.load(Ordering::Acquire) {
-            return process.stop().await;
+            return watched.end(process).await;
         }
         let ms = began.elapsed().as_millis();
         tracing::info!(pid = process.id(), ms, "the private PostgreSQL is back");
