@@ -42,6 +42,38 @@ struct File {
 }
 
 impl File {
+    /// `next` is the only number that it may have.
+    fn named(
+        service: &str,
+        file_name: &str,
+        stem: &str,
+        next: usize,
+        sql: String,
+    ) -> Result<Self, Error> {
+        let parts = stem.split_once('_').filter(|(number, name)| {
+            number.len() == 4
+                && number.bytes().all(|b| b.is_ascii_digit())
+                && !name.is_empty()
+                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        });
+        let wrong = |reason: String| Error::Migration {
+            file: format!("{service}/{file_name}"),
+            reason,
+            source: None,
+        };
+        let Some((number, name)) = parts else {
+            return Err(wrong("a migration is called NNNN_name.sql, in lower case".into()));
+        };
+        let number: i32 = number.parse().map_err(|_| wrong("no number".into()))?;
+        let next = i32::try_from(next).unwrap_or(i32::MAX);
+        if number != next {
+            return Err(wrong(format!("number {next:04} is the next one; numbers have no gaps")));
+        }
+        let digest = Sha256::digest(sql.as_bytes());
+        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { service: service.into(), number, name: name.into(), sql, sha256 })
+    }
+
     fn path(&self) -> String {
         format!("{}/{:04}_{}.sql", self.service, self.number, self.name)
     }
@@ -94,6 +126,40 @@ impl Migrations {
         Ok(Self(services))
     }
 
+    /// The files of one service, as `(NNNN_name.sql, SQL)`, from wherever they came.
+    ///
+    /// # Errors
+    ///
+    /// As [`Migrations::read`].
+    pub fn of_service<'a>(
+        service: &str,
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Error> {
+        role_of(service)?;
+        let mut found: Vec<File> = Vec::new();
+        for (file_name, sql) in files {
+            let stem = file_name.strip_suffix(".sql").unwrap_or(file_name);
+            found.push(File::named(service, file_name, stem, found.len() + 1, sql.into())?);
+        }
+        Ok(Self(BTreeMap::from([(service.to_owned(), found)])))
+    }
+
+    /// What of it a database does not have yet, as `(service/NNNN_name.sql, SQL)` in order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Migrations::apply`] for files that were changed after they were applied.
+    pub async fn missing(&self, database: &Database) -> Result<Vec<(String, String)>, Error> {
+        let known = make_list(&database.host().await?).await?;
+        let mut missing = Vec::new();
+        for file in self.0.values().flatten() {
+            if !is_applied(file, &known)? {
+                missing.push((file.path(), file.sql.clone()));
+            }
+        }
+        Ok(missing)
+    }
+
     /// The services that have a folder, without the platform.
     pub fn services(&self) -> Vec<&str> {
         self.0.keys().map(String::as_str).filter(|s| *s != PLATFORM).collect()
@@ -144,30 +210,9 @@ fn read_service(service: &str, folder: &Path) -> Result<Vec<File>, Error> {
         let Some(stem) = file_name.strip_suffix(".sql").filter(|stem| *stem != "schema") else {
             continue;
         };
-        let parts = stem.split_once('_').filter(|(number, name)| {
-            number.len() == 4
-                && number.bytes().all(|b| b.is_ascii_digit())
-                && !name.is_empty()
-                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-        });
-        let wrong = |reason: String| Error::Migration {
-            file: format!("{service}/{file_name}"),
-            reason,
-            source: None,
-        };
-        let Some((number, name)) = parts else {
-            return Err(wrong("a migration is called NNNN_name.sql, in lower case".into()));
-        };
-        let number: i32 = number.parse().map_err(|_| wrong("no number".into()))?;
-        let next = i32::try_from(files.len() + 1).unwrap_or(i32::MAX);
-        if number != next {
-            return Err(wrong(format!("number {next:04} is the next one; numbers have no gaps")));
-        }
         let sql = std::fs::read_to_string(&path)
             .map_err(|source| Error::File { path: path.clone(), source })?;
-        let digest = Sha256::digest(sql.as_bytes());
-        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        files.push(File { service: service.into(), number, name: name.into(), sql, sha256 });
+        files.push(File::named(service, &file_name, stem, files.len() + 1, sql)?);
     }
     Ok(files)
 }

@@ -93,6 +93,21 @@ impl Rollouts {
         Ok(rows.iter().map(made).collect::<Result<_, _>>()?)
     }
 
+    /// The number of the last change of configuration that concerns each of these components, in
+    /// their order; 0 where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Session::query`].
+    pub async fn configurations(&self, components: &[&str]) -> Result<Vec<u64>, Error> {
+        let sql = "select coalesce((select max(c.version) from platform.configuration_change c \
+              where c.component in (u.component, '_')), 0) \
+            from unnest($1::text[]) with ordinality u (component, place) order by u.place";
+        let rows = self.session().await?.query(sql, &[&components]).await?;
+        let number = |row: &Row| Ok(row.try_get::<_, i64>(0)?.cast_unsigned());
+        rows.iter().map(number).collect()
+    }
+
     /// # Errors
     ///
     /// As [`crate::Session::query`].

@@ -1,0 +1,323 @@
+//! A host follows: what the database says that is served is loaded and served, what was replaced
+//! finishes its calls or is cut off, and what became of it is written down, with what was counted.
+//! Knows nothing of why traffic changes.
+
+use crate::load::{Loaded, component_id};
+use crate::registrar::lead;
+use crate::{Error, Inner, Running, stages};
+use nexus_runtime::{ComponentId, Revision, RevisionSnapshot, Served, Shutdown, Weighted};
+use nexus_storage::rollouts::{Applied, Desired, RolloutRow, Sample};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+/// Between two looks: a change is in force on every host within this, and the time to load it.
+const LOOK: Duration = Duration::from_millis(500);
+/// While a rollout is open, when seconds matter.
+const LOOK_OPEN: Duration = Duration::from_millis(200);
+/// Others take a host for dead after 15 seconds.
+const BEAT: Duration = Duration::from_secs(2);
+/// A revision that could not be loaded is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// One who follows.
+pub(crate) struct Follower {
+    inner: Arc<Inner>,
+    /// What the last look saw as a whole.
+    seen: Option<i64>,
+    /// By component.
+    applied: HashMap<String, Settled>,
+    draining: Vec<Draining>,
+    /// What was said or is being found out of rollouts, by stage.
+    said: Arc<Mutex<HashSet<(Uuid, &'static str)>>>,
+    stages: JoinSet<()>,
+    beaten: Option<Instant>,
+}
+
+/// What was made of a component's traffic.
+struct Settled {
+    sequence: i64,
+    failure: Option<String>,
+    tried: Instant,
+}
+
+/// A revision that was replaced.
+struct Draining {
+    component: String,
+    revision: Arc<Revision>,
+    until: Instant,
+    is_cut: bool,
+}
+
+pub(crate) async fn run(inner: Arc<Inner>, mut shutdown: Shutdown) {
+    let Some(running) = inner.running.get() else { return };
+    let mut follower = Follower::new(inner.clone());
+    let mut is_away = false;
+    while !shutdown.is_requested() {
+        let pause = match follower.look(running).await {
+            Ok(()) => {
+                is_away = false;
+                if follower.said.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                    LOOK
+                } else {
+                    LOOK_OPEN
+                }
+            }
+            Err(error) => {
+                if !is_away {
+                    tracing::warn!(%error, "what is to be served is not known; looking again");
+                }
+                is_away = true;
+                LOOK
+            }
+        };
+        tokio::select! {
+            () = shutdown.requested() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+impl Follower {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self {
+            inner,
+            seen: None,
+            applied: HashMap::new(),
+            draining: Vec::new(),
+            said: Arc::default(),
+            stages: JoinSet::new(),
+            beaten: None,
+        }
+    }
+
+    /// One look: serves what is new, and says so.
+    pub(crate) async fn look(&mut self, running: &Running) -> Result<(), Error> {
+        self.beat(running).await?;
+        let (sequence, open) = self.inner.rollouts.news().await?;
+        let failed = |settled: &Settled| {
+            settled.failure.is_some() && settled.tried.elapsed() > AGAIN
+        };
+        if self.seen != Some(sequence) || self.applied.values().any(failed) {
+            let desired = self.inner.rollouts.desired().await?;
+            let changed = self.follow(running, &desired).await;
+            self.say(&changed).await?;
+            self.seen = Some(sequence);
+            if open == 0 {
+                let keys = desired.iter().flat_map(|one| {
+                    one.weights.keys().map(|number| (one.component.clone(), *number))
+                });
+                running.shelf.keep(&keys.collect());
+            }
+        }
+        let drained = self.drain();
+        self.say(&drained).await?;
+        match open {
+            0 => self.said.lock().unwrap_or_else(PoisonError::into_inner).clear(),
+            _ => {
+                let open = self.inner.rollouts.open().await?;
+                self.work_on(&open);
+                self.count(running, &open).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn beat(&mut self, running: &Running) -> Result<(), Error> {
+        if self.beaten.is_some_and(|beaten| beaten.elapsed() < BEAT) {
+            return Ok(());
+        }
+        let (inner, generation) = (&self.inner, running.runtime.generation());
+        if !inner.rollouts.beat(inner.id, generation).await? {
+            // Taken for dead: whatever was said is forgotten.
+            inner.rollouts.join(inner.id, &inner.host, &inner.version).await?;
+            self.applied.clear();
+            self.seen = None;
+            self.said.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        self.beaten = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Serves what differs; the answer is every component of which something new is to be said.
+    async fn follow(&mut self, running: &Running, desired: &[Desired]) -> Vec<String> {
+        let mut changed = Vec::new();
+        for one in desired {
+            let settled = self.applied.get(&one.component);
+            let is_done = settled.is_some_and(|settled| {
+                settled.sequence == one.sequence
+                    && (settled.failure.is_none() || settled.tried.elapsed() < AGAIN)
+            });
+            if is_done {
+                continue;
+            }
+            let failure = self.apply(running, one).await.err();
+            if let Some(failure) = &failure {
+                tracing::warn!(component = one.component, failure, "traffic is not applied");
+            }
+            let settled = Settled { sequence: one.sequence, failure, tried: Instant::now() };
+            self.applied.insert(one.component.clone(), settled);
+            changed.push(one.component.clone());
+        }
+        changed
+    }
+
+    async fn apply(&mut self, running: &Running, desired: &Desired) -> Result<(), String> {
+        let id = component_id(&desired.component)?;
+        if is_served(running, &id, desired) {
+            return Ok(());
+        }
+        let mut all = Vec::new();
+        for (number, weight) in &desired.weights {
+            let name = &desired.component;
+            let loaded = running.shelf.load(&self.inner, &running.runtime, name, *number).await;
+            match loaded {
+                Ok(loaded) => all.push((*weight, loaded)),
+                // One without a share keeps nobody waiting.
+                Err(reason) if *weight == 0 => {
+                    tracing::info!(component = name, number, reason, "a revision is not here");
+                }
+                Err(reason) => return Err(format!("revision {number}: {reason}")),
+            }
+        }
+        let before = served(running, &id);
+        let lead = lead(&desired.weights);
+        let routes = all.iter().find(|(_, loaded)| Some(loaded.revision.number) == lead);
+        let routes = routes.map(|(_, loaded)| loaded.routes.clone()).unwrap_or_default();
+        let weighted = |(weight, Loaded { revision, .. }): &(u16, Loaded)| Weighted {
+            revision: revision.clone(),
+            weight: *weight,
+        };
+        let served = Served { routes, revisions: all.iter().map(weighted).collect() };
+        running.runtime.serve(&id, served).map_err(|error| error.to_string())?;
+        let is_kept = |old: &Arc<Revision>| {
+            all.iter().any(|(_, loaded)| Arc::ptr_eq(&loaded.revision, old))
+        };
+        for revision in before.into_iter().filter(|old| !is_kept(old)) {
+            let (component, until) = (desired.component.clone(), Instant::now() + self.inner.drain);
+            self.draining.push(Draining { component, revision, until, is_cut: false });
+        }
+        // What is served again drains no more.
+        self.draining.retain(|one| {
+            !all.iter().any(|(_, loaded)| Arc::ptr_eq(&loaded.revision, &one.revision))
+        });
+        Ok(())
+    }
+
+    /// Lets go of what has finished, cuts off what takes too long; the answer is the components of
+    /// which less drains now.
+    fn drain(&mut self) -> Vec<String> {
+        let mut changed = Vec::new();
+        self.draining.retain_mut(|one| {
+            if one.revision.inflight() == 0 {
+                changed.push(one.component.clone());
+                return false;
+            }
+            if Instant::now() >= one.until && !one.is_cut {
+                let (component, number) = (&one.component, one.revision.number);
+                tracing::info!(component, number, "a revision did not finish in time: cut off");
+                one.revision.cut_off();
+                one.is_cut = true;
+            }
+            true
+        });
+        changed
+    }
+
+    /// Writes down what was applied of some components.
+    async fn say(&mut self, components: &[String]) -> Result<(), Error> {
+        let said = components.iter().filter_map(|component| {
+            let settled = self.applied.get(component)?;
+            let draining = self.draining.iter().filter(|one| one.component == *component);
+            Some(Applied {
+                component,
+                sequence: settled.sequence,
+                draining: u32::try_from(draining.count()).unwrap_or(u32::MAX),
+                failure: settled.failure.as_deref(),
+            })
+        });
+        let said: Vec<_> = said.collect();
+        if !said.is_empty() {
+            self.inner.rollouts.applied(self.inner.id, &said).await?;
+        }
+        Ok(())
+    }
+
+    /// Does this host's part in the stages of rollouts, each once, beside everything else.
+    fn work_on(&mut self, open: &[RolloutRow]) {
+        while self.stages.try_join_next().is_some() {}
+        for rollout in open {
+            let Some(stage) = stages::of(rollout.state) else { continue };
+            let key = (rollout.id, stage);
+            let is_new = self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+            if !is_new {
+                continue;
+            }
+            let (inner, said, rollout) = (self.inner.clone(), self.said.clone(), rollout.clone());
+            self.stages.spawn(async move {
+                if let Err(error) = stages::take_part(&inner, &rollout, stage).await {
+                    tracing::debug!(%error, "a stage is not reported; trying again");
+                    said.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+                }
+            });
+        }
+    }
+
+    /// Writes down what the revisions of rolling components have counted.
+    async fn count(&self, running: &Running, open: &[RolloutRow]) -> Result<(), Error> {
+        let rolling = |one: &RevisionSnapshot| {
+            one.number > 0 && open.iter().any(|row| row.component == one.component.as_str())
+        };
+        let all = running.runtime.revisions();
+        let samples: Vec<Sample> = all.iter().filter(|one| rolling(one)).map(sample).collect();
+        self.inner.rollouts.count(self.inner.id, &samples).await?;
+        Ok(())
+    }
+}
+
+/// Whether the runtime serves exactly this. A revision of the manifest has no number until its
+/// component is rolled out for the first time.
+fn is_served(running: &Running, id: &ComponentId, desired: &Desired) -> bool {
+    let active = running.runtime.active();
+    let Some(Ok(fleet)) = active.components.get(id) else { return false };
+    let now = fleet.revisions().iter().map(|one| (one.revision.number, one.weight));
+    if now.collect::<std::collections::BTreeMap<_, _>>() == desired.weights {
+        return true;
+    }
+    let own = running.shelf.registered(id.as_str());
+    let (mut numbers, mut served) = (desired.weights.keys(), fleet.revisions().iter());
+    match (numbers.next(), numbers.next(), served.next(), served.next(), own) {
+        (Some(number), None, Some(only), None, Some(own)) => {
+            *number == own.number
+                && only.revision.number == 0
+                && only.revision.manifest.configuration == own.component.configuration
+        }
+        _ => false,
+    }
+}
+
+fn served(running: &Running, id: &ComponentId) -> Vec<Arc<Revision>> {
+    let active = running.runtime.active();
+    let fleet = active.components.get(id).and_then(|state| state.as_ref().ok());
+    let all = fleet.map(|fleet| fleet.revisions()).unwrap_or_default();
+    all.iter().map(|one| one.revision.clone()).collect()
+}
+
+fn sample(snapshot: &RevisionSnapshot) -> Sample {
+    let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let counts = &snapshot.counts;
+    Sample {
+        component: snapshot.component.to_string(),
+        number: snapshot.number,
+        calls: whole(counts.calls),
+        server_errors: whole(counts.server_errors),
+        failures: whole(counts.failures),
+        traps: whole(counts.traps),
+        timeouts: whole(counts.timeouts),
+        cpu_kills: whole(counts.cpu_kills),
+        refused: whole(counts.refused),
+        latency: snapshot.latency.counts.iter().map(|count| whole(*count)).collect(),
+    }
+}

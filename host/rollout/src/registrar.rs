@@ -1,0 +1,133 @@
+//! The components of a host's manifest as revisions, and which of them take calls when it starts.
+//!
+//! What was deployed wins over the manifest, unless the host is told otherwise. Among what came with
+//! releases, the manifest at hand wins: always where no other host lives, and where others do, only
+//! forward, or old and new hosts would take the calls from one another.
+
+use crate::error::Error;
+use crate::load::Registered;
+use crate::Inner;
+use nexus_runtime::{ComponentManifest, Manifest, Runtime, WEIGHT_WHOLE};
+use nexus_storage::rollouts::{Desired, Made, NewRevision, RolloutError, Weights};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Who did it, in the history.
+const BY: &str = "manifest";
+
+pub(crate) async fn register(
+    inner: &Inner,
+    runtime: &Runtime,
+    manifest: &Manifest,
+) -> Result<Vec<Registered>, Error> {
+    let mut found = loaded(runtime, manifest);
+    let names: Vec<&str> = found.iter().map(|one| one.component.id.as_str()).collect();
+    let configurations = inner.rollouts.configurations(&names).await?;
+    for (one, configuration) in found.iter_mut().zip(configurations) {
+        let mut component = ComponentManifest::clone(&one.component);
+        component.configuration = configuration;
+        one.component = Arc::new(component);
+    }
+    let fragments: Vec<String> = found.iter().map(|one| one.fragment(&manifest.routes)).collect();
+    let revisions = found.iter().zip(&fragments).map(|(one, fragment)| NewRevision {
+        component: one.component.id.as_str(),
+        artifact: None,
+        wasm: &one.wasm,
+        fragment,
+        configuration: one.component.configuration,
+        version: &manifest.version,
+        origin: "manifest",
+        note: "",
+        by: BY,
+    });
+    let made = inner.rollouts.make_revisions(&revisions.collect::<Vec<_>>()).await?;
+    for (one, made) in found.iter_mut().zip(&made) {
+        one.number = made.number;
+    }
+    decide(inner, &found, &made).await?;
+    Ok(found)
+}
+
+/// What the runtime has loaded of the manifest, without numbers yet.
+fn loaded(runtime: &Runtime, manifest: &Manifest) -> Vec<Registered> {
+    let active = runtime.active();
+    let one = |component: &Arc<ComponentManifest>| {
+        let fleet = active.components.get(&component.id)?.as_ref().ok()?;
+        let wasm = format!("sha256:{}", fleet.lead().digest);
+        Some(Registered { number: 0, component: component.clone(), wasm })
+    };
+    manifest.components.iter().filter_map(one).collect()
+}
+
+async fn decide(inner: &Inner, found: &[Registered], made: &[Made]) -> Result<(), Error> {
+    let desired: HashMap<String, Desired> = inner
+        .rollouts
+        .desired()
+        .await?
+        .into_iter()
+        .map(|desired| (desired.component.clone(), desired))
+        .collect();
+    let mut first = Vec::new();
+    let has_others = inner.rollouts.has_others(inner.id).await?;
+    for (one, made) in found.iter().zip(made) {
+        let component = one.component.id.as_str();
+        let alone = Weights::from([(one.number, WEIGHT_WHOLE)]);
+        match desired.get(component) {
+            None => first.push((component, one.number)),
+            Some(desired) if desired.weights == alone => {}
+            Some(desired) => {
+                let forward = made.is_new || !has_others;
+                if takes_over(inner, one, desired, forward).await? {
+                    take_over(inner, one, &alone, has_others).await?;
+                }
+            }
+        }
+    }
+    inner.rollouts.begin_traffic(&first, BY).await?;
+    Ok(())
+}
+
+async fn takes_over(
+    inner: &Inner,
+    one: &Registered,
+    desired: &Desired,
+    forward: bool,
+) -> Result<bool, Error> {
+    if inner.from_manifest {
+        return Ok(true);
+    }
+    let component = one.component.id.as_str();
+    let Some(lead) = lead(&desired.weights) else { return Ok(true) };
+    let lead = inner.rollouts.revision(component, lead).await?;
+    // One without an artifact came with a release, whatever was configured for it since.
+    let of_a_release = lead.is_none_or(|lead| lead.artifact.is_none());
+    Ok(of_a_release && forward && !desired.weights.contains_key(&one.number))
+}
+
+/// The revision with the greatest share.
+pub(crate) fn lead(weights: &Weights) -> Option<u32> {
+    let heaviest = weights.iter().max_by_key(|(number, weight)| (**weight, u32::MAX - **number));
+    heaviest.map(|(number, _)| *number)
+}
+
+async fn take_over(
+    inner: &Inner,
+    one: &Registered,
+    weights: &Weights,
+    has_others: bool,
+) -> Result<(), Error> {
+    let component = one.component.id.as_str();
+    if has_others && !inner.rollouts.has_blob(&one.wasm).await? {
+        let path = &one.component.source;
+        let failed = |source| Error::File { path: path.clone(), source };
+        let bytes = tokio::fs::read(path).await.map_err(failed)?;
+        inner.rollouts.store_blob(&one.wasm, &bytes).await?;
+    }
+    let reason = "the manifest of a host that started";
+    match inner.rollouts.set_traffic(component, weights, reason, BY).await {
+        Ok(_) => Ok(()),
+        // A rollout under way decides.
+        Err(RolloutError::Busy { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
