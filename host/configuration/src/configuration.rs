@@ -7,6 +7,7 @@ use crate::layers::Layers;
 use crate::shown::{Origin, Shown};
 use crate::vault::Vault;
 use crate::{ALL, Error, Sources};
+use nexus_observability::masks;
 use nexus_runtime::{ComponentManifest, Manifest, VariableDeclaration};
 use nexus_storage::Database;
 use nexus_storage::configuration::{Author, ChangeRow, Configurations, Kept, Setting};
@@ -156,7 +157,10 @@ impl Configuration {
         if configuration > 0 {
             let store = self.store()?;
             for setting in store.at(component, configuration).await? {
-                if let Some((_, value)) = self.opened(&setting)? {
+                if let Some((secret, value)) = self.opened(&setting)? {
+                    if secret {
+                        masks::add([(&*setting.name, &*value)]);
+                    }
                     values.insert(setting.name, value);
                 }
             }
@@ -426,6 +430,6 @@ impl Configuration {
         let declared = self.declared();
         let is_secret = |name: &str| declared.variables.get(name).is_some_and(|said| said.secret);
         let all = self.0.environment.iter().chain(values).filter(|(name, _)| is_secret(name));
-        nexus_observability::masks::add(all.map(|(name, value)| (&**name, &**value)));
+        masks::add(all.map(|(name, value)| (&**name, &**value)));
     }
 }

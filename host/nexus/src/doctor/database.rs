@@ -131,17 +131,19 @@ async fn connections(ground: &Ground) -> Finding {
         }),
         Err(_) => return Finding::skip("the settings are wrong"),
     };
+    // A private cluster is one host's alone.
+    let is_shared = ground.settings.as_ref().is_ok_and(|s| matches!(s.database, Choice::Url(_)));
     match value(ground, "select current_setting('max_connections')").await {
-        Ok(Some(most)) => fitting(wanted, most.parse().unwrap_or_default()),
+        Ok(Some(most)) => fitting(wanted, most.parse().unwrap_or_default(), is_shared),
         Ok(None) => Finding::skip(AWAY),
         Err(reason) => Finding::skip(format!("the database is away: {reason}")),
     }
 }
 
-fn fitting(wanted: usize, most: usize) -> Finding {
+fn fitting(wanted: usize, most: usize, is_shared: bool) -> Finding {
     let found = format!("this host takes {wanted} of {most}");
     let todo = "raise max_connections, or lower NEXUS_PG_CONNECTIONS_MAX";
-    match (wanted + 6 > most, wanted * 2 > most) {
+    match (wanted + 6 > most, is_shared && wanted * 2 > most) {
         (true, _) => Finding::fail(found, todo),
         (false, true) => Finding::warn(format!("{found}: no room for a second host"), todo),
         _ => Finding::ok(found),
@@ -342,8 +344,9 @@ mod tests {
 
     #[test]
     fn bounds_clocks_and_counts_are_judged_together() {
-        let at = |wanted, most| fitting(wanted, most).outcome;
-        assert_eq!((at(100, 100), at(60, 100), at(40, 100)), (Fail, Warn, Ok));
+        let at = |wanted, is_shared| fitting(wanted, 100, is_shared).outcome;
+        assert_eq!((at(100, true), at(60, true), at(40, true)), (Fail, Warn, Ok));
+        assert_eq!((at(100, false), at(60, false)), (Fail, Ok));
         let at = |theirs| apart(1_000.0, theirs).outcome;
         assert_eq!((at(1_000.5), at(1_010.0), at(0.0)), (Ok, Warn, Fail));
         let at = |applied| pending(5, applied).outcome;

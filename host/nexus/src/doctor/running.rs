@@ -167,25 +167,22 @@ fn instances(host: &Value) -> Finding {
     }
 }
 
-/// Whatever the list is called: entries with a name and a status.
+/// A name of which something is not built says what is missing; one that is ill says nothing of it.
 fn matrix(answer: &Value) -> Finding {
-    let lists = answer.as_object().into_iter().flat_map(|object| object.values());
-    let entries: Vec<&Value> = lists.filter_map(Value::as_array).flatten().collect();
-    let (mut ill, mut well) = (Vec::new(), 0);
-    for entry in &entries {
-        let healthy = entry["healthy"] == true
-            || matches!(text(entry, "status"), "healthy" | "ok" | "up" | "running");
-        match healthy {
-            true => well += 1,
-            false => ill.push(text(entry, "name").to_owned()),
+    let (mut ill, mut well, mut unbuilt) = (Vec::new(), 0, 0);
+    for entry in list(answer, "names") {
+        match (entry["healthy"] == true, entry["missing"].is_null()) {
+            (true, _) => well += 1,
+            (false, false) => unbuilt += 1,
+            (false, true) => ill.push(text(entry, "name").to_owned()),
         }
     }
-    match (ill.is_empty(), well) {
-        (true, 0) => Finding::skip("it lists nothing"),
-        (true, _) => Finding::ok(format!("{well} names")),
-        (false, _) => Finding::warn(
-            format!("{well} of {} answer; not {}", entries.len(), named(&ill)),
-            "what is not built yet says so at /services/<name>/health",
+    match ill.is_empty() {
+        true if well + unbuilt == 0 => Finding::skip("it lists nothing"),
+        true => Finding::ok(format!("{well} are well, {unbuilt} are not built")),
+        false => Finding::fail(
+            format!("ill: {}", named(&ill)),
+            "see /services/<name>/health and `nexus logs`",
         ),
     }
 }
@@ -391,8 +388,10 @@ mod tests {
         );
         assert_eq!(at(metrics, json!({ "page": "# TYPE nexus_calls_total counter\n" })), Ok);
         assert_eq!(at(metrics, json!({ "page": "" })), Fail);
-        assert_eq!(at(matrix, json!({ "services": [{ "name": "a", "healthy": true }] })), Ok);
-        assert_eq!(at(matrix, json!({ "services": [{ "name": "a", "status": "down" }] })), Warn);
+        let entry = |healthy, missing: Value| json!({ "names": [{ "name": "a", "healthy": healthy, "missing": missing }] });
+        assert_eq!(at(matrix, entry(true, Value::Null)), Ok);
+        assert_eq!(at(matrix, entry(false, json!(["puabo-os"]))), Ok);
+        assert_eq!(at(matrix, entry(false, Value::Null)), Fail);
         assert_eq!(at(matrix, json!({})), Skipped);
         let named = |origin: &str| json!({ "version": 1, "names": [{ "name": "k", "origin": origin, "required": true }] });
         assert_eq!(
