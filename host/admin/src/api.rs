@@ -89,6 +89,7 @@ pub(crate) fn component(facts: &Facts, name: &str) -> Option<Value> {
 }
 
 fn describe(facts: &Facts, snapshot: &ComponentSnapshot) -> Value {
+    let red = facts.samples().of(snapshot.component.as_str());
     let mut component = json!({
         "id": snapshot.component.as_str(),
         "state": if snapshot.inactive_reason.is_some() { "inactive" } else { "active" },
@@ -107,7 +108,10 @@ fn describe(facts: &Facts, snapshot: &ComponentSnapshot) -> Value {
         "instances_created": snapshot.counts.instances_created,
         "memory_bytes": snapshot.memory_bytes,
         "cpu_seconds": snapshot.counts.cpu_seconds,
-        "red": facts.samples().of(snapshot.component.as_str()).to_json(),
+        "server_errors": snapshot.counts.server_errors,
+        "red": red.to_json(),
+        "p50_seconds": red.p50_seconds,
+        "p99_seconds": red.p99_seconds,
         "log_lines_dropped": snapshot.counts.log_lines_dropped,
     });
     if let Some(reason) = &snapshot.inactive_reason {

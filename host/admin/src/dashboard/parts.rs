@@ -71,13 +71,13 @@ pub(super) fn since(at: SystemTime) -> String {
 /// A state in the colour that it has everywhere.
 pub(super) fn badge(word: &str) -> Markup {
     let class = match word {
-        "active" | "ok" | "done" | "succeeded" | "healthy" | "ready" | "valid" | "met" | "live"
-        | "completed" | "promoted" => "good",
-        "failed" | "dead" | "inactive" | "down" | "aborted" | "rolled_back" | "invalid"
+        "active" | "ok" | "done" | "succeeded" | "healthy" | "ready" | "valid" | "met" => "good",
+        "failed" | "dead" | "inactive" | "aborted" | "rolled_back" | "invalid" | "untrusted"
         | "error" => "bad",
-        "paused" | "refused" | "waiting" | "draining" | "cancelled" | "begun" | "held"
-        | "staged" | "frozen" | "warn" | "missing" => "warn",
-        "running" | "leased" | "due" | "progressing" | "queued" => "plain",
+        "paused" | "refused" | "waiting" | "draining" | "cancelled" | "held" | "staged"
+        | "missing" | "rolling_back" | "unsigned" | "retired" => "warn",
+        "running" | "leased" | "due" | "queued" | "verifying" | "compiling" | "migrating"
+        | "probing" | "stepping" | "promoting" => "plain",
         _ => "",
     };
     html! { span.badge.(class) { (word.replace('_', " ")) } }

@@ -13,6 +13,7 @@
 mod happened;
 mod invoke;
 pub(crate) mod matrix;
+mod rollouts;
 mod stream;
 
 pub(crate) use stream::Streams;

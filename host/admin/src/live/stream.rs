@@ -3,6 +3,7 @@
 //! has not. Nothing is done for streams while nobody reads one.
 
 use super::happened::{self, call, line};
+use super::rollouts::Told;
 use crate::operate::Asked;
 use crate::{Condition, Facts, problems};
 use bytes::Bytes;
@@ -79,6 +80,7 @@ pub(super) fn open(
         // Numbers begin again with the process: one from before is as good as none.
         last: last.filter(|last| *last <= recent().last()).unwrap_or_else(|| recent().last()),
         conditions: BTreeMap::new(),
+        rollouts: Told::default(),
         ending,
         spoke: Instant::now(),
         greeted: false,
@@ -103,6 +105,7 @@ struct Reader {
     lines: LineFilter,
     last: u64,
     conditions: BTreeMap<&'static str, Condition>,
+    rollouts: Told,
     ending: Option<Shutdown>,
     spoke: Instant,
     greeted: bool,
@@ -120,6 +123,14 @@ impl Reader {
             }
             self.ring(&mut text);
             self.conditions(&mut text);
+            if self.wants("rollouts") {
+                for told in self.rollouts.news(&self.facts).await {
+                    if self.component.is_none() || self.component.as_deref() == told["component"].as_str()
+                    {
+                        event(&mut text, None, "rollout", &told);
+                    }
+                }
+            }
             if text.is_empty() && self.spoke.elapsed() >= HEARTBEAT {
                 text.push_str(": still here\n\n");
             }

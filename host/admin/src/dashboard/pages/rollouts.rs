@@ -11,8 +11,7 @@ use nexus_storage::audit::Role;
 use serde_json::{Value, json};
 
 /// Nothing happens in these any more.
-const OVER: [&str; 6] =
-    ["completed", "done", "aborted", "failed", "rolled_back", "superseded"];
+const OVER: [&str; 4] = ["done", "aborted", "failed", "rolled_back"];
 
 /// A share of 10,000.
 pub(super) fn percent(weight: u64) -> String {
