@@ -80,6 +80,8 @@ impl Masks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::writer::Sink;
+    use crate::writer::tests::Page;
     use std::time::{Duration, Instant};
 
     fn of(secrets: &[(&str, &str)]) -> Masks {
@@ -101,6 +103,25 @@ mod tests {
         assert_eq!(masked("12345"), "12345");
         assert_eq!(masked("a\"quoted\"\nsecret"), "‹masks_test›");
         assert_eq!(masked(r#"{"k":"a\"quoted\"\nsecret"}"#), r#"{"k":"‹masks_test›"}"#);
+    }
+
+    #[test]
+    fn no_line_of_a_guest_says_a_secret_whatever_it_looks_like() {
+        add([("guest_key", "kept-from-everybody\"1")]);
+        for format in [crate::Format::Json, crate::Format::Pretty] {
+            let page = Page::default();
+            let sink = Sink::start(page.clone()).unwrap();
+            let settings = crate::Settings { format, filter: "info".into(), otlp: None };
+            let subscriber = crate::subscriber(&settings, false, sink.clone(), None).unwrap();
+            tracing::subscriber::with_default(subscriber, || {
+                let said = "calling with kept-from-everybody\"1";
+                tracing::info!(target: "guest", component = "a", header = said, "{said}");
+            });
+            sink.flush(Duration::from_secs(5));
+            let text = page.text();
+            assert!(text.contains("calling with ‹guest_key›"), "{text}");
+            assert!(!text.contains("kept-from-everybody"), "{text}");
+        }
     }
 
     #[test]

@@ -1,0 +1,148 @@
+//! Configuring a component of a running host: by file, by command, by the API; what the guest gets,
+//! and what nobody gets to see.
+
+use nexus_harness::prelude::*;
+use std::path::Path;
+
+const SECRET: &str = "a-secret-of-the-guest";
+
+fn manifest() -> String {
+    format!(
+        r#"
+spin_manifest_version = 2
+[application]
+name = "guests"
+version = "0.0.0"
+[variables]
+greeting = {{ default = "good day" }}
+colour = {{ default = "blue" }}
+api_key = {{ required = true, secret = true }}
+[[trigger.http]]
+route = "/..."
+component = "spin"
+[component.spin]
+source = "{}"
+key_value_stores = ["default"]
+allowed_outbound_hosts = ["redis://nexus.internal", "postgres://nexus.internal"]
+[component.spin.variables]
+pg_url = "{{{{ pg_url }}}}"
+greeting = "{{{{ greeting }}}}, guest"
+colour = "{{{{ colour }}}}"
+key = "{{{{ api_key }}}}"
+"#,
+        probe("spin").display()
+    )
+}
+
+/// A host that reads `file`.
+async fn host(file: &Path) -> Nexus {
+    let line = ("NEXUS_CONFIGURATION_FILE".to_owned(), file.to_str().unwrap().to_owned());
+    let setup = Nexus::setup().manifest(manifest());
+    setup.settings(move |settings| settings.environment.push(line)).start().await
+}
+
+fn write(file: &Path, text: &str) {
+    let part = file.with_extension("part");
+    std::fs::write(&part, text).unwrap();
+    std::fs::rename(part, file).unwrap();
+}
+
+/// Runs the binary against the host; what it prints, and its exit code.
+async fn run(nexus: &Nexus, arguments: &[&str]) -> (i32, String) {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_nexus"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("NEXUS_") {
+            command.env_remove(&name);
+        }
+    }
+    let host = nexus.host();
+    command.env("USER", "ada").env("NEXUS_ADMIN_LISTEN", host.admin_address().to_string());
+    command.env("NEXUS_ADMIN_TOKEN", host.admin_token()).args(arguments);
+    let output = command.stdin(std::process::Stdio::null()).output().await.unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+}
+
+async fn ok(nexus: &Nexus, arguments: &[&str]) -> String {
+    let (code, text) = run(nexus, arguments).await;
+    assert_eq!(code, 0, "{arguments:?}: {text}");
+    assert!(!text.contains(SECRET), "{text}");
+    text
+}
+
+async fn told(nexus: &Nexus, name: &str) -> String {
+    nexus.anonymous().get(&format!("/variables/{name}")).await.ok().text()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_gets_what_operators_set_once_it_is_applied() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nexus.toml");
+    write(&file, &format!("api_key = \"{SECRET}\"\n[spin]\ncolour = \"red\"\n"));
+    let nexus = host(&file).await;
+    assert_eq!(told(&nexus, "key").await, SECRET);
+    assert_eq!(told(&nexus, "colour").await, "red");
+    assert_eq!(told(&nexus, "greeting").await, "good day, guest");
+
+    let said = ok(&nexus, &["config", "set", "spin", "greeting", "moin", "--reason", "fair"]).await;
+    assert!(said.contains("greeting is set in version 1"), "{said}");
+    assert_eq!(told(&nexus, "greeting").await, "good day, guest", "not yet applied");
+    let said = ok(&nexus, &["config", "diff", "spin"]).await;
+    assert!(said.contains("greeting  added"), "{said}");
+    ok(&nexus, &["config", "apply", "spin", "--reason", "fair"]).await;
+    let applied = async || told(&nexus, "greeting").await == "moin, guest";
+    eventually("the new revision serves", seconds(60), applied).await;
+
+    let said = ok(&nexus, &["config", "ls", "spin"]).await;
+    for line in ["set by root (ada)", "nexus.toml", "‹secret›"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    let said = ok(&nexus, &["config", "get", "spin", "colour"]).await;
+    assert_eq!(said, "red\n");
+    let (code, said) = run(&nexus, &["config", "get", "spin", "api_key"]).await;
+    assert!(code == 3 && !said.contains(SECRET), "{said}");
+    let said = ok(&nexus, &["config", "versions", "spin"]).await;
+    assert!(said.contains("fair"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_reaches_the_guest_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nexus.toml");
+    write(&file, &format!("api_key = \"{SECRET}\"\n"));
+    let nexus = host(&file).await;
+    write(&file, &format!("api_key = \"{SECRET}\"\ngreeting = \"servus\"\n"));
+    let turned = async || told(&nexus, "greeting").await == "servus, guest";
+    eventually("the guest is told", seconds(60), turned).await;
+    assert_eq!(told(&nexus, "key").await, SECRET);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_written_and_never_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nexus.toml");
+    write(&file, "api_key = \"for-the-start\"\n");
+    let nexus = host(&file).await;
+    let secret = folder.path().join("secret");
+    write(&secret, &format!("{SECRET}\n"));
+    let secret = secret.to_str().unwrap();
+    let said = ok(&nexus, &["secret", "set", "spin", "api_key", "--file", secret]).await;
+    assert!(said.contains("api_key is set in version 1"), "{said}");
+    let said = ok(&nexus, &["secret", "ls", "spin"]).await;
+    assert!(said.contains("api_key"), "{said}");
+    let admin = nexus.admin();
+    for path in ["", "/versions", "/diff?from=0"] {
+        let answer = admin.get(&format!("/api/v1/configuration/spin{path}")).await.ok();
+        assert!(!answer.text().contains(SECRET), "{path}");
+    }
+    let said = ok(&nexus, &["secret", "rotate"]).await;
+    assert_eq!(said, "0 secrets were put under the current key\n");
+    ok(&nexus, &["secret", "unset", "spin", "api_key"]).await;
+    // What is no variable, or would be read by everybody, is refused.
+    let (code, said) = run(&nexus, &["config", "set", "spin", "shape", "round"]).await;
+    assert!(code == 3 && said.contains("api_key, colour, greeting"), "{said}");
+    let (code, said) = run(&nexus, &["config", "set", "spin", "api_key", "open"]).await;
+    assert!(code == 4 && said.contains("nexus secret set"), "{said}");
+    let (code, _) = run(&nexus, &["config", "ls", "nobody"]).await;
+    assert_eq!(code, 3);
+}
