@@ -94,6 +94,7 @@ fn describe(facts: &Facts, snapshot: &ComponentSnapshot) -> Value {
         "id": snapshot.component.as_str(),
         "state": if snapshot.inactive_reason.is_some() { "inactive" } else { "active" },
         "revision": snapshot.revision,
+        "number": snapshot.number,
         "calls": snapshot.counts.calls,
         "failures": {
             "traps": snapshot.counts.traps,

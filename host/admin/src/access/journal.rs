@@ -17,6 +17,8 @@ const WRITE_MAX: Duration = Duration::from_secs(10);
 
 /// Words of a body that say why.
 const REASONS: [&str; 2] = ["reason", "note"];
+/// Words of a body that say to what, where the path does not.
+const SUBJECTS: [&str; 3] = ["component", "name", "reference"];
 
 /// An order on its way.
 pub(super) struct Order {
@@ -38,9 +40,10 @@ impl Order {
         entry.credential = Some(call.actor.credential.clone());
         entry.address = Some(call.address.to_canonical().to_string());
         entry.path = Some(call.path.to_owned());
-        entry.subject = call.route.subject(call.path);
+        let named = || SUBJECTS.iter().find_map(|word| member(call.body, word));
+        entry.subject = call.route.subject(call.path).or_else(named);
         entry.body_sha256 = (!call.body.is_empty()).then(|| hex(&Sha256::digest(call.body)));
-        entry.reason = said(call.body);
+        entry.reason = REASONS.iter().find_map(|word| member(call.body, word));
         entry.call = Some(call.id.to_owned());
         Ok(Self { audit: Audit::new(stores.database().clone()), entry })
     }
@@ -101,9 +104,8 @@ pub(crate) fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
-/// What the operator says it is for.
-fn said(body: &[u8]) -> Option<String> {
+/// A text of the body.
+fn member(body: &[u8], word: &str) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
-    let found = REASONS.iter().find_map(|word| body.get(word)?.as_str());
-    found.filter(|text| !text.is_empty()).map(str::to_owned)
+    body.get(word)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }

@@ -101,7 +101,8 @@ pub(super) fn ms(value: Option<f64>) -> String {
 
 /// A line of what was, newest at the right; said in words beside it.
 pub(super) fn sparkline(values: &[f64]) -> Markup {
-    let most = values.iter().copied().fold(1.0_f64, f64::max);
+    // A tenth of a call a second is the least that is worth a hill.
+    let most = values.iter().copied().fold(0.1_f64, f64::max);
     let last = values.len().saturating_sub(1).max(1) as f64;
     let points: Vec<String> = values
         .iter()
@@ -124,7 +125,7 @@ pub(super) fn sparkline(values: &[f64]) -> Markup {
 /// A table that scrolls by itself where it is too wide, also by keyboard.
 pub(super) fn table(label: &str, head: &[&str], body: &Markup) -> Markup {
     html! {
-        div.scroll role="region" aria-label=(label) tabindex="0" {
+        div.scroll role="group" aria-label=(label) tabindex="0" {
             table {
                 thead { tr {
                     @for name in head {
@@ -211,7 +212,7 @@ pub(super) fn more(visit: &Visit<'_>, answer: &Value) -> Markup {
     let mut query = visit.query.clone();
     query.insert("cursor".into(), cursor.into());
     let query = serde_urlencoded::to_string(&query).unwrap_or_default();
-    html! { p.actions { a.button href=(format!("{}?{query}", visit.path)) rel="next" { "Older" } } }
+    html! { div.actions { a.button href=(format!("{}?{query}", visit.path)) rel="next" { "Older" } } }
 }
 
 /// The query of a list, with only the words that its page passes on.

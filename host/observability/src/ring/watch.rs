@@ -161,7 +161,10 @@ pub(crate) fn invocation_of(
         component: text("component"),
         revision: number(fields, "revision"),
         trigger: text("trigger").unwrap_or_else(|| "http".into()),
-        name: text("otel.name").unwrap_or_else(|| span_name.to_owned()),
+        // A request that no route was found for has a method only.
+        name: text("otel.name")
+            .or_else(|| text("http.request.method"))
+            .unwrap_or_else(|| span_name.to_owned()),
         method: text("http.request.method"),
         path: text("url.path").or_else(|| text("http.route")),
         status,

@@ -56,7 +56,7 @@ pub(super) async fn page(visit: &Visit<'_>, name: &str) -> Markup {
                 (code(&one["limits"]))
             }
         }
-        p.actions {
+        div.actions {
             a.button href=(format!("/invocations?component={}", piece(name))) { "Its calls" }
             a.button href=(format!("/logs?component={}", piece(name))) { "Its lines" }
             a.button href=(format!("/configuration/{}", piece(name))) { "Its configuration" }

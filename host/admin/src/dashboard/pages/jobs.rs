@@ -14,7 +14,7 @@ pub(super) async fn page(visit: &Visit<'_>) -> Markup {
     let found = visit.get(&format!("jobs?{query}")).await;
     html! {
         (title("Jobs", "What native workers do, and how far it is.", Some(filter("jobs"))))
-        p.actions {
+        div.actions {
             a.button href="/jobs" { "All" }
             @for state in ["queued", "running", "succeeded", "failed", "cancelled"] {
                 a.button href=(format!("/jobs?state={state}"))
@@ -73,7 +73,7 @@ pub(super) async fn one(visit: &Visit<'_>, id: &str) -> Markup {
         (title(text(&found, "kind"), &format!("Of {}", text(&found, "service")), None))
         section.card aria-label="How far it is" {
             div #job data-live {
-                p.actions { (badge(text(&found, "state"))) (progress(&found)) }
+                div.actions { (badge(text(&found, "state"))) (progress(&found)) }
                 dl.facts {
                     dt { "Worker" } dd { (text(&found, "worker")) }
                     dt { "Made" } dd { (when(&found, "created_at")) }

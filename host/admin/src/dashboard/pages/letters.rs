@@ -88,7 +88,7 @@ pub(super) async fn redrive(
             @if visit.asked("redrive").is_some() {
                 (confirm(visit, &path, service, queue).await)
             } @else {
-                p.actions {
+                div.actions {
                     a.button href="?state=dead&redrive=1" { "Send them back to work…" }
                     @if visit.may(Role::Admin) {
                         (asking(visit, &format!("POST {path}/purge"), &all,

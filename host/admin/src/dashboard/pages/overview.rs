@@ -48,7 +48,7 @@ fn tiles(visit: &Visit<'_>, components: &[Value], reds: &[Red]) -> Markup {
             div.tile { dt { "In flight" } dd { (inflight) } }
             div.tile {
                 dt { "Memory" }
-                dd { (size(resident)) small { " · guests " (size(memory)) } }
+                dd { (size(resident)) small.block { "guests " (size(memory)) } }
             }
         }
     }

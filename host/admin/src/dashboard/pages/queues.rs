@@ -94,7 +94,7 @@ pub(super) async fn one(visit: &Visit<'_>, service: &str, queue: &str) -> Markup
         (title(queue, &format!("Of {service}, handled by {}", text(&found, "handler")), None))
         div #depth data-live { (depth(&found)) }
         @if visit.may(Role::Operator) {
-            p.actions {
+            div.actions {
                 @if found["paused"] == true {
                     (button(visit, &format!("POST {path}/resume"), "Resume", "primary"))
                     span.soft { "paused by " (text(&found, "paused_by")) ", "
@@ -107,7 +107,7 @@ pub(super) async fn one(visit: &Visit<'_>, service: &str, queue: &str) -> Markup
         (letters::redrive(visit, service, queue, &found).await)
         section.card aria-labelledby="messages-title" {
             h2 #messages-title { "Messages" }
-            p.actions {
+            div.actions {
                 @for word in ["ready", "deferred", "leased", "dead"] {
                     a.button href=(format!("?state={word}"))
                         aria-current=[(word == state).then_some("true")] {

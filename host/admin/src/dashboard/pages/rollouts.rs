@@ -139,7 +139,7 @@ pub(super) async fn one(visit: &Visit<'_>, id: &str) -> Markup {
             text(&found, "reason"), None))
         section.card aria-label="How far it is" {
             div #progress data-live {
-                p.actions {
+                div.actions {
                     (badge(text(&found, "state")))
                     strong { (percent(found["weight"].as_u64().unwrap_or(0))) " of the calls" }
                     span.soft { "by " (text(&found, "by")) ", " (when(&found, "created_at")) }

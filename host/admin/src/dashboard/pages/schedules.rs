@@ -146,7 +146,7 @@ pub(super) async fn one(visit: &Visit<'_>, id: &str) -> Markup {
 
 fn buttons(visit: &Visit<'_>, path: &str, found: &Value) -> Markup {
     html! {
-        p.actions {
+        div.actions {
             (button(visit, &format!("POST {path}/run"), "Run now", "primary"))
             @if found["paused_at"].is_string() {
                 (button(visit, &format!("POST {path}/resume"), "Resume", ""))
