@@ -45,6 +45,7 @@ mod body;
 mod conditions;
 mod configuration;
 mod dashboard;
+mod deploy;
 mod live;
 mod metrics;
 mod operate;
@@ -63,6 +64,7 @@ pub use worker::{ObjectUrlError, ObjectUrls, ReadUrl, WriteUrl};
 
 use nexus_configuration::Configuration;
 use nexus_observability::Exposition;
+use nexus_rollout::Rollout;
 use nexus_runtime::{Manifest, Runtime};
 use nexus_storage::Database;
 use nexus_storage::jobs::Jobs;
@@ -111,6 +113,7 @@ struct Inner {
     sources: OnceLock<Vec<Box<dyn Source>>>,
     jobs: OnceLock<JobParts>,
     configuration: OnceLock<Configuration>,
+    rollout: OnceLock<Rollout>,
     stores: OnceLock<Stores>,
     counts: Counts,
     matrix: live::matrix::Last,
@@ -130,6 +133,7 @@ impl Facts {
             sources: OnceLock::new(),
             jobs: OnceLock::new(),
             configuration: OnceLock::new(),
+            rollout: OnceLock::new(),
             stores: OnceLock::new(),
             counts: Counts::default(),
             matrix: Default::default(),
@@ -161,6 +165,15 @@ impl Facts {
     /// Components are configured by this from now on. The first call counts.
     pub fn configuration(&self, configuration: Configuration) {
         self.0.configuration.get_or_init(|| configuration);
+    }
+
+    /// Components are rolled out by this from now on. The first call counts.
+    pub fn rollouts(&self, rollout: Rollout) {
+        self.0.rollout.get_or_init(|| rollout);
+    }
+
+    fn rolled_out(&self) -> Option<&Rollout> {
+        self.0.rollout.get()
     }
 
     fn configured(&self) -> Option<&Configuration> {

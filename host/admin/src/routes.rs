@@ -3,7 +3,7 @@
 use crate::access::{Access, Actor, Called, is_question, openapi, table};
 use crate::token;
 use crate::worker::{self, Workers};
-use crate::{Facts, api, body, configuration, dashboard, live, metrics, operate, problems};
+use crate::{Facts, api, body, configuration, dashboard, deploy, live, metrics, operate, problems};
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
@@ -113,6 +113,7 @@ impl Surface {
                 live::answer(facts, &self.streams, self.ending.clone(), request).await
             }
             _ if configuration::is_for(path) => configuration::answer(facts, request).await,
+            _ if deploy::is_for(path) => deploy::answer(facts, request).await,
             "/api/v1/host" => Ok(json(StatusCode::OK, &api::host(facts))),
             "/api/v1/openapi.json" => {
                 Ok(json(StatusCode::OK, &openapi::document(facts.0.version)))

@@ -305,7 +305,10 @@ async fn has_settled(inner: &Inner, held: &Held) -> Result<bool, Error> {
 
 async fn is_frozen(inner: &Inner, held: &Held) -> Result<bool, Error> {
     let Some(frozen) = inner.rollouts.frozen(&held.row.component).await? else { return Ok(false) };
-    inner.rollouts.note(held, &format!("it waits: frozen by {}: {}", frozen.by, frozen.reason)).await?;
+    inner
+        .rollouts
+        .note(held, &format!("it waits: frozen by {}: {}", frozen.by, frozen.reason))
+        .await?;
     Ok(true)
 }
 

@@ -161,9 +161,11 @@ fn statements(sql: &str, first_line: usize) -> Vec<Statement> {
 
 /// `begin drop table x` is `drop table x`.
 fn unwrap_block(statement: &mut Statement) {
-    while statement.words.first().is_some_and(|word| {
-        matches!(word.text.as_str(), "begin" | "then" | "else" | "loop")
-    }) {
+    while statement
+        .words
+        .first()
+        .is_some_and(|word| matches!(word.text.as_str(), "begin" | "then" | "else" | "loop"))
+    {
         statement.words.remove(0);
     }
 }

@@ -97,9 +97,8 @@ impl Follower {
     pub(crate) async fn look(&mut self, running: &Running) -> Result<(), Error> {
         self.beat(running).await?;
         let (sequence, open) = self.inner.rollouts.news().await?;
-        let failed = |settled: &Settled| {
-            settled.failure.is_some() && settled.tried.elapsed() > AGAIN
-        };
+        let failed =
+            |settled: &Settled| settled.failure.is_some() && settled.tried.elapsed() > AGAIN;
         if self.seen != Some(sequence) || self.applied.values().any(failed) {
             let desired = self.inner.rollouts.desired().await?;
             let changed = self.follow(running, &desired).await;
@@ -192,9 +191,8 @@ impl Follower {
         };
         let served = Served { routes, revisions: all.iter().map(weighted).collect() };
         running.runtime.serve(&id, served).map_err(|error| error.to_string())?;
-        let is_kept = |old: &Arc<Revision>| {
-            all.iter().any(|(_, loaded)| Arc::ptr_eq(&loaded.revision, old))
-        };
+        let is_kept =
+            |old: &Arc<Revision>| all.iter().any(|(_, loaded)| Arc::ptr_eq(&loaded.revision, old));
         for revision in before.into_iter().filter(|old| !is_kept(old)) {
             let (component, until) = (desired.component.clone(), Instant::now() + self.inner.drain);
             self.draining.push(Draining { component, revision, until, is_cut: false });

@@ -54,9 +54,8 @@ impl Tally {
     }
 
     fn add(&mut self, then: &Sample, now: &Sample) {
-        let grew = |read: fn(&Sample) -> i64| {
-            u64::try_from(read(now) - read(then)).unwrap_or_default()
-        };
+        let grew =
+            |read: fn(&Sample) -> i64| u64::try_from(read(now) - read(then)).unwrap_or_default();
         self.calls += grew(|s| s.calls);
         self.traps += grew(|s| s.traps);
         self.errors += grew(|s| s.server_errors)
@@ -201,12 +200,8 @@ mod tests {
 
     #[test]
     fn what_was_counted_before_the_step_does_not_count() {
-        let sample = |calls, failures| Sample {
-            calls,
-            failures,
-            latency: vec![calls],
-            ..Sample::default()
-        };
+        let sample =
+            |calls, failures| Sample { calls, failures, latency: vec![calls], ..Sample::default() };
         let at = |host: &str, number, sample| ((host.to_owned(), number), sample);
         let then = HashMap::from([at("a", 2, sample(10, 10)), at("b", 2, sample(50, 0))]);
         let now = HashMap::from([

@@ -67,7 +67,12 @@ impl Rollout {
     /// # Errors
     ///
     /// As [`Rollout::store`].
-    pub async fn store_wasm(&self, component: &str, wasm: Bytes, by: &str) -> Result<Stored, Error> {
+    pub async fn store_wasm(
+        &self,
+        component: &str,
+        wasm: Bytes,
+        by: &str,
+    ) -> Result<Stored, Error> {
         let name = component.to_owned();
         let build = move || {
             Artifact::build(Parts {

@@ -4,9 +4,9 @@
 //! releases, the manifest at hand wins: always where no other host lives, and where others do, only
 //! forward, or old and new hosts would take the calls from one another.
 
+use crate::Inner;
 use crate::error::Error;
 use crate::load::Registered;
-use crate::Inner;
 use nexus_runtime::{ComponentManifest, Manifest, Runtime, WEIGHT_WHOLE};
 use nexus_storage::rollouts::{Desired, Made, NewRevision, RolloutError, Weights};
 use std::collections::HashMap;

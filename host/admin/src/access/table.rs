@@ -164,6 +164,7 @@ pub(crate) fn find(method: &str, path: &str) -> Result<&'static Route, Vec<&'sta
 const PAGE: &[&str] = &["limit:integer", "cursor:string"];
 const BY: &[&str] = &["by:string"];
 const REASON: &[&str] = &["reason:string", "by:string"];
+const GO_ON: &[&str] = &["reason:string", "override_freeze:boolean", "by:string"];
 const ARTIFACT: Sends = Sends::Bytes(
     &["application/vnd.oci.image.layout.v1.tar", "application/wasm"],
     ARTIFACT_BYTES_MAX,
@@ -215,7 +216,11 @@ pub(crate) const ROUTES: &[Route] = &[
         ],
     ),
     // Artifacts
-    get("artifacts", "What was stored here").query(PAGE),
+    get("artifacts", "What was stored here").query(&[
+        "component:string",
+        "limit:integer",
+        "cursor:string",
+    ]),
     row("POST", "artifacts", "Stores an OCI archive or a component", Role::Operator)
         .query(&["component:string"])
         .sending(ARTIFACT),
@@ -235,9 +240,9 @@ pub(crate) const ROUTES: &[Route] = &[
         "cursor:string",
     ]),
     get("rollouts/{id}", "One rollout with what happened in it"),
-    post("rollouts/{id}/promote", "Goes on to the last step", REASON),
+    post("rollouts/{id}/promote", "Goes on to the last step", GO_ON),
     post("rollouts/{id}/pause", "Stays at this step", REASON),
-    post("rollouts/{id}/resume", "Goes on", REASON),
+    post("rollouts/{id}/resume", "Goes on", GO_ON),
     post("rollouts/{id}/abort", "Goes back to what served before", REASON),
     get("freezes", "What may not be changed now"),
     post("freezes", "Lets nobody change a component, or any", &[

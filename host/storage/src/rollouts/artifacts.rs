@@ -65,9 +65,19 @@ impl Rollouts {
             returning a.xmax = 0";
         let size = i64::try_from(new.archive.len()).unwrap_or(i64::MAX);
         let values: [crate::session::Param<'_>; 13] = [
-            &new.digest, &new.component, &new.version, &new.wasm_digest, &new.archive_digest,
-            &new.fragment, new.migrations, &new.signature, &new.key_id, new.imports, new.exports,
-            &size, &new.by,
+            &new.digest,
+            &new.component,
+            &new.version,
+            &new.wasm_digest,
+            &new.archive_digest,
+            &new.fragment,
+            new.migrations,
+            &new.signature,
+            &new.key_id,
+            new.imports,
+            new.exports,
+            &size,
+            &new.by,
         ];
         let rows = self.session().await?.query(sql, &values).await?;
         Ok(rows[0].try_get(0)?)

@@ -221,8 +221,16 @@ impl Rollouts {
               latency = excluded.latency, at = now()";
         for one in all {
             let values: [crate::session::Param<'_>; 11] = [
-                &host, &one.component, &signed(one.number), &one.calls, &one.server_errors,
-                &one.failures, &one.traps, &one.timeouts, &one.cpu_kills, &one.refused,
+                &host,
+                &one.component,
+                &signed(one.number),
+                &one.calls,
+                &one.server_errors,
+                &one.failures,
+                &one.traps,
+                &one.timeouts,
+                &one.cpu_kills,
+                &one.refused,
                 &one.latency,
             ];
             session.execute(sql, &values).await?;

@@ -113,9 +113,8 @@ impl Rollouts {
               returning id) \
             insert into platform.rollout_event (rollout, state, weight, words, by) \
             select id, 'verifying', 0, 'begun', $7 from begun";
-        let values: [crate::session::Param<'_>; 7] = [
-            &id, &new.component, &signed(new.revision), new.plan, &new.kind, &new.note, &new.by,
-        ];
+        let values: [crate::session::Param<'_>; 7] =
+            [&id, &new.component, &signed(new.revision), new.plan, &new.kind, &new.note, &new.by];
         match self.session().await?.execute(sql, &values).await {
             Ok(_) => Ok(id),
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
@@ -184,8 +183,16 @@ impl Rollouts {
         let traffic = to.traffic.as_ref().map(weights_value);
         let onward = to.onward.map(State::as_str);
         let values: [crate::session::Param<'_>; 10] = [
-            &held.row.id, &held.fence, &from, &state, &to.step, &weight, &traffic, &to.reason,
-            &onward, &to.words,
+            &held.row.id,
+            &held.fence,
+            &from,
+            &state,
+            &to.step,
+            &weight,
+            &traffic,
+            &to.reason,
+            &onward,
+            &to.words,
         ];
         let rows = self.session().await?.query(sql, &values).await?;
         Ok(rows[0].try_get(0)?)
@@ -266,11 +273,7 @@ impl Rollouts {
     /// # Errors
     ///
     /// [`RolloutError::NoRevision`], [`RolloutError::Busy`].
-    pub async fn put_back(
-        &self,
-        new: &NewRollout<'_>,
-        reason: &str,
-    ) -> Result<Uuid, RolloutError> {
+    pub async fn put_back(&self, new: &NewRollout<'_>, reason: &str) -> Result<Uuid, RolloutError> {
         let id = self.begin(new).await?;
         let sql = "select platform.rollout_put(r, 'promoting', 0, 10000, \
             jsonb_build_object($2::int, 10000), $3, $4) from ( \

@@ -1,7 +1,7 @@
 //! Revisions: numbered per component, never changed, made once from the same parts.
 
-use super::rows::{number, signed};
 use super::Rollouts;
+use super::rows::{number, signed};
 use crate::error::Error;
 use std::time::SystemTime;
 use tokio_postgres::Row;
@@ -58,8 +58,15 @@ impl Rollouts {
         let sql = "select * from platform.revision_make($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         let configuration = i64::try_from(new.configuration).unwrap_or(i64::MAX);
         let values: [crate::session::Param<'_>; 9] = [
-            &new.component, &new.artifact, &new.wasm, &new.fragment, &configuration, &new.version,
-            &new.origin, &new.note, &new.by,
+            &new.component,
+            &new.artifact,
+            &new.wasm,
+            &new.fragment,
+            &configuration,
+            &new.version,
+            &new.origin,
+            &new.note,
+            &new.by,
         ];
         let rows = self.session().await?.query(sql, &values).await?;
         Ok(Made { number: number(rows[0].try_get(0)?), is_new: rows[0].try_get(1)? })
@@ -70,11 +77,9 @@ impl Rollouts {
     /// # Errors
     ///
     /// As [`Rollouts::make_revision`].
-    pub async fn make_revisions<'a>(
-        &self,
-        all: &'a [NewRevision<'a>],
-    ) -> Result<Vec<Made>, Error> {
-        let texts = |read: fn(&'a NewRevision<'a>) -> &'a str| all.iter().map(read).collect::<Vec<_>>();
+    pub async fn make_revisions<'a>(&self, all: &'a [NewRevision<'a>]) -> Result<Vec<Made>, Error> {
+        let texts =
+            |read: fn(&'a NewRevision<'a>) -> &'a str| all.iter().map(read).collect::<Vec<_>>();
         let sql = "select m.number, m.made \
             from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[]) \
               with ordinality u (component, wasm, fragment, configuration, version, place), \

@@ -137,11 +137,7 @@ impl Rollouts {
 
 fn desired(row: &Row) -> Result<Desired, Error> {
     let value = row.try_get(2)?;
-    Ok(Desired {
-        component: row.try_get(0)?,
-        sequence: row.try_get(1)?,
-        weights: weights(&value),
-    })
+    Ok(Desired { component: row.try_get(0)?, sequence: row.try_get(1)?, weights: weights(&value) })
 }
 
 fn change(row: &Row) -> Result<Change, Error> {

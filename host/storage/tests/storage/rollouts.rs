@@ -76,7 +76,9 @@ impl Ground {
 
     async fn lapse(&self) {
         let host = self.fresh.database.host().await.unwrap();
-        host.batch("update platform.rollout set held_until = now() - interval '1 s'").await.unwrap();
+        host.batch("update platform.rollout set held_until = now() - interval '1 s'")
+            .await
+            .unwrap();
     }
 }
 
@@ -97,9 +99,8 @@ async fn the_same_parts_are_the_same_revision_and_no_revision_changes() {
     let host = ground.fresh.database.host().await.unwrap();
     let refused = host.execute("update platform.revision set fragment = 'x'", &[]).await;
     assert_eq!(refused.unwrap_err().code().map(|c| c.code()), Some("23001"));
-    let made = [("lamp", 'b'), ("desk", 'b'), ("lamp", 'd')].map(|(component, letter)| {
-        (component, digest(letter))
-    });
+    let made = [("lamp", 'b'), ("desk", 'b'), ("lamp", 'd')]
+        .map(|(component, letter)| (component, digest(letter)));
     let all: Vec<_> = made
         .iter()
         .map(|(component, wasm)| NewRevision {
@@ -215,7 +216,8 @@ async fn nothing_is_settled_before_every_living_host_has_applied_it() {
     assert!(settled().await.is_none());
     assert!(!ground.rollouts.beat(other, 1).await.unwrap());
     let host = ground.fresh.database.host().await.unwrap();
-    let late = "update platform.host set heartbeat_at = now() - interval '1 min' where name = 'two'";
+    let late =
+        "update platform.host set heartbeat_at = now() - interval '1 min' where name = 'two'";
     host.batch(late).await.unwrap();
     assert_eq!(settled().await.map(|(draining, _)| draining), Some(0));
     ground.fresh.end().await;
