@@ -1,7 +1,10 @@
-//! What the origin of media gives a second, beside nginx with the same files: 2 KiB (a playlist's
-//! size), 100 KiB (a small segment), 1 MiB (a large one). `wrk` asks both alike; they take turns,
-//! so that a busy moment of the machine concerns both. The origin proves a playback token for each
-//! request; nginx sends files to whoever asks.
+//! What the origin of media gives a second, and what an answer costs it, beside nginx with the same
+//! files: 2 KiB (a playlist's size), 100 KiB (a small segment), 1 MiB (a large one). `wrk` asks both
+//! alike; they take turns, so that a busy moment of the machine concerns both. The origin proves a
+//! playback token for each request; nginx sends files to whoever asks.
+//!
+//! Answers a second depend on what else the machine does; microseconds of CPU for an answer
+//! (`…_cpu`, of the threads or processes that serve) hardly do.
 //!
 //! Prints one JSON object a line: `{"metric": …, "value": …}`, by rounds. Run by
 //! `cargo xtask bench media`.
@@ -14,7 +17,7 @@ use nexus_runtime::{
 use serde_json::json;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -104,12 +107,16 @@ async fn measure(rounds: usize) {
     let measured = tokio::task::spawn_blocking(move || {
         for _ in 0..rounds {
             for (name, size) in SIZES {
-                let origin = asked(own, &format!("{}?t={}", path(size), token()));
-                let nginx = asked(nginx.address, &path(size));
+                let target = format!("{}?t={}", path(size), token());
+                let own = asked(own, &target, &Serving::threads("nexus-http"));
+                let other = asked(nginx.address, &path(size), &nginx.serving());
                 for (metric, value) in [
-                    (format!("origin_{name}"), origin),
-                    (format!("nginx_{name}"), nginx),
-                    (format!("origin_over_nginx_{name}"), origin / nginx),
+                    (format!("origin_{name}"), own.per_second),
+                    (format!("nginx_{name}"), other.per_second),
+                    (format!("origin_over_nginx_{name}"), own.per_second / other.per_second),
+                    (format!("origin_{name}_cpu"), own.cpu),
+                    (format!("nginx_{name}_cpu"), other.cpu),
+                    (format!("origin_cpu_over_nginx_{name}"), own.cpu / other.cpu),
                 ] {
                     println!("{}", json!({ "metric": metric, "value": value }));
                 }
@@ -151,19 +158,70 @@ fn token() -> String {
     playback.token(&KEY)
 }
 
-/// Answers a second of `address`.
-fn asked(address: SocketAddr, target: &str) -> f64 {
+/// What one server did for `wrk`.
+struct Asked {
+    /// Answers.
+    per_second: f64,
+    /// Microseconds for each.
+    cpu: f64,
+}
+
+/// Who serves: folders of `/proc`, one for each thread.
+struct Serving(Vec<PathBuf>);
+
+impl Serving {
+    /// Threads of this process whose name begins so.
+    fn threads(name: &str) -> Self {
+        let own = |task: &PathBuf| {
+            std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.starts_with(name))
+        };
+        Self(entries(Path::new("/proc/self/task")).filter(own).collect())
+    }
+
+    /// The processes that `parent` has started.
+    fn children(parent: u32) -> Self {
+        let own = |process: &PathBuf| {
+            // The fourth field; what is before it ends with a bracket (proc(5)).
+            let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+            let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+            rest.split_whitespace().nth(1) == Some(&parent.to_string())
+        };
+        Self(entries(Path::new("/proc")).filter(own).collect())
+    }
+
+    /// Nanoseconds on a CPU until now.
+    fn spent(&self) -> f64 {
+        let of = |task: &PathBuf| {
+            let text = std::fs::read_to_string(task.join("schedstat")).expect("it still serves");
+            text.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).expect("a number")
+        };
+        self.0.iter().map(of).sum()
+    }
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(folder).expect("Linux").flatten().map(|entry| entry.path())
+}
+
+/// Has `wrk` ask an address.
+fn asked(address: SocketAddr, target: &str, serving: &Serving) -> Asked {
+    let before = serving.spent();
     let wrk = Command::new("wrk")
         .args(["-t", "1", "-c", &CONNECTIONS.to_string(), "-d", &format!("{SECONDS}s")])
         .arg(format!("http://{address}{target}"))
         .output()
         .expect("wrk runs");
+    let spent = serving.spent() - before;
     let text = String::from_utf8_lossy(&wrk.stdout);
     let bad = ["Non-2xx", "Socket errors"].iter().any(|word| text.contains(word));
     assert!(wrk.status.success() && !bad, "{target}: {text}");
-    let found = text.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
-    let number = found.and_then(|words| words.trim().parse().ok());
-    number.unwrap_or_else(|| panic!("{text}"))
+    let number = |found: Option<&str>| -> f64 {
+        let number = found.and_then(|words| words.trim().parse().ok());
+        number.unwrap_or_else(|| panic!("{text}"))
+    };
+    let per_second = text.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
+    let answers = text.lines().find_map(|line| line.split_once(" requests in ").map(|it| it.0));
+    Asked { per_second: number(per_second), cpu: spent / number(answers) / 1_000.0 }
 }
 
 /// nginx with its best settings for files: kept open, sent by the kernel, nothing logged.
@@ -205,6 +263,10 @@ impl Nginx {
             std::thread::yield_now();
         }
         Self { child, address, _home: home }
+    }
+
+    fn serving(&self) -> Serving {
+        Serving::children(self.child.id())
     }
 }
 
