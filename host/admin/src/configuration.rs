@@ -1,10 +1,10 @@
-//! The operators' API over configuration: what a component's variables are and where they come from,
-//! setting them, their history, and putting them in force. Knows paths, queries and bodies; refuses
-//! to have rules of its own, and to answer with the value of a secret.
+//! The operators' API over configuration: what a component's variables are and where they come
+//! from, setting them, their history, and putting them in force. Knows paths, queries and bodies;
+//! refuses to have rules of its own, and to answer with the value of a secret.
 //!
 //! | path under `/api/v1/` | what it does |
 //! |---|---|
-//! | `configuration/{component}` | every name with its source, and its value unless it is a secret |
+//! | `configuration/{component}` | each name, its source, and its value unless it is a secret |
 //! | `PUT configuration/{component}/{name}` | `{value, secret, reason, by}` |
 //! | `DELETE configuration/{component}/{name}` | takes the value away |
 //! | `configuration/{component}/versions` | the history: `?limit=&cursor=` |

@@ -4,7 +4,7 @@ use crate::declared::Declared;
 use crate::difference::{Difference, Side, compare};
 use crate::keys::{Keyring, Place};
 use crate::layers::Layers;
-use crate::shown::{Origin, Shown};
+use crate::shown::Origin;
 use crate::vault::Vault;
 use crate::{ALL, Error, Sources};
 use nexus_observability::masks;
@@ -16,9 +16,6 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 /// Bytes of one value.
 const VALUE_BYTES_MAX: usize = 64 << 10;
-
-/// What every component has whatever is declared: the host answers it.
-const DATABASE: &str = "pg_url";
 
 /// Makes a new revision of what a component runs, with another configuration.
 #[async_trait::async_trait]
@@ -75,7 +72,7 @@ pub(crate) struct Inner {
     keys: Option<Keyring>,
     pub(crate) sources: Sources,
     pub(crate) vault: Option<Vault>,
-    environment: HashMap<String, String>,
+    pub(crate) environment: HashMap<String, String>,
     declared: RwLock<Declared>,
     pub(crate) layers: RwLock<Arc<Layers>>,
     pub(crate) revise: OnceLock<Arc<dyn Revise>>,
@@ -185,74 +182,6 @@ impl Configuration {
                 Some((true, self.keys()?.open(place, sealed)?.as_str().to_owned()))
             }
         })
-    }
-
-    /// Every name of a component with where its value comes from, as it would be if it were applied
-    /// now; of `_` every name there is.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoComponent`], or of the database.
-    pub async fn show(&self, component: &str) -> Result<Vec<Shown>, Error> {
-        let settings = match &self.0.store {
-            Some(store) => store.at(component, u64::MAX).await?,
-            None => Vec::new(),
-        };
-        let settings: HashMap<&str, &Setting> =
-            settings.iter().map(|setting| (&*setting.name, setting)).collect();
-        let (declared, layers) = (self.declared(), self.layers());
-        let names = declared.names(component)?;
-        Ok(names
-            .into_iter()
-            .map(|name| {
-                let said = &declared.variables[name];
-                let (origin, value, sealed) =
-                    self.traced(&layers, component, name, said, settings.get(name).copied());
-                let secret = said.secret || sealed;
-                Shown {
-                    name: name.to_owned(),
-                    secret,
-                    required: said.required,
-                    description: said.description.clone(),
-                    origin,
-                    value: value.filter(|_| !secret),
-                }
-            })
-            .collect())
-    }
-
-    /// Where the value of a name comes from, what it says unless it is sealed, and whether it is.
-    fn traced(
-        &self,
-        layers: &Layers,
-        component: &str,
-        name: &str,
-        said: &VariableDeclaration,
-        setting: Option<&Setting>,
-    ) -> (Origin, Option<String>, bool) {
-        if let Some(value) = self.0.environment.get(name) {
-            return (Origin::Environment, Some(value.clone()), false);
-        }
-        if let Some((value, place)) = layers.get(component, name) {
-            return (Origin::Outside { place: place.to_owned() }, Some(value.to_owned()), false);
-        }
-        if let Some(setting) = setting {
-            let origin = Origin::Set {
-                scope: setting.scope.clone(),
-                version: setting.version,
-                by: setting.changed_by.clone(),
-                at: setting.changed_at,
-            };
-            return match &setting.kept {
-                Kept::Value(value) => (origin, Some(value.clone()), false),
-                Kept::Secret(_) | Kept::Unset => (origin, None, true),
-            };
-        }
-        match &said.default {
-            Some(value) => (Origin::Default, Some(value.clone()), false),
-            None if name == DATABASE => (Origin::Host, None, false),
-            None => (Origin::Missing, None, false),
-        }
     }
 
     /// Sets a name of a component, or of all; returns the change's number. It takes effect when it

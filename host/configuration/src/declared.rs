@@ -1,5 +1,5 @@
-//! Which variables there are, and which of them a component reads: the manifest's words, and those of
-//! components that came later. Refuses to know values.
+//! Which variables there are, and which of them a component reads: the manifest's words, and those
+//! of components that came later. Refuses to know values.
 
 use crate::{ALL, Error};
 use nexus_runtime::{ComponentManifest, VariableDeclaration};

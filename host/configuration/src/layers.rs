@@ -1,5 +1,5 @@
-//! What a host reads outside of the database: one layer for each file, folder and Vault, with values
-//! for all components and for single ones. Refuses to know which names are declared.
+//! What a host reads outside of the database: one layer for each file, folder and Vault, with
+//! values for all components and for single ones. Refuses to know which names are declared.
 
 use crate::{ALL, Error};
 use std::collections::BTreeMap;
@@ -52,7 +52,8 @@ impl Layer {
         })
     }
 
-    /// Reads a TOML file: texts, numbers and booleans at the top are for all, tables are components.
+    /// Reads a TOML file: texts, numbers and booleans at the top are for all, tables are
+    /// components.
     ///
     /// # Errors
     ///
@@ -79,8 +80,8 @@ impl Layer {
         Ok(layer)
     }
 
-    /// Reads a folder with a file for each name; a folder in it is a component. Names that begin with
-    /// a dot are not looked at: Kubernetes keeps what it swaps under such.
+    /// Reads a folder with a file for each name; a folder in it is a component. Names that begin
+    /// with a dot are not looked at: Kubernetes keeps what it swaps under such.
     ///
     /// # Errors
     ///

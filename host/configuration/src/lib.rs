@@ -3,8 +3,8 @@
 //! # Sources, in this order
 //!
 //! 1. the host's environment: `NEXUS_VARIABLE_<NAME>`, then `SPIN_VARIABLE_<NAME>`;
-//! 2. a file, `NEXUS_CONFIGURATION_FILE`: TOML, names at the top for all components, and a table for
-//!    each component that has its own;
+//! 2. a file, `NEXUS_CONFIGURATION_FILE`: TOML, names at the top for all components, and a table
+//!    for each component that has its own;
 //! 3. folders, `NEXUS_CONFIGURATION_FOLDERS` (a later one wins): a file for each name, and a folder
 //!    for each component that has its own; the way in which Kubernetes mounts secrets and maps;
 //! 4. Vault's KV engine, version 2: `VAULT_ADDR` with `VAULT_TOKEN`, or as a Kubernetes workload;
@@ -22,9 +22,9 @@
 //!
 //! # Secrets
 //!
-//! They are written and never shown: at rest under AES-256-GCM with a key of their own each, wrapped
-//! under one that follows from the root key; in log lines and spans their values are replaced by
-//! their name. Refuses to know any component, and how a revision is made ([`Revise`]).
+//! They are written and never shown: at rest under AES-256-GCM with a key of their own each,
+//! wrapped under one that follows from the root key; in log lines and spans their values are
+//! replaced by their name. Refuses to know any component, and how a revision is made ([`Revise`]).
 
 mod configuration;
 mod declared;

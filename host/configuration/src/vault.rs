@@ -1,8 +1,8 @@
-//! Vault's KV engine, version 2, as a layer: the secret `<path>/_` holds values of all components, and
-//! `<path>/<component>` those of one. Reads; refuses to write, and to know what a value is for.
+//! Vault's KV engine, version 2, as a layer: the secret `<path>/_` holds values of all components,
+//! and `<path>/<component>` those of one. Reads; refuses to write, and to know what a value is for.
 //!
-//! Source: the HTTP API of KV version 2 and of the Kubernetes auth method, Vault 1.18; OpenBao speaks
-//! the same.
+//! Source: the HTTP API of KV version 2 and of the Kubernetes auth method, Vault 1.18; OpenBao
+//! speaks the same.
 
 use crate::layers::Layer;
 use crate::{ALL, Error};

@@ -3,8 +3,9 @@
 //! A value comes from the first of: `NEXUS_VARIABLE_<NAME>`, `SPIN_VARIABLE_<NAME>`, the host's
 //! [`Provider`] (files, Vault, what operators have set), the default in the manifest's
 //! `[variables]`. What the provider says is asked once per component and number of its
-//! configuration: a revision keeps its values, and an instance those it was opened with. Knows names
-//! and where values come from; refuses to show a value in any message, log line or `Debug` output.
+//! configuration: a revision keeps its values, and an instance those it was opened with. Knows
+//! names and where values come from; refuses to show a value in any message, log line or `Debug`
+//! output.
 
 mod host;
 mod template;
@@ -55,7 +56,8 @@ pub enum VariablesError {
 /// What stands between the environment and the defaults: where else the values of a host come from.
 pub trait Provider: Send + Sync + 'static {
     /// The values of a component's configuration at a number (`ComponentManifest::configuration`),
-    /// by variable name. May block: it is asked where components are prepared, never where they run.
+    /// by variable name. May block: it is asked where components are prepared, never where they
+    /// run.
     ///
     /// Fails with words that name what could not be read, and no value.
     fn values(&self, component: &ComponentId, configuration: u64) -> Result<Values, String>;

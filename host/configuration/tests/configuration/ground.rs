@@ -1,4 +1,5 @@
-//! A database with the platform's schema, a manifest of two components, and whoever makes revisions.
+//! A database with the platform's schema, a manifest of two components, and whoever makes
+//! revisions.
 
 use nexus_configuration::{Configuration, Keyring, Order, Parts, Revise, Sources};
 use nexus_runtime::Manifest;

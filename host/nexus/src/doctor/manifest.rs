@@ -1,5 +1,5 @@
-//! The manifest: readable, its components built, each line of it possible. What a component imports is
-//! compared with its grants when it is loaded (`nexus compile`).
+//! The manifest: readable, its components built, each line of it possible. What a component imports
+//! is compared with its grants when it is loaded (`nexus compile`).
 
 use super::{Check, Finding, Ground};
 use nexus_calendar::{Calendar, Options};
@@ -325,7 +325,8 @@ source = "orders.wasm"
         assert_eq!(at("commerce.product.created.v1", "Commerce Product", subscriptions), Fail);
         assert_eq!(at("15 3 * * *", "61 3 * * *", schedules), Fail);
         assert_eq!(at("Europe/Berlin", "Europe/Berlyn", schedules), Fail);
-        let twice = "[[trigger.http]]\nroute = \"/api/catalog/...\"\ncomponent = \"orders\"\n[component.orders]";
+        let twice = "[[trigger.http]]\nroute = \"/api/catalog/...\"\ncomponent = \"orders\"\n\
+                     [component.orders]";
         assert_eq!(at("[component.orders]", twice, routes), Fail);
         let long = format!("[component.{}]", "x".repeat(80));
         assert_eq!(at("[component.orders]", &long, names), Fail);

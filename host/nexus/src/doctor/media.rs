@@ -36,7 +36,8 @@ fn ffmpeg(program: &Path) -> Finding {
     }
 }
 
-/// `ffmpeg version 5.1.6-0+deb12u1 Copyright …`, or `ffmpeg version N-112345-g…` of a build of today.
+/// `ffmpeg version 5.1.6-0+deb12u1 Copyright …`, or `ffmpeg version N-112345-g…` of a build of
+/// today.
 fn version(said: &str) -> Finding {
     let word = said.split_whitespace().nth(2).unwrap_or_default();
     let mut numbers = word.split(['.', '-']).map(str::parse::<u32>);

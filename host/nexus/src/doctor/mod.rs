@@ -3,14 +3,15 @@
 //! what a check writes to try something it takes away again.
 //!
 //! One file for each area. A check has two halves, where that is possible: one that looks, and one
-//! that judges what was seen, so that both outcomes can be shown in a test. What cannot be looked at
-//! here is skipped, and says why.
+//! that judges what was seen, so that both outcomes can be shown in a test. What cannot be looked
+//! at here is skipped, and says why.
 
 mod certificates;
 mod database;
 mod der;
 mod ground;
 mod home;
+mod installation;
 mod keys;
 mod machine;
 mod manifest;
@@ -156,7 +157,7 @@ pub(crate) fn before() -> impl Iterator<Item = &'static Check> {
 
 /// What to look at while a host runs.
 pub(crate) fn while_running() -> impl Iterator<Item = &'static Check> {
-    [running::CHECKS, work::CHECKS].into_iter().flatten()
+    [running::CHECKS, installation::CHECKS, work::CHECKS].into_iter().flatten()
 }
 
 /// Looks at everything, one after the other.

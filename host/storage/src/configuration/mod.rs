@@ -1,8 +1,9 @@
 //! What operators have set for components: a history in which every change has a number, and the
-//! configuration of a component at each of these numbers (`migrations/platform/0012_configuration.sql`).
+//! configuration of a component at each of these numbers
+//! (`migrations/platform/0012_configuration.sql`).
 //!
-//! Knows scopes, names and the order of changes. Refuses to know what a secret says: it comes sealed
-//! and goes sealed.
+//! Knows scopes, names and the order of changes. Refuses to know what a secret says: it comes
+//! sealed and goes sealed.
 
 mod rows;
 
@@ -122,7 +123,8 @@ impl Configurations {
         Ok((noted == 1).then_some(version))
     }
 
-    /// The configuration of a component at a number, by name. Of `_` it is what all components have.
+    /// The configuration of a component at a number, by name. Of `_` it is what all components
+    /// have.
     pub async fn at(&self, component: &str, version: u64) -> Result<Vec<Setting>, Error> {
         let sql = "select name, component, version, kind, value, sealed, key_id, changed_at, \
                    changed_by from platform.configuration_at($1, $2) order by name limit $3";
@@ -196,8 +198,8 @@ impl Configurations {
     }
 }
 
-/// Takes the next number: until this transaction ends, nobody else gets one, so that they are in the
-/// order of the commits.
+/// Takes the next number: until this transaction ends, nobody else gets one, so that they are in
+/// the order of the commits.
 async fn next(session: &Session) -> Result<u64, Error> {
     let sql = "begin; lock table platform.configuration_change in share row exclusive mode";
     session.batch(sql).await?;
