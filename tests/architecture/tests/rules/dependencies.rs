@@ -10,6 +10,8 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("host/nexus", &["host/*", "host/capabilities/*", "triggers/*"]),
     ("host/admin", &UPPER_HOST),
     ("host/rollout", &UPPER_HOST),
+    // What is deployed is bytes and judgements over them: it knows no engine and no database.
+    ("host/artifact", &[UNIFY]),
     ("host/configuration", &LOWER_HOST),
     ("host/runtime", &["host/observability", UNIFY]),
     ("host/storage", &["host/observability", CALENDAR, UNIFY]),
