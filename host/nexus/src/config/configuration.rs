@@ -1,5 +1,5 @@
-//! The commands that configure components: `config` for values, `secret` for what nobody is to read.
-//! Options and help; refuses to know how a host is asked.
+//! The commands that configure components: `config` for values, `secret` for what nobody is to
+//! read. Options and help; refuses to know how a host is asked.
 
 use super::operate::{HostOptions, PageOptions};
 use clap::{Args, Subcommand};

@@ -167,7 +167,10 @@ mod tests {
 
     #[test]
     fn what_was_forgotten_is_told() {
-        let one = |state: &str, at: &str| json!({ "rollouts": [{ "component": "a", "state": state, "created_at": at }] });
+        let one = |state: &str, at: &str| {
+            let one = json!({ "component": "a", "state": state, "created_at": at });
+            json!({ "rollouts": [one] })
+        };
         let at = |state, at| rollouts_move(&one(state, at), now()).outcome;
         assert_eq!(at("stepping", "2027-01-31T03:00:00Z"), Ok);
         assert_eq!(
@@ -194,7 +197,10 @@ mod tests {
         let at = |judge: fn(&Value) -> Finding, value: Value| judge(&value).outcome;
         assert_eq!(at(chain, json!({ "whole": true, "entries": 7 })), Ok);
         assert_eq!(at(chain, json!({ "whole": false, "broken_at": 3 })), Fail);
-        let named = |origin: &str| json!({ "version": 1, "names": [{ "name": "k", "origin": origin, "required": true }] });
+        let named = |origin: &str| {
+            let name = json!({ "name": "k", "origin": origin, "required": true });
+            json!({ "version": 1, "names": [name] })
+        };
         assert_eq!(at(configuration, named("set")), Ok);
         assert_eq!(at(configuration, named("missing")), Warn);
     }

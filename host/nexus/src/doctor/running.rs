@@ -225,7 +225,10 @@ mod tests {
         );
         assert_eq!(at(metrics, json!({ "page": "# TYPE nexus_calls_total counter\n" })), Ok);
         assert_eq!(at(metrics, json!({ "page": "" })), Fail);
-        let entry = |healthy, missing: Value| json!({ "names": [{ "name": "a", "healthy": healthy, "missing": missing }] });
+        let entry = |healthy, missing: Value| {
+            let entry = json!({ "name": "a", "healthy": healthy, "missing": missing });
+            json!({ "names": [entry] })
+        };
         assert_eq!(at(matrix, entry(true, Value::Null)), Ok);
         assert_eq!(at(matrix, entry(false, json!(["puabo-os"]))), Ok);
         assert_eq!(at(matrix, entry(false, Value::Null)), Fail);

@@ -234,7 +234,10 @@ mod tests {
 
     #[test]
     fn jobs_and_keys_are_judged_by_their_age() {
-        let job = |at: &str| json!({ "jobs": [{ "kind": "thumb", "state": "queued", "created_at": at }] });
+        let job = |at: &str| {
+            let job = json!({ "kind": "thumb", "state": "queued", "created_at": at });
+            json!({ "jobs": [job] })
+        };
         assert_eq!(waiting(&job("2027-01-31T03:00:00Z"), now()).outcome, Ok);
         assert_eq!(waiting(&job("2027-01-30T03:00:00Z"), now()).outcome, Warn);
         let keys = [-1, 86_400, 20_000_000].map(|seconds| signing_keys(seconds).outcome);
