@@ -5,6 +5,8 @@
 //! Refuses to adapt a client: a script may only call it.
 #![allow(clippy::unwrap_used)]
 
+mod commands;
+mod dashboard;
 mod deploy;
 mod described;
 mod identity;

@@ -165,6 +165,7 @@ const PAGE: &[&str] = &["limit:integer", "cursor:string"];
 const BY: &[&str] = &["by:string"];
 const REASON: &[&str] = &["reason:string", "by:string"];
 const GO_ON: &[&str] = &["reason:string", "override_freeze:boolean", "by:string"];
+const MOVE: &[&str] = &["reason:string", "override_freeze:boolean", "by:string"];
 const ARTIFACT: Sends = Sends::Bytes(
     &["application/vnd.oci.image.layout.v1.tar", "application/wasm"],
     ARTIFACT_BYTES_MAX,
@@ -241,9 +242,9 @@ pub(crate) const ROUTES: &[Route] = &[
     ]),
     get("rollouts/{id}", "One rollout with what happened in it"),
     post("rollouts/{id}/promote", "Goes on to the last step", GO_ON),
-    post("rollouts/{id}/pause", "Stays at this step", REASON),
+    post("rollouts/{id}/pause", "Stays at this step", MOVE),
     post("rollouts/{id}/resume", "Goes on", GO_ON),
-    post("rollouts/{id}/abort", "Goes back to what served before", REASON),
+    post("rollouts/{id}/abort", "Goes back to what served before", MOVE),
     get("freezes", "What may not be changed now"),
     post("freezes", "Lets nobody change a component, or any", &[
         "component:string",
@@ -314,7 +315,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get("schedules/{id}/runs", "What became of its runs").query(PAGE),
     post("schedules/{id}/run", "Runs it now", &["overlap:string", "by:string"])
         .answering(Answers::Json(202)),
-    post("schedules/{id}/pause", "Fires it no more", REASON),
+    post("schedules/{id}/pause", "Fires it no more", MOVE),
     post("schedules/{id}/resume", "Fires it again", BY),
     post("schedules/{id}/backfill", "Fires it for a stretch of time again", &[
         "from!:string",
@@ -362,7 +363,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get("configuration/{component}/versions", "Its history").query(PAGE),
     get("configuration/{component}/diff", "What differs between two versions")
         .query(&["from:integer", "to:integer"]),
-    post("configuration/{component}/apply", "Makes a revision with the newest configuration", REASON),
+    post("configuration/{component}/apply", "Makes a revision with the newest configuration", MOVE),
     post("configuration/{component}/rotate", "Puts all secrets under the current root key", REASON)
         .for_role(Role::Admin),
     // Operators and the journal

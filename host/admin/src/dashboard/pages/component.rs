@@ -125,29 +125,37 @@ fn orders(visit: &Visit<'_>, name: &str) -> Markup {
         details {
             summary { "Deploy, roll back, freeze" }
             div.grid {
-                (action(visit, &format!("{path}/deploy"), &json!({}), html! {
+                (action(visit, &format!("{path}/deploy"), &json!({}), html! { div.row {
                     div.field {
                         label for="artifact" { "Artifact" }
                         input #artifact name="set.artifact" required size="34"
                             placeholder="sha256:…" spellcheck="false" autocomplete="off";
                     }
-                    button.primary type="submit" { "Deploy by steps" }
-                }))
+                    div.field {
+                        label for="strategy" { "How" }
+                        select #strategy name="set.strategy" {
+                            option value="" { "by steps, watched" }
+                            option value="stage" { "stage it, without a share" }
+                            option value="instant" { "at once" }
+                        }
+                    }
+                    button.primary type="submit" { "Deploy" }
+                } }))
                 (asking(visit, &format!("{path}/rollback"), &json!({}),
-                    Some("Serve the last good revision, at once?"), html! {
+                    Some("Serve the last good revision, at once?"), html! { div.row {
                     div.field {
                         label for="why" { "Reason" }
                         input #why name="set.reason" size="34" autocomplete="off";
                     }
                     button.danger type="submit" { "Roll back" }
-                }))
-                (action(visit, "POST freezes", &frozen, html! {
+                } }))
+                (action(visit, "POST freezes", &frozen, html! { div.row {
                     div.field {
                         label for="freeze" { "Reason of a freeze" }
                         input #freeze name="set.reason" required size="34" autocomplete="off";
                     }
                     button type="submit" { "Freeze" }
-                }))
+                } }))
             }
         }
     }

@@ -29,23 +29,25 @@ fn shown(found: &Value) -> Markup {
     if all.is_empty() {
         return nothing("No host has said anything yet.");
     }
-    let head = ["Host", "Version", "Started", "Last heard", "#Generation"];
+    let head = ["Host", "State", "Version", "Started", "Last heard", "#Generation", "Failures"];
     table("Hosts", &head, &html! {
         @for one in all {
             tr {
                 th scope="row" { (cell(one, "name")) }
+                td { (badge(if one["alive"] == true { "active" } else { "inactive" })) }
                 td { (cell(one, "version")) }
-                td.tight { (first(one, &["started", "started_at"])) }
-                td.tight { (first(one, &["heartbeat", "heartbeat_at"])) }
+                td.tight { (when(one, "started_at")) }
+                td.tight { (when(one, "heartbeat_at")) }
                 td.n { (cell(one, "generation")) }
+                td.words {
+                    @for failure in rows(one, "failures") {
+                        div { strong { (text(failure, "component")) } " "
+                            (text(failure, "reason")) }
+                    }
+                }
             }
         }
     })
-}
-
-fn first(one: &Value, names: &[&str]) -> Markup {
-    let name = names.iter().find(|name| one[**name].is_string());
-    name.map_or_else(|| html! { "–" }, |name| when(one, name))
 }
 
 fn this(own: &Value) -> Markup {

@@ -65,3 +65,21 @@ fn fields(line: &Value) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_component_says_never_becomes_markup() {
+        let line = json!({ "at": "2027-01-31T12:00:00Z", "level": "info",
+            "component": "a\"><b>", "message": "<script>alert(1)</script>",
+            "fields": { "x": "<img src=x onerror=alert(1)>" } });
+        let drawn = lines(&[line]).into_string();
+        assert!(drawn.contains("&lt;script&gt;"), "{drawn}");
+        for markup in ["<script", "<img", "<b>"] {
+            assert!(!drawn.contains(markup), "{drawn}");
+        }
+    }
+}

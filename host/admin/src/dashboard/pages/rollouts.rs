@@ -72,7 +72,9 @@ fn row(one: &Value) -> Markup {
             td { (badge(text(one, "state"))) }
             td.n { (percent(one["weight"].as_u64().unwrap_or(0))) }
             td.tight {
-                @if steps > 0 { (one["step"].as_u64().unwrap_or(0)) " of " (steps) }
+                @if let (Some(step), true) = (one["step"].as_i64(), steps > 0) {
+                    (step + 1) " of " (steps)
+                }
             }
             td.tight { (when(one, "created_at")) }
             td { (text(one, "by")) }
@@ -147,7 +149,9 @@ pub(super) async fn one(visit: &Visit<'_>, id: &str) -> Markup {
                 (steps(&found))
                 (gates(&found))
             }
-            @if !over && visit.may(Role::Operator) { (buttons(visit, id)) }
+            @if !over && visit.may(Role::Operator) {
+                (buttons(visit, id, text(&found, "state") == "paused"))
+            }
         }
         section.card aria-labelledby="events-title" {
             h2 #events-title { "What happened" }
@@ -173,7 +177,7 @@ fn gates(found: &Value) -> Markup {
     }
 }
 
-fn buttons(visit: &Visit<'_>, id: &str) -> Markup {
+fn buttons(visit: &Visit<'_>, id: &str, paused: bool) -> Markup {
     let path = format!("POST rollouts/{}", piece(id));
     let plain = |verb: &str, label: &str| {
         action(visit, &format!("{path}/{verb}"), &json!({}),
@@ -184,8 +188,7 @@ fn buttons(visit: &Visit<'_>, id: &str) -> Markup {
             (asking(visit, &format!("{path}/promote"), &json!({}),
                 Some("Serve the new revision alone, without waiting for the steps?"),
                 html! { button.primary type="submit" { "Promote" } }))
-            (plain("pause", "Pause"))
-            (plain("resume", "Resume"))
+            @if paused { (plain("resume", "Resume")) } @else { (plain("pause", "Pause")) }
             (asking(visit, &format!("{path}/abort"), &json!({}),
                 Some("Go back to what served before?"),
                 html! { button.danger type="submit" { "Abort" } }))
