@@ -53,8 +53,9 @@ const LOWER_HOST: [&str; 6] =
     ["host/runtime", "host/storage", "host/observability", "host/redis_link", CALENDAR, UNIFY];
 
 /// `admin` is written over `rollout`, and never the other way round.
-const UPPER_HOST: [&str; 6] = [
+const UPPER_HOST: [&str; 7] = [
     "host/rollout",
+    "host/artifact",
     "host/configuration",
     "host/runtime",
     "host/storage",
