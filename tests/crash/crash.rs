@@ -10,5 +10,6 @@ mod ledger;
 mod schedules;
 mod servers;
 mod story;
+mod takeover;
 mod workers;
 mod zombies;

@@ -23,7 +23,8 @@ pub struct HostProcess {
     program: PathBuf,
     manifest: PathBuf,
     migrations: PathBuf,
-    url: String,
+    /// None where it makes its own.
+    url: Option<String>,
     home: PathBuf,
     public: SocketAddr,
     operators: SocketAddr,
@@ -62,7 +63,7 @@ impl HostProcess {
             program: program.to_owned(),
             manifest: manifest.to_owned(),
             migrations: ground.migrations(),
-            url: ground.url().to_owned(),
+            url: Some(ground.url().to_owned()),
             home,
             public: free_address()?,
             operators: free_address()?,
@@ -77,6 +78,13 @@ impl HostProcess {
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Not the ground's database, but one that it makes in its home.
+    #[must_use]
+    pub fn with_its_own_database(mut self) -> Self {
+        self.url = None;
         self
     }
 
@@ -107,6 +115,43 @@ impl HostProcess {
     ///
     /// When the program cannot be run.
     pub fn spawn(&mut self) -> Result<()> {
+        self.child = Some(self.another(&[])?);
+        Ok(())
+    }
+
+    /// Starts another process that takes the place of this one, and waits until this one has left.
+    ///
+    /// # Errors
+    ///
+    /// When the program cannot be run, or the old process does not end well.
+    ///
+    /// # Panics
+    ///
+    /// When the old process does not end.
+    pub async fn take_over(&mut self) -> Result<()> {
+        let next = self.another(&["--takeover"])?;
+        if let Some(before) = self.child.replace(next) {
+            let code = ended(before, "the host before leaves").await;
+            ensure!(code == Some(0), "the host before ended with {code:?}");
+        }
+        Ok(())
+    }
+
+    /// Starts another process that cannot take this one's place; its exit code.
+    ///
+    /// # Errors
+    ///
+    /// When the program cannot be run.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end.
+    pub async fn take_over_in_vain(&mut self) -> Result<Option<i32>> {
+        let next = self.another(&["--takeover"])?;
+        Ok(ended(next, "the next host gives up").await)
+    }
+
+    fn another(&mut self, options: &[&str]) -> Result<Child> {
         self.starts += 1;
         let log = self.home.join(format!("{}.log", self.starts));
         let log = File::create(log).context("make the host's log")?;
@@ -118,7 +163,7 @@ impl HostProcess {
                 command.env_remove(&name);
             }
         }
-        command.args(["up", "-f"]).arg(&self.manifest).env("NEXUS_MIGRATIONS", &self.migrations);
+        command.args(["up", "-f"]).arg(&self.manifest).args(options).env("NEXUS_MIGRATIONS", &self.migrations);
         command.env("NEXUS_HOME", &self.home).env("NEXUS_LOG_FORMAT", "json");
         command.env("NEXUS_LOG", "info,guest=off,trigger_http=warn");
         command.env("NEXUS_LISTEN", self.public.to_string());
@@ -126,14 +171,14 @@ impl HostProcess {
         // Signed links lead here.
         command.env("NEXUS_PUBLIC_URL", format!("http://{}", self.public));
         command.env("NEXUS_WORKERS", "0");
-        command.env("DATABASE_URL", &self.url).env_remove("REDIS_URL");
+        command.env_remove("DATABASE_URL").env_remove("REDIS_URL");
+        command.envs(self.url.as_ref().map(|url| ("DATABASE_URL", url)));
         // Small enough to start fast.
         command.env("NEXUS_SHARDS", "1").env("NEXUS_INSTANCES_MAX", "256");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let out = log.try_clone().context("share the log between both outputs")?;
         command.stdin(Stdio::null()).stdout(out).stderr(log);
-        self.child = Some(command.spawn().context("start the host")?);
-        Ok(())
+        command.spawn().context("start the host")
     }
 
     /// Whether it lets calls through at this moment.
@@ -218,14 +263,8 @@ impl HostProcess {
     /// When it does not stop.
     pub async fn stop(&mut self) -> Result<Option<i32>> {
         self.signal(Signal::TERM)?;
-        let mut child = self.child.take().context("the host does not run")?;
-        let mut status = None;
-        eventually("the host stops", STOP_MAX, async || {
-            status = child.try_wait().ok().flatten();
-            status.is_some()
-        })
-        .await;
-        Ok(status.and_then(|status| status.code()))
+        let child = self.child.take().context("the host does not run")?;
+        Ok(ended(child, "the host stops").await)
     }
 
     /// The sum of a counter over all its labels, as Prometheus would read it; None while the host
@@ -270,6 +309,16 @@ impl Drop for HostProcess {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+async fn ended(mut child: Child, what: &str) -> Option<i32> {
+    let mut status = None;
+    eventually(what, STOP_MAX, async || {
+        status = child.try_wait().ok().flatten();
+        status.is_some()
+    })
+    .await;
+    status.and_then(|status| status.code())
 }
 
 /// A port that is free now; the host takes it a moment later, and again after each kill.
