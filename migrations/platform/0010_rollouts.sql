@@ -446,6 +446,23 @@ begin
 end
 $$;
 
+-- Gives a rollout that has just begun all calls at once: its revision has served before.
+create function platform.rollout_back(rollout uuid, reason text, by text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  held platform.rollout;
+begin
+  update platform.rollout r
+  set reason = rollout_back.reason, fence = r.fence + 1, held_until = now()
+  where r.id = rollout_back.rollout and r.finished_at is null
+  returning r.* into held;
+  if found then
+    perform platform.rollout_put(held, 'promoting', 0, 10000,
+      jsonb_build_object(held.revision, 10000), rollout_back.reason, rollout_back.by);
+  end if;
+end
+$$;
+
 -- Forgets what nobody needs: keeps the last revisions of each component, whatever has a share, and
 -- what a kept revision consists of. What was pushed an hour ago may be deployed yet.
 create function platform.rollout_collect(keep int) returns void

@@ -141,7 +141,8 @@ fn statements(sql: &str, first_line: usize) -> Vec<Statement> {
             Kind::Word => statement.words.push(Word { text: piece.to_lowercase(), line }),
             Kind::Dollar(tag) if statement.words.first().is_some_and(|w| w.text == "do") => {
                 // What is done at once, unlike the body of a function.
-                let inside = &piece[tag..piece.len().saturating_sub(tag).max(tag)];
+                let (ends, body) = (&piece[..tag], &piece[tag..]);
+                let inside = body.strip_suffix(ends).unwrap_or(body);
                 let is_contract = statement.is_contract;
                 let mut inner = statements(inside, line);
                 inner.iter_mut().for_each(|one| one.is_contract |= is_contract);
@@ -159,14 +160,18 @@ fn statements(sql: &str, first_line: usize) -> Vec<Statement> {
     all
 }
 
-/// `begin drop table x` is `drop table x`.
+/// Words of a block that stand before what it does.
+const BLOCK: [&str; 9] =
+    ["begin", "declare", "if", "elsif", "else", "loop", "for", "while", "exception"];
+
+/// `begin if a then drop table x` is `drop table x`.
 fn unwrap_block(statement: &mut Statement) {
-    while statement
-        .words
-        .first()
-        .is_some_and(|word| matches!(word.text.as_str(), "begin" | "then" | "else" | "loop"))
-    {
-        statement.words.remove(0);
+    let words = &mut statement.words;
+    if words.first().is_some_and(|word| BLOCK.contains(&word.text.as_str())) {
+        let opens = |word: &Word| matches!(&*word.text, "begin" | "then" | "else" | "loop");
+        if let Some(last) = words.iter().rposition(opens) {
+            words.drain(..=last);
+        }
     }
 }
 

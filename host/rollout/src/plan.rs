@@ -167,8 +167,9 @@ pub fn blend(before: &Weights, new: u32, share: u16) -> Weights {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use proptest::prelude::*;
+    use super::{Plan, Strategy, Value, Weights, blend};
+    use proptest::prelude::{prop_assert_eq, proptest};
+    use proptest::strategy::Strategy as Generator;
     use serde_json::json;
 
     fn plan(value: Value) -> Result<Plan, String> {
@@ -205,7 +206,7 @@ mod tests {
         }
     }
 
-    fn whole() -> impl Strategy_<Value = Weights> {
+    fn whole() -> impl Generator<Value = Weights> {
         let cuts = proptest::collection::vec(0..=10_000_u16, 0..4);
         cuts.prop_map(|mut cuts| {
             cuts.extend([0, 10_000]);
@@ -213,8 +214,6 @@ mod tests {
             cuts.windows(2).zip(1..).map(|(pair, number)| (number, pair[1] - pair[0])).collect()
         })
     }
-
-    use proptest::strategy::Strategy as Strategy_;
 
     proptest! {
         #[test]

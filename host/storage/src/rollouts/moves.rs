@@ -275,12 +275,8 @@ impl Rollouts {
     /// [`RolloutError::NoRevision`], [`RolloutError::Busy`].
     pub async fn put_back(&self, new: &NewRollout<'_>, reason: &str) -> Result<Uuid, RolloutError> {
         let id = self.begin(new).await?;
-        let sql = "select platform.rollout_put(r, 'promoting', 0, 10000, \
-            jsonb_build_object($2::int, 10000), $3, $4) from ( \
-              update platform.rollout u set reason = $3, fence = u.fence + 1, held_until = now() \
-              where u.id = $1 returning u.*) r";
-        let session = self.session().await?;
-        session.execute(sql, &[&id, &signed(new.revision), &reason, &new.by]).await?;
+        let sql = "select platform.rollout_back($1, $2, $3)";
+        self.session().await?.execute(sql, &[&id, &reason, &new.by]).await?;
         Ok(id)
     }
 

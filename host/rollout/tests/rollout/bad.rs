@@ -1,0 +1,155 @@
+//! Each kind of bad revision gets no further than where it is found out, and what served before has
+//! its calls back within seconds.
+
+use crate::bed::{Bed, Host, Wanted, artifact, fragment, signed, steps, until};
+use nexus_artifact::{Artifact, KeyRing, Parts, Policy, SigningKey};
+use nexus_storage::rollouts::{State, Weights};
+use std::time::{Duration, Instant};
+
+/// From the first bad call until every host has gone back.
+const BACK_WITHIN: Duration = Duration::from_secs(5);
+
+/// Calls a path until the rollout goes back; returns how long that took from the first bad answer.
+async fn trouble(bed: &Bed, hosts: &[&Host], path: &str) -> Duration {
+    let mut first = None;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        for host in hosts {
+            let is_bad = host.get(path).await.map_or(true, |status| status >= 500);
+            if is_bad && first.is_none() {
+                first = Some(Instant::now());
+            }
+        }
+        let all = Weights::from([(1, 10_000)]);
+        if first.is_some() && hosts.iter().all(|host| host.serves("lamp") == all) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it never goes back: {:?}", bed.weights("lamp").await);
+    }
+    first.unwrap().elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revision_that_traps_goes_back_from_its_first_step() {
+    let bed = Bed::new().await;
+    let one = bed.host(Wanted::default()).await;
+    let two = bed.host(Wanted { name: "two", ..Wanted::default() }).await;
+    let bad = artifact("lamp", "hostile", &fragment("lamp", "", ""), &[]);
+    let id = one.deploy("lamp", &bad, steps(&[3_000, 10_000])).await;
+    bed.reaches(id, State::Stepping).await;
+    let took = trouble(&bed, &[&one, &two], "/api/lamp/trap").await;
+    assert!(took < BACK_WITHIN, "{took:?}");
+    let row = bed.reaches(id, State::RolledBack).await;
+    assert!(row.reason.contains("traps") || row.reason.contains("failed"), "{}", row.reason);
+    let events = bed.rollouts.events(id).await.unwrap();
+    assert!(events.iter().all(|event| event.weight <= 3_000), "{events:?}");
+    assert_eq!(one.get("/api/lamp/trap").await.unwrap(), 200, "the old one answers");
+    one.stop().await;
+    two.stop().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revision_that_does_not_answer_goes_back_from_its_first_step() {
+    let bed = Bed::new().await;
+    let host = bed.host(Wanted::default()).await;
+    let slow = fragment("lamp", "", "first_byte_ms = 100");
+    let bad = artifact("lamp", "hostile", &slow, &[]);
+    let id = host.deploy("lamp", &bad, steps(&[3_000, 10_000])).await;
+    bed.reaches(id, State::Stepping).await;
+    let took = trouble(&bed, &[&host], "/api/lamp/never-answers").await;
+    assert!(took < BACK_WITHIN, "{took:?}");
+    let row = bed.reaches(id, State::RolledBack).await;
+    assert!(row.reason.contains("failed"), "{}", row.reason);
+    host.stop().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revision_that_is_not_well_gets_no_share() {
+    let bed = Bed::new().await;
+    let host = bed.host(Wanted::default()).await;
+    let wasm = wat::parse_str(TRAPS_AT_ONCE).unwrap();
+    let fragment = fragment("lamp", "", "");
+    let bad = Artifact::build(Parts {
+        component: "lamp",
+        version: None,
+        created: None,
+        wasm: wasm.into(),
+        fragment: Some(&fragment),
+        migrations: Vec::new(),
+    });
+    let id = host.deploy("lamp", &bad.unwrap(), steps(&[3_000, 10_000])).await;
+    let row = bed.reaches(id, State::Failed).await;
+    assert!(row.reason.contains("one: /api/lamp/health"), "{}", row.reason);
+    assert_eq!(bed.rollouts.changes("lamp", 10).await.unwrap().len(), 1, "traffic never changed");
+    assert_eq!(host.get("/api/lamp/x").await.unwrap(), 200);
+    host.stop().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revision_without_its_grants_is_refused_with_the_line_that_it_lacks() {
+    let bed = Bed::new().await;
+    let host = bed.host(Wanted::default()).await;
+    let bad = artifact("lamp", "spin", &fragment("lamp", "", ""), &[]);
+    let id = host.deploy("lamp", &bad, steps(&[3_000])).await;
+    let row = bed.reaches(id, State::Failed).await;
+    assert!(row.reason.contains("key_value_stores = [\"default\"]"), "{}", row.reason);
+    assert_eq!(bed.words(id).await.len(), 2, "nobody compiled it");
+    host.stop().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revision_that_nobody_trusted_has_signed_is_refused() {
+    let bed = Bed::new().await;
+    let (key, other) = (SigningKey::generate(), SigningKey::generate());
+    let keys = KeyRing::new(Policy::Required, [key.public()]);
+    let host = bed.host(Wanted { keys, ..Wanted::default() }).await;
+    let plain = artifact("lamp", "hello", &fragment("lamp", "environment = { N = \"2\" }", ""), &[]);
+    let strange = signed(plain.clone(), &other);
+    for (artifact, word) in [(&plain, "unsigned"), (&strange, "untrusted")] {
+        let id = host.deploy("lamp", artifact, steps(&[3_000])).await;
+        let row = bed.reaches(id, State::Failed).await;
+        assert!(row.reason.contains("signatures are required"), "{word}: {}", row.reason);
+    }
+    let id = host.deploy("lamp", &signed(plain, &key), steps(&[10_000])).await;
+    bed.reaches(id, State::Done).await;
+    host.stop().await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_rollout_still_goes_back_when_it_is_bad() {
+    let bed = Bed::new().await;
+    let host = bed.host(Wanted::default()).await;
+    let bad = artifact("lamp", "hostile", &fragment("lamp", "", ""), &[]);
+    let id = host.deploy("lamp", &bad, steps(&[3_000, 10_000])).await;
+    bed.reaches(id, State::Stepping).await;
+    let pause = nexus_storage::rollouts::Verb::Pause;
+    bed.rollouts.order(id, pause, "ada", "lunch", false).await.unwrap();
+    bed.rollouts.freeze(None, "lunch", "ada").await.unwrap();
+    until("it has a share", async || host.serves("lamp").contains_key(&2)).await;
+    let took = trouble(&bed, &[&host], "/api/lamp/trap").await;
+    assert!(took < BACK_WITHIN, "{took:?}");
+    bed.reaches(id, State::RolledBack).await;
+    host.stop().await;
+    bed.end().await;
+}
+
+/// It compiles, links, and traps at each call.
+const TRAPS_AT_ONCE: &str = r#"
+(component
+  (import "wasi:http/types@0.2.0" (instance $types
+    (export "incoming-request" (type (sub resource)))
+    (export "response-outparam" (type (sub resource)))))
+  (alias export $types "incoming-request" (type $request))
+  (alias export $types "response-outparam" (type $outparam))
+  (core module $code (func (export "handle") (param i32 i32) unreachable))
+  (core instance $running (instantiate $code))
+  (func $handle (param "request" (own $request)) (param "response-out" (own $outparam))
+    (canon lift (core func $running "handle")))
+  (instance $handler (export "handle" (func $handle)))
+  (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))
+"#;
