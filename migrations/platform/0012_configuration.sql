@@ -1,7 +1,7 @@
--- What operators have set for components: one history for all of them, in which every change has the
--- next number. The configuration of a component at a number is, for each name, the last change up to
--- that number of its own scope, otherwise of the scope of all (`_`). So one number says everything,
--- and a revision that keeps its number keeps its values.
+-- What operators have set for components: one history for all of them, in which every change has
+-- the next number. The configuration of a component at a number is, for each name, the last change
+-- up to that number of its own scope, otherwise of the scope of all (`_`). So one number says
+-- everything, and a revision that keeps its number keeps its values.
 --
 -- Secrets stand here encrypted, under keys that the database never sees.
 

@@ -219,10 +219,6 @@ mod tests {
     #[test]
     fn metrics_and_names_are_judged() {
         let at = |judge: fn(&Value) -> Finding, value: Value| judge(&value).outcome;
-        assert_eq!(
-            (at(chain, json!({ "valid": true })), at(chain, json!({ "valid": false }))),
-            (Ok, Fail)
-        );
         assert_eq!(at(metrics, json!({ "page": "# TYPE nexus_calls_total counter\n" })), Ok);
         assert_eq!(at(metrics, json!({ "page": "" })), Fail);
         let entry = |healthy, missing: Value| {
