@@ -1,7 +1,9 @@
 //! The command line and the environment: every option of the host, with its help text, turned into
 //! [`Settings`]. Refuses to know how a setting is carried out.
 
+mod artifact;
 mod backup;
+mod build;
 mod configuration;
 mod develop;
 mod doctor;
@@ -9,10 +11,12 @@ mod observe;
 mod operate;
 mod rollout;
 
+pub use artifact::{KeysCommand, KeysOptions, PullOptions, PushOptions};
 pub use backup::{BackupCommand, BackupOptions, BackupVerifyOptions, KeyOptions, RestoreOptions};
 pub use configuration::{
     ConfigCommand, ConfigOptions, ReasonOptions, SecretCommand, SecretOptions,
 };
+pub use build::BuildOptions;
 pub use develop::{CompletionsOptions, DevOptions, InitOptions, Shell, Template};
 pub use doctor::{DoctorOptions, Looked};
 pub use observe::{
@@ -76,6 +80,18 @@ pub enum Command {
     /// Run a component while it is written: each change is built and swapped in
     #[command(after_help = develop::DEV_CODES)]
     Dev(Box<DevOptions>),
+    /// Make a component's artifact from its crate
+    #[command(after_help = build::EXIT_CODES)]
+    Build(BuildOptions),
+    /// Send an artifact to the running host, or to a registry
+    #[command(after_help = artifact::EXIT_CODES)]
+    Push(Box<PushOptions>),
+    /// Fetch an artifact from a registry or from the running host into a file
+    #[command(after_help = artifact::EXIT_CODES)]
+    Pull(Box<PullOptions>),
+    /// Make keys, sign artifacts with them, and check signatures
+    #[command(after_help = artifact::KEYS_EXIT_CODES)]
+    Keys(KeysOptions),
     /// Bring an artifact to a component's callers, in steps that roll back by themselves
     #[command(after_help = rollout::EXIT_CODES)]
     Deploy(Box<DeployOptions>),
@@ -208,10 +224,15 @@ pub struct UpOptions {
     #[command(flatten)]
     pub application: ApplicationOptions,
     /// Run the revisions that the manifest names even where a newer one was deployed
-    ///
-    /// This host runs the manifest's revisions in any case until deployments exist.
     #[arg(long)]
     pub from_manifest: bool,
+    /// What becomes of artifacts that none of the keys has signed: `required`, `warn` or `off`
+    /// [default: off while the public URL is this machine's own, otherwise warn]
+    #[arg(long, env = "NEXUS_SIGNATURES", value_name = "POLICY")]
+    pub signatures: Option<nexus_artifact::Policy>,
+    /// Public keys whose signatures count: a PEM file, or a folder of them
+    #[arg(long, env = "NEXUS_SIGNATURE_KEYS", value_name = "PATH")]
+    pub signature_keys: Option<PathBuf>,
     /// Take the place of the host that runs on this home: it finishes and leaves once this one is
     /// prepared, and no connection is refused in between
     #[arg(long)]
@@ -505,6 +526,9 @@ impl UpOptions {
             None => std::env::var("NEXUS_ROOT_KEY").ok(),
         };
         settings.media_memory = u64::from(self.media_memory) << 20;
+        settings.from_manifest = self.from_manifest;
+        settings.signatures = self.signatures;
+        settings.signature_keys = self.signature_keys;
         self.http.apply(&mut settings);
         Ok(settings)
     }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod build;
 mod compile;
 mod completions;
 mod config;
@@ -11,7 +12,9 @@ mod doctor;
 mod host_api;
 mod invoke;
 mod jobs;
+mod keys;
 mod operators;
+mod push;
 mod queue;
 mod restore;
 mod rollout;
@@ -71,6 +74,10 @@ pub fn run(command: Command) -> ExitCode {
         Command::SetupLink(options) => setup_link::run(&options),
         Command::Init(options) => scaffold::run(&options),
         Command::Dev(options) => dev::run(*options),
+        Command::Build(options) => build::run(&options),
+        Command::Push(options) => push::push(&options),
+        Command::Pull(options) => push::pull(&options),
+        Command::Keys(options) => keys::run(&options),
         Command::Deploy(options) => rollout::deploy(&options),
         Command::Promote(options) => rollout::promote(&options),
         Command::Rollback(options) => rollout::rollback(&options),

@@ -2,7 +2,8 @@
 
 use super::{Host, list};
 use crate::commands::Failure;
-use crate::commands::table::{cell, list_of, say, say_json};
+use crate::commands::host_api::REFUSED;
+use crate::commands::table::{self, cell, list_of, say, say_json};
 use crate::config::{DeployOptions, Strategy, StrategyOptions};
 use anyhow::{Context as _, anyhow};
 use serde_json::{Map, Value, json};
@@ -31,8 +32,15 @@ pub(super) fn run(host: &Host, options: &DeployOptions) -> Result<(), Failure> {
         return host.ordered(&answer, options.wait);
     }
     match host.json {
-        true => say_json(&answer),
-        false => say(&plan(&component, &artifact, &answer)),
+        true => say_json(&answer)?,
+        false => say(&plan(&component, &artifact, &answer))?,
+    }
+    match list_of(&answer["objections"]).next() {
+        None => Ok(()),
+        Some(first) => Err(Failure::Told {
+            words: format!("the host would refuse it: {}", cell(first)),
+            code: REFUSED,
+        }),
     }
 }
 
@@ -114,46 +122,34 @@ fn strategy(options: &StrategyOptions) -> Value {
     }
 }
 
-/// What would change, a line each, marked `+`, `-` or `~`.
+/// What would change, a line each, and in which steps.
 fn plan(component: &str, artifact: &Value, answer: &Value) -> String {
     let version = cell(&artifact["version"]);
     let digest = list::short(&cell(&artifact["digest"]));
     let mut text = format!("{component} {version} ({digest})\n");
-    for (what, changes) in answer["diff"].as_object().into_iter().flatten() {
-        let lines: Vec<String> = match changes {
-            Value::Array(_) => list_of(changes).map(change).collect(),
-            Value::Null => Vec::new(),
-            other => vec![change(other)],
-        };
-        for line in lines.iter().filter(|line| !line.is_empty()) {
-            text += &format!("{what}: {line}\n");
+    let diff = &answer["diff"];
+    for line in diff["text"].as_str().unwrap_or_default().lines() {
+        text += &format!("  {}\n", table::line(line));
+    }
+    let configuration = [&diff["configuration"]["from"], &diff["configuration"]["to"]];
+    if configuration[0] != configuration[1] {
+        let [from, to] = configuration.map(|version| match version.is_null() {
+            true => "none".into(),
+            false => cell(version),
+        });
+        text += &format!("  ~ configuration {from} → {to}\n");
+    }
+    if text.lines().count() == 1 {
+        text += "  nothing but its code changes\n";
+    }
+    let steps: Vec<String> = list_of(&answer["plan"]["steps"]).map(list::share).collect();
+    text + &match steps.as_slice() {
+        [] => "it would be staged, without a call\n".to_owned(),
+        [_] => "it would have all calls at once\n".to_owned(),
+        steps => {
+            let seconds = cell(&answer["plan"]["step_seconds"]);
+            format!("steps: {}, {seconds} s each\n", steps.join(" "))
         }
-    }
-    for step in list_of(&answer["plan"]) {
-        text += &format!("then: {}\n", change(step));
-    }
-    if !text.contains(": ") {
-        text += "nothing that a caller or an operator would see\n";
-    }
-    text
-}
-
-/// A change in words, whatever form the host has given it.
-fn change(value: &Value) -> String {
-    let Some(fields) = value.as_object() else { return cell(value) };
-    let word = |name: &str| fields.get(name).map(cell).unwrap_or_default();
-    let sign = match word("change").as_str() {
-        "added" => "+".to_owned(),
-        "removed" => "-".to_owned(),
-        "changed" => "~".to_owned(),
-        _ => word("sign"),
-    };
-    let known = ["line", "what", "words", "name", "from", "to"];
-    let words = known.map(word).into_iter().filter(|word| !word.is_empty());
-    let words = words.collect::<Vec<_>>().join(" ");
-    match words.is_empty() {
-        true => value.to_string(),
-        false => format!("{sign} {words}").trim().to_owned(),
     }
 }
 
@@ -196,15 +192,15 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_is_lines_of_what_changes() {
+    fn a_plan_is_lines_of_what_changes_and_its_steps() {
         let artifact = json!({ "version": "1.2.0", "digest": "sha256:0123456789abcdef" });
-        let answer = json!({ "diff": { "routes": [{ "change": "added", "what": "/x/..." }],
-            "grants": ["- blob: covers"], "limits": [] } });
-        let text = plan("catalog", &artifact, &answer);
-        assert_eq!(
-            text,
-            "catalog 1.2.0 (0123456789ab)\ngrants: - blob: covers\nroutes: + /x/...\n"
-        );
-        assert!(plan("catalog", &artifact, &json!({})).contains("nothing"));
+        let answer = json!({
+            "diff": { "text": "+ route /x/...\n", "configuration": { "from": null, "to": 4 } },
+            "plan": { "steps": [100, 10_000], "step_seconds": 60 },
+        });
+        let text = "catalog 1.2.0 (0123456789ab)\n  + route /x/...\n  ~ configuration none → 4\n\
+                    steps: 1% 100%, 60 s each\n";
+        assert_eq!(plan("catalog", &artifact, &answer), text);
+        assert!(plan("catalog", &artifact, &json!({})).contains("nothing but its code"));
     }
 }
