@@ -20,6 +20,7 @@ mod scrape;
 mod span;
 mod trace;
 mod witness;
+pub mod work;
 mod writer;
 
 pub use exposition::{CONTENT_TYPE, Exposition, Family};

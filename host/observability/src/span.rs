@@ -5,7 +5,7 @@ use crate::fields::Fields;
 use crate::otlp::{Finished, Queue};
 use crate::ring;
 use crate::trace::{TraceParent, hex_u128};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::field::{Empty, display};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Span, Subscriber};
@@ -74,7 +74,8 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Spans {
             parent.extensions().get::<SpanRecord>().and_then(|record| record.place)
         });
         let place = named_place(&fields).or_else(|| above.map(|above| above.child()));
-        let record = SpanRecord { fields, began: SystemTime::now(), place, parent: above };
+        let began = began(&fields).unwrap_or_else(SystemTime::now);
+        let record = SpanRecord { fields, began, place, parent: above };
         span.extensions_mut().insert(record);
     }
 
@@ -111,6 +112,14 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Spans {
             ended: SystemTime::now(),
             fields: record.fields,
         });
+    }
+}
+
+/// When the work began, where it is told afterwards (see [`crate::work::Attempt`]).
+fn began(fields: &Fields) -> Option<SystemTime> {
+    match fields.get("began_unix_nanos")? {
+        crate::fields::Value::Unsigned(nanos) => Some(UNIX_EPOCH + Duration::from_nanos(*nanos)),
+        _ => None,
     }
 }
 

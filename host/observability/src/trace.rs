@@ -29,6 +29,15 @@ impl TraceParent {
         Self { trace_id, span_id: rand::random_range(1..=u64::MAX), sampled }
     }
 
+    /// A new span of the trace that belongs to a message which came without one: the same trace,
+    /// recorded or not, whenever and wherever it is asked for.
+    pub(crate) fn of_message(id: u128) -> Self {
+        // Ids begin with a time; the sampler looks at the low half, which has to be even.
+        let trace_id = (id & !u128::from(u64::MAX)) | u128::from(spread(id as u64));
+        let sampled = (trace_id as u64) < ROOTS_SAMPLED_BELOW.load(Ordering::Relaxed);
+        Self { trace_id: trace_id.max(1), span_id: rand::random_range(1..=u64::MAX), sampled }
+    }
+
     /// A new span of the same trace; recorded if its parent is.
     #[must_use]
     pub fn child(&self) -> Self {
@@ -87,6 +96,13 @@ impl fmt::Display for TraceParent {
         let flags = u8::from(self.sampled);
         write!(f, "00-{:032x}-{:016x}-{flags:02x}", self.trace_id, self.span_id)
     }
+}
+
+/// Each number to another one, evenly (the last steps of SplitMix64).
+fn spread(number: u64) -> u64 {
+    let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 /// Lower-case digits only, as the grammar demands.

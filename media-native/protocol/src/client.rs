@@ -4,10 +4,11 @@
 use crate::error::Error;
 use crate::http::Http;
 use crate::wire::{
-    CheckpointRequest, ClaimReply, ClaimRequest, FinishRequest, HeartbeatReply, HeartbeatRequest,
-    Problem, UrlsReply, UrlsRequest,
+    CheckpointRequest, ClaimReply, ClaimRequest, Claimed, FinishRequest, HeartbeatReply,
+    HeartbeatRequest, Problem, UrlsReply, UrlsRequest,
 };
-use http::{HeaderValue, StatusCode, Uri};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -50,6 +51,8 @@ pub struct Client {
     pub(crate) http: Http,
     origin: String,
     token: Token,
+    /// Of the attempt that the calls are about.
+    trace: Option<HeaderValue>,
 }
 
 impl Client {
@@ -68,7 +71,15 @@ impl Client {
             let reason = format!("{host} is no http:// or https:// address");
             return Err(Error::Setting { name: "the host", reason });
         }
-        Ok(Self { http: Http::new()?, origin, token })
+        Ok(Self { http: Http::new()?, origin, token, trace: None })
+    }
+
+    /// The same way, for calls about one attempt: each says which span it belongs to.
+    #[must_use]
+    pub(crate) fn within(&self, claimed: &Claimed) -> Self {
+        let trace = claimed.traceparent.as_deref();
+        let trace = trace.and_then(|trace| HeaderValue::from_str(trace).ok());
+        Self { trace, ..self.clone() }
     }
 
     pub async fn claim(&self, request: &ClaimRequest) -> Result<ClaimReply, Error> {
@@ -100,6 +111,15 @@ impl Client {
         self.call(format!("/worker/v1/jobs/{job}/{verb}"), body, PATIENCE).await
     }
 
+    fn head(&self) -> HeaderMap {
+        let mut head = HeaderMap::new();
+        head.insert(AUTHORIZATION, self.token.0.clone());
+        if let Some(trace) = &self.trace {
+            head.insert("traceparent", trace.clone());
+        }
+        head
+    }
+
     async fn call(
         &self,
         path: String,
@@ -111,7 +131,7 @@ impl Client {
         let url: Uri = format!("{}{path}", self.origin)
             .parse()
             .map_err(|error: http::uri::InvalidUri| unreadable(error.to_string()))?;
-        let (status, bytes) = self.http.post(&url, &self.token.0, json, patience).await?;
+        let (status, bytes) = self.http.post(&url, &self.head(), json, patience).await?;
         if status.is_success() {
             return Ok(Answer { path, bytes });
         }

@@ -165,7 +165,7 @@ impl Shift {
         tracing::info!(job = %claimed.id, kind = claimed.kind, attempt = claimed.attempt, "a job");
         let worker = self.crew.workers.get(claimed.kind.as_str()).cloned();
         let folder = self.scratch.for_job(claimed.id, claimed.attempt);
-        let (client, phase) = (self.client.clone(), self.phase.subscribe());
+        let (client, phase) = (self.client.within(&claimed), self.phase.subscribe());
         self.jobs.spawn(async move {
             match (worker, folder) {
                 (Some(worker), Ok(folder)) => {

@@ -4,8 +4,8 @@
 use crate::error::Error;
 use bytes::Bytes;
 use futures::StreamExt as _;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -61,7 +61,7 @@ impl Http {
     pub(crate) async fn post(
         &self,
         url: &Uri,
-        bearer: &HeaderValue,
+        head: &HeaderMap,
         json: Vec<u8>,
         patience: Duration,
     ) -> Result<(StatusCode, Bytes), Error> {
@@ -69,7 +69,7 @@ impl Http {
         let mut request = request(Method::POST, url, body);
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(AUTHORIZATION, bearer.clone());
+        headers.extend(head.clone());
         let call = async {
             let response = self.send(request).await?;
             let (status, body) = (response.status(), response.into_body());

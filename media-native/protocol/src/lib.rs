@@ -22,6 +22,8 @@
 //!    gets only jobs whose requirements its offers meet: a number is a least amount, a text or a
 //!    list of texts must be among the worker's words, `true` must be `true`. Each claim counts as
 //!    an attempt and comes with a lease.
+//!    The job's `traceparent` is that of this attempt: whoever sends it along as a header with the
+//!    calls about the job finds the attempt among the spans of its trace.
 //! 2. **The lease** is an opaque text that every further call about the job carries. A call with a
 //!    lease that has lapsed, or was given to another, gets **409**, changes nothing, and tells the
 //!    worker to drop the work: another may have it. A worker that hears nothing from its host

@@ -52,7 +52,8 @@ pub struct Claimed {
     pub args: Value,
     /// What an earlier attempt has left, if it has.
     pub checkpoint: Option<Object>,
-    /// W3C `traceparent` of the work that submitted the job.
+    /// W3C `traceparent` of this attempt, in the trace of the work that submitted the job; sent
+    /// back, as a header, with every call about the job.
     pub traceparent: Option<String>,
 }
 

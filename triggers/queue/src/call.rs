@@ -5,14 +5,17 @@ use crate::backend::Backend;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::HeaderValue;
+use nexus_observability::TraceParent;
+use nexus_observability::work::{self, Place};
 use nexus_runtime::{
     Call, CallError, ComponentId, DEFAULT_TENANT, Delivery, Message, Outcome, Principal,
-    PrincipalKind, Tick, TraceContext, affinity_of,
+    PrincipalKind, Problem, Tick, TraceContext, affinity_of,
 };
 use nexus_storage::queue::{Kind, Leased, Registered};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 /// A message that this host has claimed.
@@ -95,24 +98,64 @@ impl<B: Backend> Addressee<B> {
         if wall < self.queue.settings.wall / 4 {
             return Ok(vec![Outcome::Release { after: None }; claimed.len()]);
         }
-        let call = self.call_for(&claimed[0].leased);
+        let first = &claimed[0].leased;
         if self.queue.kind == Kind::Schedule {
-            return match tick(&claimed[0].leased, wall) {
-                Ok(tick) => self.backend.tick(&self.component, tick, call).await.map(|o| vec![o]),
-                Err(error) => Ok(vec![reject(&format!("the tick is not one: {error}"))]),
-            };
+            return self.run(first, wall).await;
         }
+        let links: Vec<_> = claimed.iter().filter_map(|one| context(&one.leased)).collect();
+        let alone = claimed.len() == 1;
+        // One message has one cause; a batch is linked to those of all, which go on by themselves.
+        let place = if alone { place(first) } else { Place::root() };
+        let call = self.call_for(first, &place);
+        let mut messages: Vec<_> = claimed.iter().map(|one| message(&one.leased)).collect();
+        if alone {
+            messages[0].trace = Some(place.own.to_string().into());
+        }
+        let span = work::Delivery {
+            component: self.component.as_str(),
+            request_id: &call.request_id,
+            topic: &first.message.topic,
+            subscription: &self.queue.handler,
+            message: &first.message.id.to_string(),
+            messages: claimed.len(),
+            attempt: first.attempt,
+            links: &links,
+        }
+        .span(&place);
         let delivery = Delivery {
             subscription: self.queue.handler.as_str().into(),
-            messages: claimed.iter().map(|claimed| message(&claimed.leased)).collect(),
+            messages,
             wall,
             batch: self.queue.settings.batch_max > 1,
         };
-        self.backend.deliver(&self.component, delivery, call).await
+        let delivered = self.backend.deliver(&self.component, delivery, call);
+        told(&span, delivered.instrument(span.clone()).await)
+    }
+
+    /// Runs a schedule.
+    async fn run(&self, leased: &Leased, wall: Duration) -> Result<Vec<Outcome>, CallError> {
+        let place = place(leased);
+        let call = self.call_for(leased, &place);
+        let mut tick = match tick(leased, wall) {
+            Ok(tick) => tick,
+            Err(error) => return Ok(vec![reject(&format!("the tick is not one: {error}"))]),
+        };
+        tick.trace = Some(place.own.to_string().into());
+        let time = DateTime::<Utc>::from(tick.scheduled_at).to_rfc3339();
+        let span = work::Run {
+            component: self.component.as_str(),
+            request_id: &call.request_id,
+            schedule: &tick.name.clone(),
+            time: &time,
+            attempt: tick.attempt,
+        }
+        .span(&place);
+        let ran = self.backend.tick(&self.component, tick, call).instrument(span.clone()).await;
+        told(&span, ran.map(|outcome| vec![outcome]))
     }
 
     /// The component acts for itself, in the tenant of the (first) message.
-    fn call_for(&self, leased: &Leased) -> Call {
+    fn call_for(&self, leased: &Leased, place: &Place) -> Call {
         let principal = Principal {
             kind: PrincipalKind::Service,
             ..Principal::anonymous(leased.message.tenant.unwrap_or(DEFAULT_TENANT))
@@ -121,11 +164,8 @@ impl<B: Backend> Addressee<B> {
         // The same message at another attempt is another request.
         let id = format!("{}.{}", leased.message.id, leased.lease.number);
         let mut call = Call::new(id, Arc::new(principal));
-        let trace = leased.message.trace.as_deref();
-        call.trace = TraceContext {
-            traceparent: trace.and_then(|trace| HeaderValue::from_str(trace).ok()),
-            tracestate: None,
-        };
+        let traceparent = HeaderValue::from_str(&place.own.to_string()).ok();
+        call.trace = TraceContext { traceparent, tracestate: None };
         // Messages of one group meet one revision.
         call.affinity = leased.group.as_ref().map(|group| affinity_of(group.as_bytes()));
         call
@@ -167,6 +207,43 @@ fn is_fault(error: &CallError) -> bool {
         | CallError::Instantiation(_)
         | CallError::TooDeep(_) => true,
     }
+}
+
+/// The context that a message carries.
+fn context(leased: &Leased) -> Option<TraceParent> {
+    leased.message.trace.as_deref().and_then(TraceParent::parse)
+}
+
+fn place(leased: &Leased) -> Place {
+    Place::of_message(leased.message.trace.as_deref(), leased.message.id.as_u128())
+}
+
+/// Tells a span how its work ended, and passes that on.
+fn told(
+    span: &Span,
+    ended: Result<Vec<Outcome>, CallError>,
+) -> Result<Vec<Outcome>, CallError> {
+    match &ended {
+        Ok(outcomes) => {
+            let word = |outcome: &Outcome| match outcome {
+                Outcome::Ack => "ack",
+                Outcome::Retry { .. } => "retry",
+                Outcome::Release { .. } => "release",
+                Outcome::Reject { .. } => "reject",
+            };
+            let words = || outcomes.iter().map(word);
+            // Of a batch, what went worst.
+            let worst = ["reject", "retry", "release"].into_iter().find(|w| words().any(|x| x == *w));
+            span.record("outcome", worst.unwrap_or("ack"));
+            if let Some(failed @ ("retry" | "reject")) = worst {
+                span.record("error.type", failed);
+            }
+        }
+        Err(error) => {
+            span.record("error.type", Problem::from(error).name);
+        }
+    }
+    ended
 }
 
 fn retry(reason: &str) -> Outcome {

@@ -2,9 +2,11 @@
 //! when that is held no longer.
 
 use super::objects::ObjectUrlError;
+use super::spans::Ended;
 use super::wire::{Checkpoint, Finish, Heartbeat, Object, Outcome, Target, Urls, milliseconds};
 use super::{JobParts, Workers, failure, json, nothing};
 use crate::problems;
+use nexus_observability::TraceParent;
 use nexus_runtime::{Problem, Response};
 use nexus_storage::jobs::StopReason;
 use nexus_storage::queue::Lease;
@@ -92,6 +94,7 @@ impl Workers {
         parts: &JobParts,
         id: Uuid,
         told: Finish,
+        own: Option<TraceParent>,
     ) -> Result<Response, Problem> {
         let outcome = match &told.outcome {
             Outcome::Ack { output } if output.to_string().len() > OUTPUT_BYTES_MAX => {
@@ -103,11 +106,20 @@ impl Workers {
             Outcome::Release { .. } => "release",
             Outcome::Reject { .. } => "reject",
         };
-        let finished = parts.jobs.finish(id, told.lease, &told.outcome.into()).await;
+        let ended = Ended::of(parts, id, told.lease, own).await;
+        let ending = told.outcome.into();
+        let trace = ended.as_ref().and_then(|ended| ended.goes_on_with(&ending));
+        let finished = match trace {
+            Some(trace) => parts.jobs.finish_within(id, told.lease, &ending, &trace).await,
+            None => parts.jobs.finish(id, told.lease, &ending).await,
+        };
         if !finished.map_err(|error| failure(&error))? {
             return Err(problems::LEASE_LOST);
         }
         self.facts.counts().finished(outcome);
+        if let Some(ended) = ended {
+            ended.tell(id, outcome);
+        }
         Ok(nothing())
     }
 }

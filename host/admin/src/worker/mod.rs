@@ -6,6 +6,7 @@ mod claim;
 mod counts;
 mod held;
 mod objects;
+mod spans;
 mod wire;
 
 pub(crate) use counts::Counts;
@@ -76,7 +77,8 @@ impl Workers {
             }
             Call::Urls(id) => self.urls(parts, id, body::json(body, BODY_BYTES_MAX).await?).await,
             Call::Finish(id) => {
-                self.finish(parts, id, body::json(body, BODY_BYTES_MAX).await?).await
+                let own = spans::own(&head.headers);
+                self.finish(parts, id, body::json(body, BODY_BYTES_MAX).await?, own).await
             }
         }
         .inspect_err(|problem| self.facts.counts().refused(problem.name))

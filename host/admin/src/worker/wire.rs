@@ -102,7 +102,7 @@ pub(crate) fn claimed(job: &ClaimedJob) -> Value {
         "tenant": job.tenant,
         "args": job.args,
         "checkpoint": job.checkpoint,
-        "traceparent": job.trace,
+        "traceparent": super::spans::begun(job),
     })
 }
 

@@ -13,9 +13,10 @@ use crate::headers;
 use crate::pool::{Key, Lease, Pool, Shard};
 use crate::tls::Tls;
 use http::header::CONTENT_LENGTH;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use nexus_observability::work::{Neighbour, Place};
 use nexus_runtime::{Call, ComponentId, DEFAULT_TENANT, Principal, Problem};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::{Instrument as _, Span};
 use url::Host;
 use uuid::Uuid;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
@@ -196,16 +198,17 @@ async fn in_process(
     origin: &Origin,
 ) -> Result<Response<WasiBody>, Error> {
     let own = origin.egress.component().clone();
-    let call = match &origin.call {
-        Some(call) => call.onward(own),
+    let mut call = match &origin.call {
+        Some(call) => call.onward(own.clone()),
         None => {
             let nobody = Arc::new(Principal::anonymous(DEFAULT_TENANT));
-            Call::new(Uuid::now_v7().to_string(), nobody).onward(own)
+            Call::new(Uuid::now_v7().to_string(), nobody).onward(own.clone())
         }
     };
     let request_id = call.request_id.clone();
+    let span = traced(&mut call, &component, &own, request.method());
     let options = options.unwrap_or_default();
-    let answer = (origin.egress.components)(component, request, call);
+    let answer = (origin.egress.components)(component, request, call).instrument(span.clone());
     // The callee's own limits hold in any case; the caller may only be less patient.
     let answer = match options.first_byte_timeout {
         Some(limit) => timeout(limit, answer).await.map_err(|_| Error::ConnectionReadTimeout)?,
@@ -213,13 +216,32 @@ async fn in_process(
     };
     let mut response = match answer {
         Ok(response) => response,
-        Err(error) => Problem::from(&error).into_response(&request_id),
+        Err(error) => {
+            let problem = Problem::from(&error);
+            span.record("error.type", problem.name);
+            problem.into_response(&request_id)
+        }
     };
+    span.record("http.response.status_code", response.status().as_u16());
     headers::strip_hop_by_hop(response.headers_mut());
     Ok(match options.between_bytes_timeout {
         Some(limit) => response.map(|body| Patient::new(body, limit).boxed_unsync()),
         None => response,
     })
+}
+
+/// Makes the call a span of its own in the caller's trace.
+fn traced(call: &mut Call, component: &ComponentId, caller: &ComponentId, by: &Method) -> Span {
+    let trace = call.trace.traceparent.as_ref().and_then(|value| value.to_str().ok());
+    let Some(place) = Place::below(trace) else { return Span::none() };
+    call.trace.traceparent = HeaderValue::from_str(&place.own.to_string()).ok();
+    let neighbour = Neighbour {
+        component: component.as_str(),
+        caller: caller.as_str(),
+        request_id: &call.request_id,
+        method: by.as_str(),
+    };
+    neighbour.span(&place)
 }
 
 /// One request over the network.

@@ -3,6 +3,7 @@
 
 use super::{Finished, Settings};
 use crate::fields::Value;
+use crate::trace::TraceParent;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -57,8 +58,18 @@ pub(super) struct Span {
     pub(super) end_time_unix_nano: u64,
     #[prost(message, repeated, tag = "9")]
     pub(super) attributes: Vec<KeyValue>,
+    #[prost(message, repeated, tag = "13")]
+    pub(super) links: Vec<Link>,
     #[prost(message, optional, tag = "15")]
     pub(super) status: Option<Status>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Link {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) trace_id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) span_id: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -99,8 +110,18 @@ pub(super) mod any_value {
 const STATUS_ERROR: i32 = 2;
 
 /// Fields that place a span or rename it; they are no attributes.
-const NOT_ATTRIBUTES: [&str; 7] =
-    ["message", "otel.kind", "otel.name", "parent_span_id", "sampled", "span_id", "trace_id"];
+const NOT_ATTRIBUTES: [&str; 10] = [
+    "began_unix_nanos",
+    "links",
+    "message",
+    "otel.kind",
+    "otel.name",
+    "parent_span_id",
+    "sampled",
+    "span_id",
+    "trace_id",
+    "trigger",
+];
 
 pub(super) fn request(settings: &Settings, spans: &[Finished]) -> ExportTraceServiceRequest {
     let attributes = settings.resource.iter().map(|(name, value)| text(name, value)).collect();
@@ -127,8 +148,19 @@ fn span(span: &Finished) -> Span {
         start_time_unix_nano: nanoseconds(span.began),
         end_time_unix_nano: nanoseconds(span.ended.max(span.began)),
         attributes: fields.map(|(name, value)| attribute(name, value)).collect(),
+        links: links(span.fields.text("links").unwrap_or_default()),
         status: failed.then_some(Status { code: STATUS_ERROR }),
     }
+}
+
+/// What [`crate::work::Delivery`] wrote.
+fn links(text: &str) -> Vec<Link> {
+    let contexts = text.split(' ').filter_map(TraceParent::parse);
+    let link = |context: TraceParent| Link {
+        trace_id: context.trace_id_bytes(),
+        span_id: context.span_id_bytes(),
+    };
+    contexts.map(link).collect()
 }
 
 /// `SpanKind` by its name in the specification; INTERNAL when none is given.
@@ -167,6 +199,11 @@ fn renamed(name: &str) -> &str {
     match name {
         "component" => "faas.name",
         "request_id" => "faas.invocation_id",
+        "revision" => "faas.version",
+        "attempt" => "nexus.attempt",
+        "caller" => "nexus.caller",
+        "outcome" => "nexus.outcome",
+        "schedule" => "nexus.schedule",
         other => other,
     }
 }

@@ -116,7 +116,8 @@ impl Ring {
         rows_max: usize,
     ) -> Vec<Arc<Invocation>> {
         let fits = |call: &Invocation| {
-            let is = |wanted: &Option<String>, own: &str| wanted.as_deref().is_none_or(|w| w == own);
+            let is =
+                |wanted: &Option<String>, own: &str| wanted.as_deref().is_none_or(|w| w == own);
             is(&filter.trigger, &call.trigger) && is(&filter.outcome, call.outcome())
         };
         let lane = filter.component.as_deref();

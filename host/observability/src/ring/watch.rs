@@ -1,4 +1,5 @@
-//! How calls and lines come into the ring: from spans when they close, from events when they happen.
+//! How calls and lines come into the ring: from spans when they close, from events when they
+//! happen.
 
 use super::lanes::Entry;
 use super::recent;
@@ -185,9 +186,9 @@ fn number(fields: &Fields, name: &str) -> Option<u64> {
 }
 
 fn others(fields: &Fields, known: &[&str]) -> Vec<(&'static str, serde_json::Value)> {
-    let unknown = fields.iter().filter(|(name, value)| {
-        !known.contains(name) && !matches!(value.as_text(), Some(""))
-    });
+    let unknown = fields
+        .iter()
+        .filter(|(name, value)| !known.contains(name) && !matches!(value.as_text(), Some("")));
     unknown.map(|(name, value)| (name, value.to_json())).collect()
 }
 
@@ -283,7 +284,8 @@ mod tests {
             });
             tracing::info!(target: "guest", component = "tree-back", request_id = "tree-1", "hi");
         });
-        let filter = InvocationFilter { component: Some("tree-front".into()), ..Default::default() };
+        let filter =
+            InvocationFilter { component: Some("tree-front".into()), ..Default::default() };
         let front = recent().invocations(&filter, None, 10).pop().unwrap();
         assert_eq!((front.outcome(), front.status), ("failed", Some(503)));
         let (calls, lines) = recent().trace(&front.trace_id);

@@ -10,11 +10,12 @@ mod rows;
 
 pub use operate::{JobFilter, JobRow};
 pub use requirement::meets;
-pub use rows::{Beat, ClaimedJob, Ending, JobProgress, JobQueue, JobRecord, JobState, StopReason};
+pub use rows::{Attempt, Beat, ClaimedJob, Ending, JobProgress, JobQueue, JobRecord, JobState, StopReason};
 
 use crate::database::Database;
 use crate::error::Error;
 use crate::queue::Lease;
+use crate::session::Session;
 use crate::work::Listening;
 use rows::{claimed, progress, queue, record};
 use serde_json::Value;
@@ -127,20 +128,53 @@ impl Jobs {
         Ok(rows[0].try_get(0)?)
     }
 
+    /// The attempt that holds a job; None when the lease is not held.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Session::query`].
+    pub async fn attempt(&self, id: Uuid, lease: Lease) -> Result<Option<Attempt>, Error> {
+        let Lease { queue, position, number } = lease;
+        let sql = "select q.kind, j.service, j.attempt, j.worker, j.trace, \
+                   j.deadline - make_interval(secs => j.wall_ms / 1000.0) \
+                   from platform.job j \
+                   join platform.queue_lease l \
+                     on l.queue_id = j.queue_id and l.position = j.position \
+                   join platform.job_queue q on q.queue_id = j.queue_id \
+                   where j.id = $1 and j.queue_id = $2 and j.position = $3 and l.number = $4";
+        let session = self.database.host().await?;
+        let rows = session.query(sql, &[&id, &queue.0, &position, &number]).await?;
+        rows.first().map(rows::attempt).transpose()
+    }
+
     /// Ends an attempt, and with it the job unless it is to be tried again; false when the lease
     /// is not held, and then nothing has changed.
     pub async fn finish(&self, id: Uuid, lease: Lease, ending: &Ending) -> Result<bool, Error> {
-        let Lease { queue, position, number } = lease;
-        let (outcome, output, after, reason) = ending.columns();
-        let sql = "select platform.job_finish($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8)";
         let session = self.database.host().await?;
-        let params: [crate::Param<'_>; 8] =
-            [&id, &queue.0, &position, &number, &outcome, &output, &after, &reason];
-        let rows = session.query(sql, &params).await?;
+        let finished = ended(&session, id, lease, ending).await?;
         if matches!(ending, Ending::Release { after: None }) {
             self.database.work().poke();
         }
-        Ok(rows[0].try_get(0)?)
+        Ok(finished)
+    }
+
+    /// As [`Jobs::finish`], and what follows from the job goes on with `trace`, the attempt's own
+    /// `traceparent`, instead of that of whoever submitted it.
+    pub async fn finish_within(
+        &self,
+        id: Uuid,
+        lease: Lease,
+        ending: &Ending,
+        trace: &str,
+    ) -> Result<bool, Error> {
+        let session = self.database.host().await?;
+        // What is left open is rolled back when the session goes.
+        session.batch("begin").await?;
+        let sql = "update platform.job set trace = $2 where id = $1 and finished_at is null";
+        session.execute(sql, &[&id, &trace]).await?;
+        let finished = ended(&session, id, lease, ending).await?;
+        session.batch(if finished { "commit" } else { "rollback" }).await?;
+        Ok(finished)
     }
 
     /// How far jobs have come; those that are not there are left out.
@@ -187,4 +221,19 @@ impl Jobs {
         let state: Option<&str> = rows[0].try_get(0)?;
         Ok(state.map(rows::state))
     }
+}
+
+async fn ended(
+    session: &Session,
+    id: Uuid,
+    lease: Lease,
+    ending: &Ending,
+) -> Result<bool, Error> {
+    let Lease { queue, position, number } = lease;
+    let (outcome, output, after, reason) = ending.columns();
+    let sql = "select platform.job_finish($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8)";
+    let params: [crate::Param<'_>; 8] =
+        [&id, &queue.0, &position, &number, &outcome, &output, &after, &reason];
+    let rows = session.query(sql, &params).await?;
+    Ok(rows[0].try_get(0)?)
 }

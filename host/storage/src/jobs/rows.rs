@@ -35,6 +35,21 @@ pub struct ClaimedJob {
     pub trace: Option<String>,
 }
 
+/// An attempt while it lasts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    pub kind: String,
+    pub service: String,
+    /// 1 at the first.
+    pub number: u32,
+    /// Who works.
+    pub worker: String,
+    /// When the job was claimed for it.
+    pub began: SystemTime,
+    /// `traceparent` of the work that submitted the job.
+    pub trace: Option<String>,
+}
+
 /// The answer to a sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Beat {
@@ -143,6 +158,18 @@ pub(crate) fn claimed(row: &Row) -> Result<ClaimedJob, Error> {
         lasts: milliseconds(row, 11)?,
         checkpoint: row.try_get::<_, Option<&str>>(12)?.map(json),
         trace: row.try_get(13)?,
+    })
+}
+
+/// Kind, service, attempt, worker, trace, beginning.
+pub(crate) fn attempt(row: &Row) -> Result<Attempt, Error> {
+    Ok(Attempt {
+        kind: row.try_get(0)?,
+        service: row.try_get(1)?,
+        number: count(row, 2)?,
+        worker: row.try_get::<_, Option<String>>(3)?.unwrap_or_default(),
+        trace: row.try_get(4)?,
+        began: row.try_get(5)?,
     })
 }
 
