@@ -4,6 +4,7 @@
 
 mod api;
 mod cli;
+mod configured;
 mod figures;
 mod observe;
 mod surface;
