@@ -2,10 +2,12 @@
 //! configured from [`Settings`]; refuses to contain any of their rules.
 
 use crate::background::Background;
+use crate::configuration;
 use crate::dev_tokens::DevKey;
+use crate::development::is_development;
 use crate::front::Mount;
 use crate::secret;
-use crate::settings::{Database as Choice, Objects, Settings};
+use crate::settings::{Database as Choice, Objects, Settings, machine_name};
 use crate::sources::Work;
 use anyhow::{Context as _, Result};
 use capability_blob::{
@@ -20,7 +22,10 @@ use capability_redis::Redis;
 use capability_rsa::Rsa;
 use capability_variables::Variables;
 use http::Uri;
+use nexus_artifact::{KeyRing, Policy};
+use nexus_configuration::Configuration;
 use nexus_redis_link::{Address, Link, Reach};
+use nexus_rollout::{Rollout, RolloutConfig};
 use nexus_runtime::{
     ClockOffset, ComponentId, DEFAULT_TENANT, EngineSettings, Pools, Runtime, RuntimeBuilder,
     Trigger as _,
@@ -45,6 +50,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) home: &'a Path,
     pub(crate) public_url: &'a Uri,
     pub(crate) database: Option<Database>,
+    /// What operators have configured; None where nothing is called.
+    pub(crate) configuration: Option<Configuration>,
     /// Where this host listens in cleartext.
     pub(crate) front_door: Option<SocketAddr>,
     /// Filled once the runtime is there.
@@ -178,6 +185,30 @@ pub(crate) async fn background(
     Ok(())
 }
 
+/// This host's part in rollouts.
+pub(crate) fn rollout(
+    settings: &Settings,
+    public_url: &Uri,
+    home: &Path,
+    database: &Database,
+) -> Result<Rollout> {
+    let usual = match is_development(public_url) {
+        true => Policy::Off,
+        false => Policy::Warn,
+    };
+    let policy = settings.signatures.unwrap_or(usual);
+    let keys = KeyRing::read(policy, settings.signature_keys.as_deref());
+    Ok(Rollout::new(RolloutConfig {
+        database: database.clone(),
+        folder: home.join("artifacts"),
+        host: format!("{}:{}", machine_name(), home.display()),
+        version: crate::VERSION.into(),
+        from_manifest: settings.from_manifest,
+        keys: keys.context("use the keys of signatures")?,
+        drain: nexus_rollout::DRAIN,
+    }))
+}
+
 /// An origin without the slash that `Uri` adds.
 pub(crate) fn origin(url: &Uri) -> String {
     url.to_string().trim_end_matches('/').to_owned()
@@ -186,7 +217,11 @@ pub(crate) fn origin(url: &Uri) -> String {
 fn variables(parts: &Parts<'_>) -> Result<Variables> {
     let declared = parts.settings.manifest.variables.clone();
     let variables = Variables::new(declared, parts.settings.environment.clone());
-    variables.context("read the application's variables")
+    let variables = variables.context("read the application's variables")?;
+    if let Some(configuration) = &parts.configuration {
+        variables.provided_by(configuration::provider(configuration.clone()));
+    }
+    Ok(variables)
 }
 
 fn key_value(parts: &Parts<'_>) -> Result<KeyValue> {

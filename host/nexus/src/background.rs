@@ -31,6 +31,15 @@ impl Background {
         });
     }
 
+    /// Runs whatever else ends when it is told to.
+    pub(crate) fn beside<F>(&self, work: impl FnOnce(Shutdown) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.spawn(work(self.stopped.clone()));
+    }
+
     /// Asks everything to stop, without waiting.
     pub(crate) fn stop(&self) {
         self.stop.shut_down();

@@ -6,6 +6,7 @@
 
 use crate::assembly;
 use crate::background::Background;
+use crate::configuration;
 use crate::dev_tokens::DevKey;
 use crate::development;
 use crate::front::Front;
@@ -20,6 +21,8 @@ use anyhow::{Context as _, Result};
 use capability_blob::Store;
 use http::Uri;
 use nexus_admin::{Admin, Condition, Conditions, Facts, Source, Token};
+use nexus_configuration::Configuration;
+use nexus_rollout::Rollout;
 use nexus_runtime::{ClockOffset, Manifest, Runtime, Shutdown, ShutdownSender};
 use nexus_storage::Database;
 use nexus_storage::cluster::Cluster;
@@ -38,6 +41,9 @@ use trigger_http::{HttpTrigger, Identities, MediaOrigin, Sockets};
 /// Conditions besides PostgreSQL's.
 const COMPONENTS: &str = "components";
 const LIFECYCLE: &str = "lifecycle";
+
+/// Between two attempts while PostgreSQL is away.
+const AWAY_PAUSE: Duration = Duration::from_millis(200);
 
 /// For a host that has handed its sockets on: until its last request is answered and its home is
 /// free. Connections wait meanwhile.
@@ -590,11 +596,14 @@ impl Start {
     ) -> Result<Option<Database>> {
         let manifest = settings.manifest.clone();
         let database = self.postgres(&mut settings, home, &manifest).await?;
+        let open = configuration::open(&settings, &self.public_url, home, database.clone());
+        let configuration = open.await?;
         let parts = assembly::Parts {
             settings: &settings,
             home,
             public_url: &self.public_url,
             database: database.clone(),
+            configuration: Some(configuration.clone()),
             front_door: self.front_door,
             clock: self.clock.clone(),
         };
@@ -607,9 +616,14 @@ impl Start {
         self.facts.running(runtime.clone(), manifest.clone());
         self.conditions.set(COMPONENTS, components(&runtime));
         if let Some(database) = &database {
+            let rollout = assembly::rollout(&settings, &self.public_url, home, database)?;
+            self.roll_out(rollout, &runtime, &manifest).await?;
             let (background, work) = (&self.background, &self.work);
             assembly::background(&settings, database, &runtime, background, work).await?;
             self.facts.stores(database.clone());
+            configuration.revised_by(configuration::revisions(database.clone()));
+            self.facts.configuration(configuration.clone());
+            self.watch(configuration);
             self.follow(database).await;
             self.start_workers(&settings, home, Jobs::new(database.clone()), assembled.objects);
         }
@@ -626,6 +640,37 @@ impl Start {
         }
         let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
         following.spawn(follower.run());
+    }
+
+    /// What was deployed is served from the first request on.
+    async fn roll_out(
+        &self,
+        rollout: Rollout,
+        runtime: &Runtime,
+        manifest: &Arc<Manifest>,
+    ) -> Result<()> {
+        loop {
+            match rollout.start(runtime.clone(), manifest.clone()).await {
+                Ok(()) => break,
+                Err(error) if error.may_pass() => {
+                    tracing::warn!(%error, "what was deployed is not known yet; looking again");
+                    tokio::time::sleep(AWAY_PAUSE).await;
+                }
+                Err(error) => return Err(error).context("serve what was deployed"),
+            }
+        }
+        self.facts.rollouts(rollout.clone());
+        self.background.beside(|stop| async move { rollout.run(stop).await });
+        Ok(())
+    }
+
+    /// Files and Vault are looked at while the host runs.
+    fn watch(&self, configuration: Configuration) {
+        let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        following.spawn(async move {
+            configuration.watch().await;
+            std::future::pending().await
+        });
     }
 
     /// Lets workers in, and starts the host's own.

@@ -3,6 +3,7 @@
 use crate::takeover::Handed;
 use http::Uri;
 use ipnet::IpNet;
+use nexus_artifact::Policy;
 use nexus_runtime::Manifest;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -60,6 +61,13 @@ pub struct Settings {
     pub root_key: Option<String>,
     /// Bytes of finished media that this host keeps in memory.
     pub media_memory: u64,
+    /// Serve what the manifest names, whatever was deployed.
+    pub from_manifest: bool,
+    /// What becomes of artifacts that nobody known has signed. None is `off` while the public URL
+    /// is this machine's own, and `warn` otherwise.
+    pub signatures: Option<Policy>,
+    /// PEM file, or a folder of them, with the keys whose signatures count.
+    pub signature_keys: Option<PathBuf>,
     /// Sockets of the host before, which is leaving: its home is waited for, and nothing is
     /// accepted before this one can answer.
     pub inherited: Vec<Handed>,
@@ -149,6 +157,9 @@ impl Settings {
             tokens: Tokens::Development,
             root_key: None,
             media_memory: 256 << 20,
+            from_manifest: false,
+            signatures: None,
+            signature_keys: None,
             inherited: Vec::new(),
         }
     }
@@ -156,6 +167,10 @@ impl Settings {
 
 /// The machine's name and this process's number.
 fn host_name() -> String {
+    format!("{}-{}", machine_name(), std::process::id())
+}
+
+pub(crate) fn machine_name() -> String {
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}-{}", machine.trim(), std::process::id())
+    machine.trim().to_owned()
 }

@@ -44,6 +44,7 @@ async fn compile(settings: Settings) -> Result<()> {
         home: home.folder(),
         public_url: &public_url,
         database: None,
+        configuration: None,
         front_door: None,
         clock: Arc::default(),
     };
