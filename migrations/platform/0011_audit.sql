@@ -1,7 +1,7 @@
 -- Who operates the platform, and what they did. The journal is a chain: the hash of an entry covers
--- its text and the hash of the one before, so that what was changed or taken out is found by reading
--- it from the beginning. Its text is canonical JSON (keys sorted, no spaces), kept as it was hashed;
--- what is looked for stands beside it in columns that are made from it.
+-- its text and the hash of the one before, so that what was changed or taken out is found by
+-- reading it from the beginning. Its text is canonical JSON (keys sorted, no spaces), kept as it
+-- was hashed; what is looked for stands beside it in columns that are made from it.
 
 create table platform.audit (
   position bigint primary key check (position > 0),
@@ -57,8 +57,8 @@ $$;
 create trigger audit_head_goes_on before update on platform.audit_head
   for each row execute function platform.audit_head_goes_on();
 
--- Writes the next entry and says where it stands. No service may: nothing here is granted to anybody
--- but the owner.
+-- Writes the next entry and says where it stands. No service may: nothing here is granted to
+-- anybody but the owner.
 create function platform.audit_append(entry text) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -75,7 +75,8 @@ end
 $$;
 revoke execute on function platform.audit_append(text) from public;
 
--- Operators besides root, who is whoever holds NEXUS_ADMIN_TOKEN. Of a token only its digest is kept.
+-- Operators besides root, who is whoever holds NEXUS_ADMIN_TOKEN. Of a token only its digest is
+-- kept.
 create table platform.operator (
   name text primary key check (name ~ '^[a-z][a-z0-9._-]{0,62}$' and name <> 'root'),
   role text not null check (role in ('viewer', 'operator', 'admin')),

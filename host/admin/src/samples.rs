@@ -1,7 +1,7 @@
-//! Rate, errors and durations of each component over the last minutes: counters of the runtime, read
-//! every few seconds and kept for as long as a sparkline is. Refuses to count anything itself.
+//! Rate, errors and durations of each component over the last minutes: counters of the runtime,
+//! read every few seconds and kept for as long as a sparkline is. Refuses to count anything itself.
 
-use nexus_runtime::{ComponentSnapshot, LatencyHistogram, Runtime, RevisionSnapshot};
+use nexus_runtime::{ComponentSnapshot, LatencyHistogram, RevisionSnapshot, Runtime};
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! An order in the journal: that it is about to be carried out, and what came of it. The body itself
-//! stays out, since it may hold a secret; its digest says which it was.
+//! An order in the journal: that it is about to be carried out, and what came of it. The body
+//! itself stays out, since it may hold a secret; its digest says which it was.
 
 use super::Called;
 use crate::operate::failure;

@@ -1,6 +1,6 @@
 //! Who may do what: the one door of `/api/v1` and of the pages. A credential becomes an [`Actor`],
-//! the table of routes says which role a call needs, and what is ordered is written into the journal
-//! before it is carried out and after.
+//! the table of routes says which role a call needs, and what is ordered is written into the
+//! journal before it is carried out and after.
 //!
 //! Refuses to know what any route does.
 
@@ -117,7 +117,8 @@ impl Access {
     /// The browser session of a request, if there is one.
     pub(crate) fn seat(&self, headers: &HeaderMap) -> Option<Seat> {
         let sent = headers.get_all(COOKIE_FIELD).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = sent.flat_map(|text| text.split(';')).filter_map(|p| p.trim().split_once('='));
+        let mut pairs =
+            sent.flat_map(|text| text.split(';')).filter_map(|p| p.trim().split_once('='));
         let (_, id) = pairs.find(|(name, _)| *name == COOKIE)?;
         self.sessions.find(id)
     }

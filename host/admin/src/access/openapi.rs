@@ -72,14 +72,20 @@ fn problem() -> Value {
 
 fn operation(route: &Route) -> Value {
     let (status, answer) = match route.answers {
-        Answers::Json(status) => (status, json!({
-            "description": "Done", "content": { "application/json": { "schema": {
-                "type": "object" } } },
-        })),
+        Answers::Json(status) => (
+            status,
+            json!({
+                "description": "Done", "content": { "application/json": { "schema": {
+                    "type": "object" } } },
+            }),
+        ),
         Answers::Nothing => (204, json!({ "description": "Done" })),
-        Answers::Media(kind) => (200, json!({
-            "description": "Done", "content": { kind: { "schema": { "type": "string" } } },
-        })),
+        Answers::Media(kind) => (
+            200,
+            json!({
+                "description": "Done", "content": { kind: { "schema": { "type": "string" } } },
+            }),
+        ),
     };
     let mut operation = json!({
         "operationId": id(route),
@@ -186,8 +192,12 @@ mod tests {
         let schema = &send["requestBody"]["content"]["application/json"]["schema"];
         assert_eq!(schema["required"], json!(["payload"]));
         assert_eq!(schema["properties"]["topic"], json!({ "type": "string" }));
-        let names: Vec<&str> =
-            send["parameters"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+        let names: Vec<&str> = send["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| p["name"].as_str().unwrap())
+            .collect();
         assert_eq!(names, ["service", "queue"]);
     }
 }

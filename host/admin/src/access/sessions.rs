@@ -1,6 +1,6 @@
 //! Sessions of browsers on this host: made from a token, kept in memory, gone with the process. A
-//! session knows who holds it, a token of its own against forged forms, and what the next page is to
-//! say. Refuses to know what a holder may do.
+//! session knows who holds it, a token of its own against forged forms, and what the next page is
+//! to say. Refuses to know what a holder may do.
 
 use super::Holder;
 use nexus_storage::audit::digest_of;

@@ -1,6 +1,6 @@
 //! Every route of `/api/v1`, with who may call it and what it takes. The door lets nothing through
-//! that is not here, and the OpenAPI document is written from these rows: so neither can know a route
-//! that the other does not.
+//! that is not here, and the OpenAPI document is written from these rows: so neither can know a
+//! route that the other does not.
 
 use nexus_storage::audit::Role;
 use percent_encoding::percent_decode_str;
@@ -183,8 +183,13 @@ pub(crate) const ROUTES: &[Route] = &[
     get("components/{id}/revisions", "What the component has ever been").query(PAGE),
     get("components/{id}/revisions/{number}", "One revision"),
     get("components/{id}/traffic", "Which revisions serve, with which shares of 10,000"),
-    row("PUT", "components/{id}/traffic", "Serves these revisions with these shares", Role::Operator)
-        .sending(Sends::Json(&["weights!:object", "reason:string", "by:string"])),
+    row(
+        "PUT",
+        "components/{id}/traffic",
+        "Serves these revisions with these shares",
+        Role::Operator,
+    )
+    .sending(Sends::Json(&["weights!:object", "reason:string", "by:string"])),
     post(
         "components/{id}/deploy",
         "Brings an artifact into service by steps, at once, or staged",
@@ -246,11 +251,11 @@ pub(crate) const ROUTES: &[Route] = &[
     post("rollouts/{id}/resume", "Goes on", GO_ON),
     post("rollouts/{id}/abort", "Goes back to what served before", MOVE),
     get("freezes", "What may not be changed now"),
-    post("freezes", "Lets nobody change a component, or any", &[
-        "component:string",
-        "reason!:string",
-        "by:string",
-    ]),
+    post(
+        "freezes",
+        "Lets nobody change a component, or any",
+        &["component:string", "reason!:string", "by:string"],
+    ),
     row("DELETE", "freezes/{id}", "Ends a freeze", Role::Admin),
     // Queues
     get("queues", "Every queue with its depth").query(&[
@@ -265,25 +270,22 @@ pub(crate) const ROUTES: &[Route] = &[
         "limit:integer",
         "cursor:string",
     ]),
-    post("queues/{service}/{queue}/send", "Puts a message into a queue", &[
-        "payload!:any",
-        "topic:string",
-        "key:string",
-        "by:string",
-    ])
+    post(
+        "queues/{service}/{queue}/send",
+        "Puts a message into a queue",
+        &["payload!:any", "topic:string", "key:string", "by:string"],
+    )
     .answering(Answers::Json(202)),
-    post("queues/{service}/{queue}/redrive", "Sends dead letters back to work", &[
-        "filter:object",
-        "dry_run:boolean",
-        "rate_per_second:number",
-        "by:string",
-    ]),
-    post("queues/{service}/{queue}/purge", "Throws messages away", &[
-        "state:string",
-        "filter:object",
-        "dry_run:boolean",
-        "by:string",
-    ])
+    post(
+        "queues/{service}/{queue}/redrive",
+        "Sends dead letters back to work",
+        &["filter:object", "dry_run:boolean", "rate_per_second:number", "by:string"],
+    ),
+    post(
+        "queues/{service}/{queue}/purge",
+        "Throws messages away",
+        &["state:string", "filter:object", "dry_run:boolean", "by:string"],
+    )
     .for_role(Role::Admin),
     post("queues/{service}/{queue}/pause", "Hands nothing of it out any more", BY),
     post("queues/{service}/{queue}/resume", "Hands it out again", BY),
@@ -317,13 +319,11 @@ pub(crate) const ROUTES: &[Route] = &[
         .answering(Answers::Json(202)),
     post("schedules/{id}/pause", "Fires it no more", MOVE),
     post("schedules/{id}/resume", "Fires it again", BY),
-    post("schedules/{id}/backfill", "Fires it for a stretch of time again", &[
-        "from!:string",
-        "to!:string",
-        "overlap:string",
-        "preview:boolean",
-        "by:string",
-    ]),
+    post(
+        "schedules/{id}/backfill",
+        "Fires it for a stretch of time again",
+        &["from!:string", "to!:string", "overlap:string", "preview:boolean", "by:string"],
+    ),
     get("jobs", "Jobs of native workers").query(&[
         "state:string",
         "kind:string",

@@ -1,7 +1,7 @@
 //! The pages for people: rendered here, kept live by a small script, usable without it. A page is a
-//! reader of the API like any other: it asks in this process, as the operator who looks at it, so it
-//! shows nothing that the API would not, and what its buttons order goes through the same door and
-//! into the same journal.
+//! reader of the API like any other: it asks in this process, as the operator who looks at it, so
+//! it shows nothing that the API would not, and what its buttons order goes through the same door
+//! and into the same journal.
 //!
 //! Refuses to know any store, and to show a value that is secret.
 

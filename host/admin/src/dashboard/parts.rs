@@ -180,7 +180,8 @@ pub(super) fn filter(list: &str) -> Markup {
     }
 }
 
-/// A form that orders something: `call` is `POST jobs/…/cancel`, `fields` are its inputs and button.
+/// A form that orders something: `call` is `POST jobs/…/cancel`, `fields` are its inputs and its
+/// button.
 pub(super) fn action(visit: &Visit<'_>, call: &str, body: &Value, fields: Markup) -> Markup {
     asking(visit, call, body, None, fields)
 }
@@ -194,7 +195,8 @@ pub(super) fn asking(
     fields: Markup,
 ) -> Markup {
     let query = serde_urlencoded::to_string(&visit.query).unwrap_or_default();
-    let back = if query.is_empty() { visit.path.clone() } else { format!("{}?{query}", visit.path) };
+    let back =
+        if query.is_empty() { visit.path.clone() } else { format!("{}?{query}", visit.path) };
     html! {
         form.inline method="post" action="/act" data-asks=[asks] {
             input type="hidden" name="csrf" value=(visit.seat.csrf);
@@ -212,7 +214,8 @@ pub(super) fn more(visit: &Visit<'_>, answer: &Value) -> Markup {
     let mut query = visit.query.clone();
     query.insert("cursor".into(), cursor.into());
     let query = serde_urlencoded::to_string(&query).unwrap_or_default();
-    html! { div.actions { a.button href=(format!("{}?{query}", visit.path)) rel="next" { "Older" } } }
+    let next = format!("{}?{query}", visit.path);
+    html! { div.actions { a.button href=(next) rel="next" { "Older" } } }
 }
 
 /// The query of a list, with only the words that its page passes on.

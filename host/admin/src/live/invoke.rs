@@ -1,5 +1,5 @@
-//! A call by hand: an operator asks a component as a client would, with an operator's principal, and
-//! gets what it answers. The call is in the ring like any other.
+//! A call by hand: an operator asks a component as a client would, with an operator's principal,
+//! and gets what it answers. The call is in the ring like any other.
 
 use crate::operate::{Asked, asked};
 use crate::{Actor, Facts, problems};

@@ -1,6 +1,6 @@
-//! Server-sent events: calls, lines, rollouts and conditions as they happen. A reader who comes back
-//! with `Last-Event-ID` gets what the ring still has of the time in between, and is told how much it
-//! has not. Nothing is done for streams while nobody reads one.
+//! Server-sent events: calls, lines, rollouts and conditions as they happen. A reader who comes
+//! back with `Last-Event-ID` gets what the ring still has of the time in between, and is told how
+//! much it has not. Nothing is done for streams while nobody reads one.
 
 use super::happened::{self, call, line};
 use super::rollouts::Told;
@@ -125,7 +125,8 @@ impl Reader {
             self.conditions(&mut text);
             if self.wants("rollouts") {
                 for told in self.rollouts.news(&self.facts).await {
-                    if self.component.is_none() || self.component.as_deref() == told["component"].as_str()
+                    if self.component.is_none()
+                        || self.component.as_deref() == told["component"].as_str()
                     {
                         event(&mut text, None, "rollout", &told);
                     }

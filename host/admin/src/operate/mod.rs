@@ -54,8 +54,7 @@ use std::time::{Duration, SystemTime};
 const PREFIX: &str = "/api/v1/";
 
 /// First words of the paths here.
-const RESOURCES: [&str; 6] =
-    ["queues", "dead-letters", "schedules", "jobs", "operators", "audit"];
+const RESOURCES: [&str; 6] = ["queues", "dead-letters", "schedules", "jobs", "operators", "audit"];
 
 /// The door has its own bounds, for each route.
 const BODY_BYTES_MAX: usize = 8 << 20;

@@ -25,8 +25,8 @@ struct Draft {
 
 pub(super) async fn add(stores: &Stores, asked: &Asked) -> Result<Response, Problem> {
     let draft: Draft = asked.order()?;
-    let role = Role::of(&draft.role)
-        .ok_or(problems::BODY.detail("role is viewer, operator or admin"))?;
+    let role =
+        Role::of(&draft.role).ok_or(problems::BODY.detail("role is viewer, operator or admin"))?;
     if !is_name(&draft.name) {
         return Err(problems::OPERATOR_NAME);
     }

@@ -1,4 +1,5 @@
-//! One message into one queue, by hand: as an event would come, to see what the service makes of it.
+//! One message into one queue, by hand: as an event would come, to see what the service makes of
+//! it.
 
 use super::asked::{Asked, accepted};
 use super::queues::named;
@@ -35,7 +36,8 @@ pub(super) async fn answer(
     let queue = named(stores, service, name).await?;
     // A tick belongs to a run and a job to its row: alone they mean nothing.
     if matches!(queue.kind, Kind::Schedule | Kind::Job) {
-        let detail = "a schedule is run (POST schedules/{id}/run), a job is submitted by its service";
+        let detail =
+            "a schedule is run (POST schedules/{id}/run), a job is submitted by its service";
         return Err(problems::NO_SENDING.detail(detail));
     }
     let topic = order.topic.as_deref().unwrap_or(TOPIC);

@@ -145,10 +145,7 @@ impl Written {
     /// One line of an export: where it stands, its hash, and its text as it was hashed.
     pub fn to_line(&self) -> String {
         let hash = hex(&self.hash);
-        format!(
-            "{{\"position\":{},\"hash\":\"{hash}\",\"entry\":{}}}\n",
-            self.position, self.entry
-        )
+        format!("{{\"position\":{},\"hash\":\"{hash}\",\"entry\":{}}}\n", self.position, self.entry)
     }
 }
 

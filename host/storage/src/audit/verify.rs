@@ -1,5 +1,5 @@
-//! Reads the journal from its first entry and says where it stops being whole. Recomputes every hash
-//! here, in the host: what the database says of itself proves nothing.
+//! Reads the journal from its first entry and says where it stops being whole. Recomputes every
+//! hash here, in the host: what the database says of itself proves nothing.
 
 use super::{Audit, Written};
 use crate::error::Error;

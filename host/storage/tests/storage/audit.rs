@@ -26,7 +26,10 @@ async fn hosts_that_write_at_once_leave_one_chain_without_a_gap() {
         let audit = if n % 2 == 0 { audit.clone() } else { other.clone() };
         tokio::spawn(async move {
             for turn in 0..10 {
-                audit.append(&entry(&format!("writer-{n}"), &format!("turn {turn}"))).await.unwrap();
+                audit
+                    .append(&entry(&format!("writer-{n}"), &format!("turn {turn}")))
+                    .await
+                    .unwrap();
             }
         })
     });
@@ -78,8 +81,10 @@ async fn whoever_takes_the_locks_off_is_found_at_the_entry_they_touched() {
     let whole = audit.verify().await.unwrap();
     let host = fresh.database.host().await.unwrap();
     host.batch("alter table platform.audit disable trigger user").await.unwrap();
-    let tampered = "update platform.audit set entry = replace(entry, 'ada', 'bob') where position = 3";
-    let mended = "update platform.audit set entry = replace(entry, 'bob', 'ada') where position = 3";
+    let tampered =
+        "update platform.audit set entry = replace(entry, 'ada', 'bob') where position = 3";
+    let mended =
+        "update platform.audit set entry = replace(entry, 'bob', 'ada') where position = 3";
     host.execute(tampered, &[]).await.unwrap();
     let broken = audit.verify().await.unwrap().broken.unwrap();
     assert_eq!((broken.position, broken.why), (3, "the entry, or one before it, was changed"));

@@ -63,18 +63,22 @@ fn shown(found: &Value) -> Markup {
         return nothing("Nobody has ordered anything.");
     }
     let head = ["#Entry", "When", "Who", "From", "What", "To what", "Outcome", "Reason"];
-    table("Entries", &head, &html! {
-        @for one in all {
-            tr data-row {
-                th.n scope="row" { (cell(one, "position")) }
-                td.tight { (when(one, "at")) }
-                td { (text(one, "actor")) div.small.soft { (text(one, "role")) } }
-                td.tight { (text(one, "address")) }
-                td { code { (text(one, "action")) } }
-                td { (text(one, "subject")) }
-                td { (badge(text(one, "outcome"))) }
-                td.words { (text(one, "reason")) }
+    table(
+        "Entries",
+        &head,
+        &html! {
+            @for one in all {
+                tr data-row {
+                    th.n scope="row" { (cell(one, "position")) }
+                    td.tight { (when(one, "at")) }
+                    td { (text(one, "actor")) div.small.soft { (text(one, "role")) } }
+                    td.tight { (text(one, "address")) }
+                    td { code { (text(one, "action")) } }
+                    td { (text(one, "subject")) }
+                    td { (badge(text(one, "outcome"))) }
+                    td.words { (text(one, "reason")) }
+                }
             }
-        }
-    })
+        },
+    )
 }

@@ -68,7 +68,9 @@ fn numbers(one: &Value, red: &Red) -> Markup {
     let errors = red.errors.map_or("–".to_owned(), |share| format!("{:.1} %", share * 100.0));
     html! {
         dl.tiles {
-            div.tile { dt { "Requests" } dd { (format!("{:.1}", red.per_second)) small { " / s" } } }
+            div.tile {
+                dt { "Requests" } dd { (format!("{:.1}", red.per_second)) small { " / s" } }
+            }
             div.tile { dt { "Errors" } dd { (errors) } }
             div.tile { dt { "p50" } dd { (ms(red.p50_seconds.map(|s| s * 1e3))) } }
             div.tile { dt { "p99" } dd { (ms(red.p99_seconds.map(|s| s * 1e3))) } }
@@ -170,28 +172,37 @@ fn history(visit: &Visit<'_>, name: &str, revisions: &Result<Value, Problem>) ->
         return nothing("Nothing was deployed yet.");
     }
     let head = ["#Number", "Made", "Origin", "By", "Artifact", "#Share", "Note", ""];
-    table("Revisions", &head, &html! {
-        @for one in revisions {
-            @let number = parts::cell(one, "number");
-            @let weight = one["weight"].as_u64().unwrap_or(0);
-            tr {
-                th.n scope="row" {
-                    a href=(format!("/components/{}/revisions/{number}", piece(name))) { (number) }
-                }
-                td.tight { (when(one, "created_at")) }
-                td { (badge(text(one, "origin"))) }
-                td { (text(one, "created_by")) }
-                td { code { (short(text(one, "artifact"))) } }
-                td.n { @if weight > 0 { (rollouts::percent(weight)) } @else { span.soft { "–" } } }
-                td.words { (text(one, "note")) }
-                td {
-                    @if weight == 0 && visit.may(Role::Operator) {
-                        (again(visit, name, &number))
+    table(
+        "Revisions",
+        &head,
+        &html! {
+            @for one in revisions {
+                @let number = parts::cell(one, "number");
+                @let weight = one["weight"].as_u64().unwrap_or(0);
+                tr {
+                    th.n scope="row" {
+                        a href=(format!("/components/{}/revisions/{number}", piece(name))) {
+                            (number)
+                        }
+                    }
+                    td.tight { (when(one, "created_at")) }
+                    td { (badge(text(one, "origin"))) }
+                    td { (text(one, "created_by")) }
+                    td { code { (short(text(one, "artifact"))) } }
+                    td.n {
+                        @if weight > 0 { (rollouts::percent(weight)) }
+                        @else { span.soft { "–" } }
+                    }
+                    td.words { (text(one, "note")) }
+                    td {
+                        @if weight == 0 && visit.may(Role::Operator) {
+                            (again(visit, name, &number))
+                        }
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 /// The button that serves an old revision again.
@@ -199,9 +210,15 @@ fn again(visit: &Visit<'_>, name: &str, number: &str) -> Markup {
     let call = format!("POST components/{}/rollback", piece(name));
     let body = json!({ "to": number.parse::<u64>().ok(), "reason": "chosen on its page" });
     let asks = format!("Serve revision {number} alone, at once?");
-    asking(visit, &call, &body, Some(&asks), html! {
-        button type="submit" { "Serve it" span.away { " again: revision " (number) } }
-    })
+    asking(
+        visit,
+        &call,
+        &body,
+        Some(&asks),
+        html! {
+            button type="submit" { "Serve it" span.away { " again: revision " (number) } }
+        },
+    )
 }
 
 /// The beginning of a digest.

@@ -3,9 +3,7 @@
 
 use super::super::Visit;
 use super::super::parts::{cell, piece, rows, text};
-use super::parts::{
-    action, asking, badge, filter, list, nothing, table, title, trouble, when,
-};
+use super::parts::{action, asking, badge, filter, list, nothing, table, title, trouble, when};
 use maud::{Markup, html};
 use nexus_storage::audit::Role;
 use serde_json::{Value, json};
@@ -89,38 +87,47 @@ fn names(found: &Value) -> Markup {
     if all.is_empty() {
         return nothing("Nothing is set, and nothing is declared.");
     }
-    table("Names", &["Name", "From", "Value", "#Version"], &html! {
-        @for one in all {
-            tr {
-                th scope="row" { code { (text(one, "name")) } }
-                td { (badge(text(one, "origin"))) }
-                td.words {
-                    @if one["secret"] == true { span.badge { "secret" } }
-                    @else { (cell(one, "value")) }
+    table(
+        "Names",
+        &["Name", "From", "Value", "#Version"],
+        &html! {
+            @for one in all {
+                tr {
+                    th scope="row" { code { (text(one, "name")) } }
+                    td { (badge(text(one, "origin"))) }
+                    td.words {
+                        @if one["secret"] == true { span.badge { "secret" } }
+                        @else { (cell(one, "value")) }
+                    }
+                    td.n { (cell(one, "version")) }
                 }
-                td.n { (cell(one, "version")) }
             }
-        }
-    })
+        },
+    )
 }
 
 fn set(visit: &Visit<'_>, path: &str, secret: bool) -> Markup {
     let id = |name: &str| format!("{}-{name}", if secret { "secret" } else { "plain" });
-    action(visit, &format!("PUT {path}/{{name}}"), &json!({ "secret": secret }), html! {
-        div.row {
-            div.field {
-                label for=(id("name")) { "Name" }
-                input id=(id("name")) name="at.name" required pattern="[a-z][a-z0-9_]*"
-                    autocomplete="off" spellcheck="false";
+    action(
+        visit,
+        &format!("PUT {path}/{{name}}"),
+        &json!({ "secret": secret }),
+        html! {
+            div.row {
+                div.field {
+                    label for=(id("name")) { "Name" }
+                    input id=(id("name")) name="at.name" required pattern="[a-z][a-z0-9_]*"
+                        autocomplete="off" spellcheck="false";
+                }
+                div.field {
+                    label for=(id("value")) { (if secret { "Secret" } else { "Value" }) }
+                    input id=(id("value")) name="set.value" required autocomplete="off"
+                        type=(if secret { "password" } else { "text" }) spellcheck="false";
+                }
+                button type="submit" { (if secret { "Set the secret" } else { "Set" }) }
             }
-            div.field {
-                label for=(id("value")) { (if secret { "Secret" } else { "Value" }) }
-                input id=(id("value")) name="set.value" required autocomplete="off"
-                    type=(if secret { "password" } else { "text" }) spellcheck="false";
-            }
-            button type="submit" { (if secret { "Set the secret" } else { "Set" }) }
-        }
-    })
+        },
+    )
 }
 
 fn history(found: &Value) -> Markup {
@@ -128,16 +135,20 @@ fn history(found: &Value) -> Markup {
     if all.is_empty() {
         return nothing("Nothing was ever set.");
     }
-    table("History", &["#Version", "Name", "Kind", "When", "By", "Reason"], &html! {
-        @for one in all {
-            tr {
-                th.n scope="row" { (cell(one, "version")) }
-                td { code { (text(one, "name")) } }
-                td { (badge(text(one, "kind"))) }
-                td.tight { (when(one, "at")) }
-                td { (text(one, "by")) }
-                td.words { (text(one, "reason")) }
+    table(
+        "History",
+        &["#Version", "Name", "Kind", "When", "By", "Reason"],
+        &html! {
+            @for one in all {
+                tr {
+                    th.n scope="row" { (cell(one, "version")) }
+                    td { code { (text(one, "name")) } }
+                    td { (badge(text(one, "kind"))) }
+                    td.tight { (when(one, "at")) }
+                    td { (text(one, "by")) }
+                    td.words { (text(one, "reason")) }
+                }
             }
-        }
-    })
+        },
+    )
 }

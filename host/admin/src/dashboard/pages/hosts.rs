@@ -30,24 +30,28 @@ fn shown(found: &Value) -> Markup {
         return nothing("No host has said anything yet.");
     }
     let head = ["Host", "State", "Version", "Started", "Last heard", "#Generation", "Failures"];
-    table("Hosts", &head, &html! {
-        @for one in all {
-            tr {
-                th scope="row" { (cell(one, "name")) }
-                td { (badge(if one["alive"] == true { "active" } else { "inactive" })) }
-                td { (cell(one, "version")) }
-                td.tight { (when(one, "started_at")) }
-                td.tight { (when(one, "heartbeat_at")) }
-                td.n { (cell(one, "generation")) }
-                td.words {
-                    @for failure in rows(one, "failures") {
-                        div { strong { (text(failure, "component")) } " "
-                            (text(failure, "reason")) }
+    table(
+        "Hosts",
+        &head,
+        &html! {
+            @for one in all {
+                tr {
+                    th scope="row" { (cell(one, "name")) }
+                    td { (badge(if one["alive"] == true { "active" } else { "inactive" })) }
+                    td { (cell(one, "version")) }
+                    td.tight { (when(one, "started_at")) }
+                    td.tight { (when(one, "heartbeat_at")) }
+                    td.n { (cell(one, "generation")) }
+                    td.words {
+                        @for failure in rows(one, "failures") {
+                            div { strong { (text(failure, "component")) } " "
+                                (text(failure, "reason")) }
+                        }
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 fn this(own: &Value) -> Markup {

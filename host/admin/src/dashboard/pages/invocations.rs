@@ -9,6 +9,8 @@ use super::parts::{
 use maud::{Markup, html};
 use serde_json::Value;
 
+const TRIGGERS: [&str; 6] = ["http", "queue", "cron", "call", "job", "invoke"];
+
 /// Deeper than any chain of services that the host allows.
 const DEPTH_MAX: usize = 32;
 
@@ -24,7 +26,7 @@ pub(super) async fn page(visit: &Visit<'_>) -> Markup {
                 input #component name="component" autocomplete="off"
                     value=(visit.asked("component").unwrap_or_default());
             }
-            (choice(visit, "trigger", "Trigger", &["http", "queue", "cron", "call", "job", "invoke"]))
+            (choice(visit, "trigger", "Trigger", &TRIGGERS))
             (choice(visit, "outcome", "Outcome", &["ok", "refused", "failed"]))
             button type="submit" { "Look" }
         }
@@ -57,21 +59,25 @@ fn shown(found: &Value) -> Markup {
         return nothing("Nothing was called yet.");
     }
     let head = ["Began", "Call", "Component", "Trigger", "Outcome", "#Status", "#Took"];
-    table("Calls", &head, &html! {
-        @for one in all {
-            tr data-row {
-                td.tight { (clock(text(one, "at"))) }
-                th scope="row" {
-                    a href=(format!("/invocations/{}", text(one, "id"))) { (text(one, "name")) }
+    table(
+        "Calls",
+        &head,
+        &html! {
+            @for one in all {
+                tr data-row {
+                    td.tight { (clock(text(one, "at"))) }
+                    th scope="row" {
+                        a href=(format!("/invocations/{}", text(one, "id"))) { (text(one, "name")) }
+                    }
+                    td { (text(one, "component")) }
+                    td { (text(one, "trigger")) }
+                    td { (badge(text(one, "outcome"))) }
+                    td.n { (cell(one, "status")) }
+                    td.n { (ms(one["ms"].as_f64())) }
                 }
-                td { (text(one, "component")) }
-                td { (text(one, "trigger")) }
-                td { (badge(text(one, "outcome"))) }
-                td.n { (cell(one, "status")) }
-                td.n { (ms(one["ms"].as_f64())) }
             }
-        }
-    })
+        },
+    )
 }
 
 pub(super) async fn one(visit: &Visit<'_>, id: &str) -> Markup {
@@ -112,13 +118,11 @@ pub(super) async fn one(visit: &Visit<'_>, id: &str) -> Markup {
 /// Calls under their callers. Where a caller is not remembered, its calls stand at the top.
 fn tree(trace: &[Value], own: &str) -> Markup {
     let known = |id: &str| trace.iter().any(|call| text(call, "id") == id);
-    let roots: Vec<&Value> =
-        trace.iter().filter(|call| !known(text(call, "parent_id"))).collect();
+    let roots: Vec<&Value> = trace.iter().filter(|call| !known(text(call, "parent_id"))).collect();
     let began = |call: &Value| text(call, "at").parse::<jiff::Timestamp>().unwrap_or_default();
     let first = trace.iter().map(began).min().unwrap_or_default();
     let end = |call: &Value| {
-        (began(call) - first).as_secs_f64() * 1e3
-            + call["ms"].as_f64().unwrap_or(0.0)
+        (began(call) - first).as_secs_f64() * 1e3 + call["ms"].as_f64().unwrap_or(0.0)
     };
     let whole = trace.iter().map(end).fold(0.001, f64::max);
     let scale = Scale { first, whole };
@@ -134,7 +138,9 @@ fn branch(trace: &[Value], call: &Value, own: &str, scale: &Scale, depth: usize)
     let id = text(call, "id");
     let under: Vec<&Value> = trace
         .iter()
-        .filter(|other| depth < DEPTH_MAX && text(other, "parent_id") == id && text(other, "id") != id)
+        .filter(|other| {
+            depth < DEPTH_MAX && text(other, "parent_id") == id && text(other, "id") != id
+        })
         .collect();
     let began = text(call, "at").parse::<jiff::Timestamp>().unwrap_or_default();
     let offset = (began - scale.first).as_secs_f64() * 1e3;

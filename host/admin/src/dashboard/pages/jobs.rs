@@ -34,22 +34,26 @@ fn shown(found: &Value) -> Markup {
         return nothing("There is no such job.");
     }
     let head = ["Job", "Service", "State", "Progress", "#Attempt", "Worker", "Made", "Error"];
-    table("Jobs", &head, &html! {
-        @for one in all {
-            tr data-row {
-                th scope="row" {
-                    a href=(format!("/jobs/{}", cell(one, "id"))) { (text(one, "kind")) }
+    table(
+        "Jobs",
+        &head,
+        &html! {
+            @for one in all {
+                tr data-row {
+                    th scope="row" {
+                        a href=(format!("/jobs/{}", cell(one, "id"))) { (text(one, "kind")) }
+                    }
+                    td { (text(one, "service")) }
+                    td { (badge(text(one, "state"))) }
+                    td.tight { (progress(one)) }
+                    td.n { (cell(one, "attempt")) "/" (cell(one, "attempts_max")) }
+                    td { (text(one, "worker")) }
+                    td.tight { (when(one, "created_at")) }
+                    td.words { (cell(one, "error").chars().take(200).collect::<String>()) }
                 }
-                td { (text(one, "service")) }
-                td { (badge(text(one, "state"))) }
-                td.tight { (progress(one)) }
-                td.n { (cell(one, "attempt")) "/" (cell(one, "attempts_max")) }
-                td { (text(one, "worker")) }
-                td.tight { (when(one, "created_at")) }
-                td.words { (cell(one, "error").chars().take(200).collect::<String>()) }
             }
-        }
-    })
+        },
+    )
 }
 
 fn progress(one: &Value) -> Markup {

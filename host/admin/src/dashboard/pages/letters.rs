@@ -41,24 +41,28 @@ fn shown(found: &Value) -> Markup {
         return nothing("No letter is dead.");
     }
     let head = ["Queue", "Topic", "Died", "Reason", "#Attempts", "Last error", "Message"];
-    table("Dead letters", &head, &html! {
-        @for one in all {
-            @let (service, queue) = (text(one, "service"), text(one, "queue"));
-            tr data-row {
-                th scope="row" {
-                    a href=(format!("/queues/{}/{}?state=dead", piece(service), piece(queue))) {
-                        (service) " / " (queue)
+    table(
+        "Dead letters",
+        &head,
+        &html! {
+            @for one in all {
+                @let (service, queue) = (text(one, "service"), text(one, "queue"));
+                tr data-row {
+                    th scope="row" {
+                        a href=(format!("/queues/{}/{}?state=dead", piece(service), piece(queue))) {
+                            (service) " / " (queue)
+                        }
                     }
+                    td { (text(one, "topic")) }
+                    td.tight { (when(one, "died_at")) }
+                    td { (badge(text(one, "reason"))) }
+                    td.n { (cell(one, "attempts")) }
+                    td.words { (last_error(one)) }
+                    td { details { summary { "Show" } (code(one)) } }
                 }
-                td { (text(one, "topic")) }
-                td.tight { (when(one, "died_at")) }
-                td { (badge(text(one, "reason"))) }
-                td.n { (cell(one, "attempts")) }
-                td.words { (last_error(one)) }
-                td { details { summary { "Show" } (code(one)) } }
             }
-        }
-    })
+        },
+    )
 }
 
 /// What went wrong at the last attempt.

@@ -47,23 +47,27 @@ fn shown(visit: &Visit<'_>, found: &Value) -> Markup {
         return nothing("There is nobody but root.");
     }
     let head = ["Name", "Role", "Credential", "Since", "By", "Last used", ""];
-    table("Operators", &head, &html! {
-        @for one in all {
-            @let name = text(one, "name");
-            tr {
-                th scope="row" { (name) }
-                td { (badge(text(one, "role"))) }
-                td { code { (text(one, "credential")) } }
-                td.tight { (when(one, "created_at")) }
-                td { (text(one, "created_by")) }
-                td.tight { (when(one, "last_used_at")) }
-                td {
-                    (asking(visit, &format!("DELETE operators/{}", piece(name)), &json!({}),
-                        Some(&format!("Shut {name} out?")),
-                        html! { button.danger type="submit" {
-                            "Shut out" span.away { " " (name) } } }))
+    table(
+        "Operators",
+        &head,
+        &html! {
+            @for one in all {
+                @let name = text(one, "name");
+                tr {
+                    th scope="row" { (name) }
+                    td { (badge(text(one, "role"))) }
+                    td { code { (text(one, "credential")) } }
+                    td.tight { (when(one, "created_at")) }
+                    td { (text(one, "created_by")) }
+                    td.tight { (when(one, "last_used_at")) }
+                    td {
+                        (asking(visit, &format!("DELETE operators/{}", piece(name)), &json!({}),
+                            Some(&format!("Shut {name} out?")),
+                            html! { button.danger type="submit" {
+                                "Shut out" span.away { " " (name) } } }))
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }

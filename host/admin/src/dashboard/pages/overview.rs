@@ -10,8 +10,7 @@ pub(super) async fn page(visit: &Visit<'_>) -> Markup {
     let components = visit.get("components").await.unwrap_or_default();
     let components = rows(&components, "components");
     let facts = visit.facts();
-    let reds: Vec<Red> =
-        components.iter().map(|one| facts.samples().of(text(one, "id"))).collect();
+    let reds: Vec<Red> = components.iter().map(|one| facts.samples().of(text(one, "id"))).collect();
     let waiting = facts.0.conditions.why_not_ready();
     html! {
         (title("Overview", "What runs here, and how it did in the last minute.",
@@ -65,14 +64,26 @@ fn list(visit: &Visit<'_>, components: &[Value], reds: &[Red]) -> Markup {
         };
     }
     let head = [
-        "Component", "State", "#Rev.", "Last 5 min", "#Rate", "#Errors", "#p50", "#p99",
-        "#In flight", "#Memory",
+        "Component",
+        "State",
+        "#Rev.",
+        "Last 5 min",
+        "#Rate",
+        "#Errors",
+        "#p50",
+        "#p99",
+        "#In flight",
+        "#Memory",
     ];
-    table("Components", &head, &html! {
-        @for (one, red) in components.iter().zip(reds) {
-            (row(one, red))
-        }
-    })
+    table(
+        "Components",
+        &head,
+        &html! {
+            @for (one, red) in components.iter().zip(reds) {
+                (row(one, red))
+            }
+        },
+    )
 }
 
 fn row(one: &Value, red: &Red) -> Markup {

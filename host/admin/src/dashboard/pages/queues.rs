@@ -4,9 +4,7 @@ use super::super::Visit;
 use super::super::document::button;
 use super::super::parts::{cell, piece, rows, text};
 use super::letters;
-use super::parts::{
-    badge, code, filter, list, more, nothing, passed, table, title, trouble, when,
-};
+use super::parts::{badge, code, filter, list, more, nothing, passed, table, title, trouble, when};
 use maud::{Markup, html};
 use nexus_storage::audit::Role;
 use serde_json::Value;
@@ -32,33 +30,36 @@ fn shown(found: &Value) -> Markup {
     if all.is_empty() {
         return nothing("No service has a queue yet.");
     }
-    let head = [
-        "Queue", "Service", "Kind", "State", "#Ready", "#Oldest", "#Deferred", "#Leased", "#Dead",
-    ];
-    table("Queues", &head, &html! {
-        @for one in all {
-            tr data-row {
-                th scope="row" {
-                    a href=(format!("/{}", path(text(one, "service"), text(one, "queue")))) {
-                        (text(one, "queue"))
+    let head =
+        ["Queue", "Service", "Kind", "State", "#Ready", "#Oldest", "#Deferred", "#Leased", "#Dead"];
+    table(
+        "Queues",
+        &head,
+        &html! {
+            @for one in all {
+                tr data-row {
+                    th scope="row" {
+                        a href=(format!("/{}", path(text(one, "service"), text(one, "queue")))) {
+                            (text(one, "queue"))
+                        }
                     }
-                }
-                td { (text(one, "service")) }
-                td { (text(one, "kind")) }
-                td { (badge(state(one))) }
-                td.n { (cell(one, "ready")) }
-                td.n { (oldest(one)) }
-                td.n { (cell(one, "deferred")) }
-                td.n { (cell(one, "leased")) }
-                td.n {
-                    @match one["dead"].as_u64().unwrap_or(0) {
-                        0 => { "0" }
-                        dead => { span.badge.bad { (dead) } }
+                    td { (text(one, "service")) }
+                    td { (text(one, "kind")) }
+                    td { (badge(state(one))) }
+                    td.n { (cell(one, "ready")) }
+                    td.n { (oldest(one)) }
+                    td.n { (cell(one, "deferred")) }
+                    td.n { (cell(one, "leased")) }
+                    td.n {
+                        @match one["dead"].as_u64().unwrap_or(0) {
+                            0 => { "0" }
+                            dead => { span.badge.bad { (dead) } }
+                        }
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 fn state(one: &Value) -> &'static str {
@@ -144,17 +145,21 @@ fn waiting(found: &Value) -> Markup {
         return nothing("None.");
     }
     let head = ["Message", "Topic", "Published", "#Attempt", "Group", "Worker", "Last error"];
-    table("Messages", &head, &html! {
-        @for one in all {
-            tr {
-                th scope="row" { code { (text(one, "id")) } }
-                td { (text(one, "topic")) }
-                td.tight { (when(one, "published_at")) }
-                td.n { (cell(one, "attempt")) }
-                td { (text(one, "group")) }
-                td { (text(one, "worker")) }
-                td.words { (letters::last_error(one)) }
+    table(
+        "Messages",
+        &head,
+        &html! {
+            @for one in all {
+                tr {
+                    th scope="row" { code { (text(one, "id")) } }
+                    td { (text(one, "topic")) }
+                    td.tight { (when(one, "published_at")) }
+                    td.n { (cell(one, "attempt")) }
+                    td { (text(one, "group")) }
+                    td { (text(one, "worker")) }
+                    td.words { (letters::last_error(one)) }
+                }
             }
-        }
-    })
+        },
+    )
 }

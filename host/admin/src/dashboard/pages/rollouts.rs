@@ -180,8 +180,12 @@ fn gates(found: &Value) -> Markup {
 fn buttons(visit: &Visit<'_>, id: &str, paused: bool) -> Markup {
     let path = format!("POST rollouts/{}", piece(id));
     let plain = |verb: &str, label: &str| {
-        action(visit, &format!("{path}/{verb}"), &json!({}),
-            html! { button type="submit" { (label) } })
+        action(
+            visit,
+            &format!("{path}/{verb}"),
+            &json!({}),
+            html! { button type="submit" { (label) } },
+        )
     };
     html! {
         div.actions {
@@ -201,14 +205,18 @@ fn events(found: &Value) -> Markup {
     if all.is_empty() {
         return nothing("Nothing yet.");
     }
-    table("Events", &["At", "State", "#Share", "What"], &html! {
-        @for event in all {
-            tr {
-                td.tight { (clock(text(event, "at"))) }
-                td { (badge(text(event, "state"))) }
-                td.n { (percent(event["weight"].as_u64().unwrap_or(0))) }
-                td.words { (text(event, "words")) }
+    table(
+        "Events",
+        &["At", "State", "#Share", "What"],
+        &html! {
+            @for event in all {
+                tr {
+                    td.tight { (clock(text(event, "at"))) }
+                    td { (badge(text(event, "state"))) }
+                    td.n { (percent(event["weight"].as_u64().unwrap_or(0))) }
+                    td.words { (text(event, "words")) }
+                }
             }
-        }
-    })
+        },
+    )
 }

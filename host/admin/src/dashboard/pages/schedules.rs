@@ -94,22 +94,26 @@ fn shown(found: &Value) -> Markup {
         return nothing("No service has a schedule.");
     }
     let head = ["Schedule", "Service", "Expression", "Zone", "State", "Next", "Last", "#Due"];
-    table("Schedules", &head, &html! {
-        @for one in all {
-            tr data-row {
-                th scope="row" {
-                    a href=(format!("/schedules/{}", cell(one, "id"))) { (text(one, "name")) }
+    table(
+        "Schedules",
+        &head,
+        &html! {
+            @for one in all {
+                tr data-row {
+                    th scope="row" {
+                        a href=(format!("/schedules/{}", cell(one, "id"))) { (text(one, "name")) }
+                    }
+                    td { (text(one, "service")) }
+                    td { code { (text(one, "expression")) } }
+                    td { (text(one, "zone")) }
+                    td { (badge(state(one))) }
+                    td.tight { (when(one, "next_fire_at")) }
+                    td.tight { (when(one, "last_fired_at")) }
+                    td.n { (cell(one, "runs_due")) }
                 }
-                td { (text(one, "service")) }
-                td { code { (text(one, "expression")) } }
-                td { (text(one, "zone")) }
-                td { (badge(state(one))) }
-                td.tight { (when(one, "next_fire_at")) }
-                td.tight { (when(one, "last_fired_at")) }
-                td.n { (cell(one, "runs_due")) }
             }
-        }
-    })
+        },
+    )
 }
 
 pub(super) async fn one(visit: &Visit<'_>, id: &str) -> Markup {
@@ -130,7 +134,10 @@ pub(super) async fn one(visit: &Visit<'_>, id: &str) -> Markup {
         }
         @if visit.may(Role::Operator) { (buttons(visit, &path, &found)) }
         div.grid.two {
-            section.card aria-labelledby="facts-title" { h2 #facts-title { "When" } (facts(&found)) }
+            section.card aria-labelledby="facts-title" {
+                h2 #facts-title { "When" }
+                (facts(&found))
+            }
             section.card aria-labelledby="next-title" {
                 h2 #next-title { "Next fires" }
                 div #next data-live { (list(&next, upcoming)) }
@@ -194,17 +201,21 @@ fn history(runs: &Value) -> Markup {
         return nothing("It has not fired yet.");
     }
     let head = ["Due", "State", "Trigger", "#Attempt", "Finished", "By", "Reason"];
-    table("Runs", &head, &html! {
-        @for run in all {
-            tr {
-                th.tight scope="row" { (when(run, "scheduled_at")) }
-                td { (badge(text(run, "state"))) }
-                td { (text(run, "trigger")) }
-                td.n { (cell(run, "attempt")) }
-                td.tight { (when(run, "finished_at")) }
-                td { (text(run, "requested_by")) }
-                td.words { (text(run, "reason")) }
+    table(
+        "Runs",
+        &head,
+        &html! {
+            @for run in all {
+                tr {
+                    th.tight scope="row" { (when(run, "scheduled_at")) }
+                    td { (badge(text(run, "state"))) }
+                    td { (text(run, "trigger")) }
+                    td.n { (cell(run, "attempt")) }
+                    td.tight { (when(run, "finished_at")) }
+                    td { (text(run, "requested_by")) }
+                    td.words { (text(run, "reason")) }
+                }
             }
-        }
-    })
+        },
+    )
 }
