@@ -100,7 +100,9 @@ async fn stumble(inner: &Inner, held: &Held, turned: Result<(), Error>) {
         }
         return;
     }
-    tracing::warn!(%rollout, %error, "a move is tried again");
+    if !error.is_away() {
+        tracing::warn!(%rollout, %error, "a move is tried again");
+    }
 }
 
 async fn verifying(inner: &Inner, held: &Held) -> Result<(), Error> {

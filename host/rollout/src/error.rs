@@ -36,4 +36,9 @@ impl Error {
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Rollout(RolloutError::Storage(_)))
     }
+
+    /// Whether the database is not there now.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self, Self::Rollout(RolloutError::Storage(error)) if error.is_unavailable())
+    }
 }

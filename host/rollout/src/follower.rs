@@ -34,6 +34,8 @@ pub(crate) struct Follower {
     said: Arc<Mutex<HashSet<(Uuid, &'static str)>>>,
     stages: JoinSet<()>,
     beaten: Option<Instant>,
+    /// Another process has this one's name: it follows still, until it ends, and says nothing.
+    is_replaced: bool,
 }
 
 /// What was made of a component's traffic.
@@ -66,7 +68,8 @@ pub(crate) async fn run(inner: Arc<Inner>, mut shutdown: Shutdown) {
                 }
             }
             Err(error) => {
-                if !is_away {
+                // Without a database nothing changes, and others say that it is away.
+                if !is_away && !error.is_away() {
                     tracing::warn!(%error, "what is to be served is not known; looking again");
                 }
                 is_away = true;
@@ -90,6 +93,7 @@ impl Follower {
             said: Arc::default(),
             stages: JoinSet::new(),
             beaten: None,
+            is_replaced: false,
         }
     }
 
@@ -114,6 +118,7 @@ impl Follower {
         let drained = self.drain();
         self.say(&drained).await?;
         match open {
+            _ if self.is_replaced => {}
             0 => self.said.lock().unwrap_or_else(PoisonError::into_inner).clear(),
             _ => {
                 let open = self.inner.rollouts.open().await?;
@@ -130,8 +135,9 @@ impl Follower {
         }
         let (inner, generation) = (&self.inner, running.runtime.generation());
         if !inner.rollouts.beat(inner.id, generation).await? {
-            // Taken for dead: whatever was said is forgotten.
-            inner.rollouts.join(inner.id, &inner.host, &inner.version).await?;
+            // Taken for dead, and whatever was said forgotten; or followed by another process.
+            let again = inner.rollouts.rejoin(inner.id, &inner.host, &inner.version).await?;
+            self.is_replaced = !again;
             self.applied.clear();
             self.seen = None;
             self.said.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -237,7 +243,7 @@ impl Follower {
             })
         });
         let said: Vec<_> = said.collect();
-        if !said.is_empty() {
+        if !said.is_empty() && !self.is_replaced {
             self.inner.rollouts.applied(self.inner.id, &said).await?;
         }
         Ok(())

@@ -7,6 +7,7 @@ mod cli;
 mod configured;
 mod figures;
 mod observe;
+mod rollouts;
 mod surface;
 
 use nexus_harness::prelude::*;

@@ -107,7 +107,8 @@ async fn a_revision_that_nobody_trusted_has_signed_is_refused() {
     let (key, other) = (SigningKey::generate(), SigningKey::generate());
     let keys = KeyRing::new(Policy::Required, [key.public()]);
     let host = bed.host(Wanted { keys, ..Wanted::default() }).await;
-    let plain = artifact("lamp", "hello", &fragment("lamp", "environment = { N = \"2\" }", ""), &[]);
+    let plain =
+        artifact("lamp", "hello", &fragment("lamp", "environment = { N = \"2\" }", ""), &[]);
     let strange = signed(plain.clone(), &other);
     for (artifact, word) in [(&plain, "unsigned"), (&strange, "untrusted")] {
         let id = host.deploy("lamp", artifact, steps(&[3_000])).await;

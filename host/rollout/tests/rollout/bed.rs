@@ -90,7 +90,8 @@ impl Bed {
     /// Components that all say hello; `mood` makes them other revisions.
     pub fn manifest_of(&self, names: &[&str], mood: &str) -> String {
         let mut text =
-            "spin_manifest_version = 2\n[application]\nname = \"bed\"\nversion = \"1\"\n".to_owned();
+            "spin_manifest_version = 2\n[application]\nname = \"bed\"\nversion = \"1\"\n"
+                .to_owned();
         for name in names {
             text += &fragment(name, &format!("environment = {{ MOOD = \"{mood}\" }}"), "");
         }
@@ -140,7 +141,13 @@ impl Bed {
                 return row;
             }
             let over = row.state.is_final() || Instant::now() > deadline;
-            assert!(!over, "it is {:?}, not {wanted:?}: {} {:?}", row.state, row.reason, self.words(id).await);
+            assert!(
+                !over,
+                "it is {:?}, not {wanted:?}: {} {:?}",
+                row.state,
+                row.reason,
+                self.words(id).await
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -170,10 +177,8 @@ pub fn fragment(name: &str, lines: &str, own: &str) -> String {
 
 /// An artifact of a probe.
 pub fn artifact(name: &str, guest: &str, fragment: &str, migrations: &[(&str, &str)]) -> Artifact {
-    let migration = |(name, sql): &(&str, &str)| Migration {
-        name: (*name).to_owned(),
-        sql: (*sql).to_owned(),
-    };
+    let migration =
+        |(name, sql): &(&str, &str)| Migration { name: (*name).to_owned(), sql: (*sql).to_owned() };
     Artifact::build(Parts {
         component: name,
         version: Some("2"),

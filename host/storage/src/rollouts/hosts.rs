@@ -72,6 +72,17 @@ impl Rollouts {
         Ok(())
     }
 
+    /// A host that was taken for dead follows on; false when another has its name by now.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Session::query`].
+    pub async fn rejoin(&self, id: Uuid, name: &str, version: &str) -> Result<bool, Error> {
+        let sql = "insert into platform.host (id, name, version) values ($1, $2, $3) \
+                   on conflict (name) do nothing";
+        Ok(self.session().await?.execute(sql, &[&id, &name, &version]).await? == 1)
+    }
+
     /// A host follows no longer; what it held is free.
     ///
     /// # Errors

@@ -215,6 +215,7 @@ async fn nothing_is_settled_before_every_living_host_has_applied_it() {
     ground.rollouts.join(third, "two", "1.1").await.unwrap();
     assert!(settled().await.is_none());
     assert!(!ground.rollouts.beat(other, 1).await.unwrap());
+    assert!(!ground.rollouts.rejoin(other, "two", "1.0").await.unwrap(), "it was followed");
     let host = ground.fresh.database.host().await.unwrap();
     let late =
         "update platform.host set heartbeat_at = now() - interval '1 min' where name = 'two'";
