@@ -70,9 +70,12 @@ fn artifact(host: &Host, options: &DeployOptions) -> Result<Value, Failure> {
     let stored =
         host.api.upload(&["artifacts"], &[("component", component)], media_type, bytes.into());
     let stored = stored?;
-    if !host.json && stored["signature"]["state"] != "valid" {
-        let state = cell(&stored["signature"]["state"]);
-        eprintln!("{}: its signature is {state}", list::short(&cell(&stored["digest"])));
+    let digest = list::short(&cell(&stored["digest"]));
+    match stored["signature"]["state"].as_str() {
+        _ if host.json => {}
+        Some("unsigned") => eprintln!("{digest}: nobody has signed it"),
+        Some(state @ ("untrusted" | "invalid")) => eprintln!("{digest}: its signature is {state}"),
+        _ => {}
     }
     Ok(stored)
 }
