@@ -146,6 +146,14 @@ fn look(ws: &Workspace) -> Vec<Check> {
         program("npm", at_least("npm", "--version", "8"), &["npm"], Purpose::All),
         program("Python", virtual_environments(), &["python3-venv"], Purpose::All),
         program("Chromium", first_of(&["chromium", "google-chrome"]), &["chromium"], Purpose::All),
+        // Registries of others judge our artifacts.
+        program(
+            "OCI registry",
+            first_of(&["docker-registry", "registry"]),
+            &["docker-registry"],
+            Purpose::All,
+        ),
+        program("skopeo", at_least("skopeo", "--version", "1"), &["skopeo"], Purpose::All),
         // So that the browser trusts a CA of a test's own.
         program("certutil", first_of(&["certutil"]), &["libnss3-tools"], Purpose::All),
         Check {

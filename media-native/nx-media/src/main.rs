@@ -64,6 +64,11 @@ struct RunOptions {
     /// Seconds that running jobs get to finish when the program is told to stop
     #[arg(long, env = "NEXUS_WORKER_DRAIN", value_name = "SECONDS", default_value_t = 10)]
     drain_seconds: u32,
+    /// End, with success, once nothing was to be done for so many seconds: for machines that are
+    /// started when there is work (KEDA's ScaledJob); default: wait for ever
+    #[arg(long, env = "NEXUS_WORKER_IDLE_EXIT", value_name = "SECONDS",
+        value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    idle_exit: Option<u32>,
     /// Which log lines are written
     #[arg(long, env = "NEXUS_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -126,6 +131,7 @@ async fn work(options: RunOptions) -> Result<()> {
         offers: options.offers,
         most: options.jobs.get(),
         drain: Duration::from_secs(options.drain_seconds.into()),
+        idle_exit: options.idle_exit.map(|seconds| Duration::from_secs(seconds.into())),
     };
     let (tell, told) = watch::channel(false);
     let mut interrupt = signal(SignalKind::interrupt()).context("listen to SIGINT")?;

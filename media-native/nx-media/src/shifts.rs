@@ -69,6 +69,7 @@ mod tests {
             offers: Offers::new(),
             most: 3,
             drain: Default::default(),
+            idle_exit: None,
         }
     }
 

@@ -44,6 +44,7 @@ impl Bed {
             offers: Default::default(),
             most: 2,
             drain: Duration::ZERO,
+            idle_exit: None,
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let working = tokio::spawn(async move {

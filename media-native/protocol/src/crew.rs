@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long a claim waits at the host.
 const WAIT: Duration = Duration::from_secs(25);
@@ -41,6 +41,8 @@ pub struct Settings {
     pub most: usize,
     /// What running jobs may take to finish after the end was asked for; then they are given back.
     pub drain: Duration,
+    /// How long nothing may be to do before this ends by itself; None waits for ever.
+    pub idle_exit: Option<Duration>,
 }
 
 /// Workers by kind.
@@ -61,7 +63,8 @@ impl Crew {
         self.workers.keys().copied()
     }
 
-    /// Works until `shutdown` is done, then drains.
+    /// Works until `shutdown` is done, then drains; or until nothing was to do for as long as the
+    /// settings say.
     ///
     /// # Errors
     ///
@@ -83,7 +86,7 @@ impl Crew {
             phase,
         };
         let ended = tokio::select! {
-            error = shift.claim_on(&request) => Err(error),
+            ended = shift.claim_on(&request, settings.idle_exit) => ended,
             () = shutdown => Ok(()),
         };
         shift.close(settings.drain).await;
@@ -120,16 +123,33 @@ struct Shift {
 }
 
 impl Shift {
-    /// Claims until the host refuses for good.
-    async fn claim_on(&mut self, request: &ClaimRequest) -> Error {
+    /// Claims until the host refuses for good, or nothing is to do for `idle_exit`.
+    async fn claim_on(
+        &mut self,
+        request: &ClaimRequest,
+        idle_exit: Option<Duration>,
+    ) -> Result<(), Error> {
         let mut pause = PAUSE_MIN;
         let mut away = false;
+        let mut busy = Instant::now();
+        let wait_ms = idle_exit.map_or(request.wait_ms, |idle| {
+            request.wait_ms.min(u64::try_from(idle.as_millis()).unwrap_or(u64::MAX))
+        });
         loop {
             let mut room = self.room().await;
             let most = u32::try_from(room.len()).unwrap_or(1);
-            match self.client.claim(&ClaimRequest { most, ..request.clone() }).await {
+            if !self.jobs.is_empty() {
+                busy = Instant::now();
+            }
+            match self.client.claim(&ClaimRequest { most, wait_ms, ..request.clone() }).await {
                 Ok(reply) => {
                     (pause, away) = (PAUSE_MIN, false);
+                    if !reply.jobs.is_empty() || self.is_at_work() {
+                        busy = Instant::now();
+                    } else if idle_exit.is_some_and(|idle| busy.elapsed() >= idle) {
+                        tracing::info!("nothing is to be done: the end");
+                        return Ok(());
+                    }
                     for claimed in reply.jobs {
                         self.begin(claimed, room.pop());
                     }
@@ -142,9 +162,14 @@ impl Shift {
                     sleep(pause.mul_f64(0.5 + 0.5 * rand::random::<f64>())).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
-                Err(error) => return error,
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    fn is_at_work(&mut self) -> bool {
+        while self.jobs.try_join_next().is_some() {}
+        !self.jobs.is_empty()
     }
 
     /// Waits for one free place and takes all that are free.

@@ -219,10 +219,7 @@ fn place(leased: &Leased) -> Place {
 }
 
 /// Tells a span how its work ended, and passes that on.
-fn told(
-    span: &Span,
-    ended: Result<Vec<Outcome>, CallError>,
-) -> Result<Vec<Outcome>, CallError> {
+fn told(span: &Span, ended: Result<Vec<Outcome>, CallError>) -> Result<Vec<Outcome>, CallError> {
     match &ended {
         Ok(outcomes) => {
             let word = |outcome: &Outcome| match outcome {
@@ -233,7 +230,8 @@ fn told(
             };
             let words = || outcomes.iter().map(word);
             // Of a batch, what went worst.
-            let worst = ["reject", "retry", "release"].into_iter().find(|w| words().any(|x| x == *w));
+            let worst =
+                ["reject", "retry", "release"].into_iter().find(|w| words().any(|x| x == *w));
             span.record("outcome", worst.unwrap_or("ack"));
             if let Some(failed @ ("retry" | "reject")) = worst {
                 span.record("error.type", failed);

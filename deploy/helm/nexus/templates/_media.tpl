@@ -22,9 +22,9 @@ containers:
     image: {{ include "nexus.image" (list $root $pool.image) }}
     imagePullPolicy: {{ $root.Values.image.pullPolicy }}
     {{- if eq $pool.mode "job" }}
-    # The worker works until it is told to stop; then it finishes what it has.
+    # The worker ends when it finds nothing to do, or is told to stop; then it finishes what it has.
     command: [timeout, --preserve-status, --signal=TERM, {{ $pool.jobSeconds | quote }}]
-    args: [/opt/nexus/bin/nx-media, run]
+    args: [/opt/nexus/bin/nx-media, run, --idle-exit, "60"]
     {{- else }}
     args: [run]
     {{- end }}

@@ -1,8 +1,9 @@
 //! What making and giving films costs. A ladder: CPU seconds for each second of film, all that the
 //! worker does included, beside one plain call of ffmpeg that makes the same sizes. The origin:
-//! answers a second, beside nginx with the same files. A film on its way: how long its creator
-//! waits. Knows the aims; the benchmarks `ladder` of `media-native/transcode`, `origin` of
-//! `triggers/http` and `film` of `tests/scenarios` take samples.
+//! answers a second and their CPU time, beside nginx with the same files. A film on its way: how long
+//! its creator waits; and whoever opens its page, until the first picture. Knows the aims; the
+//! benchmarks `ladder` of `media-native/transcode`, `origin` of `triggers/http`, `film` of
+//! `tests/scenarios` and `picture` of `tests/outside` take samples.
 
 use super::{Aim, Bench, Figure, Samples};
 use crate::workspace::Workspace;
@@ -45,6 +46,14 @@ const AIMS: &[Aim] = &[
     Aim::watch("encoded_ready_p50", "ms"),
     Aim::watch("encoded_ready_p95", "ms"),
     Aim::watch("upload_speed", "MiB/s"),
+    Aim::at_most("picture_hls_cold_p50", "ms", 500.0),
+    Aim::at_most("picture_hls_cold_p95", "ms", 2_000.0),
+    Aim::at_most("picture_hls_warm_p50", "ms", 500.0),
+    Aim::at_most("picture_hls_warm_p95", "ms", 2_000.0),
+    Aim::at_most("picture_dash_cold_p50", "ms", 500.0),
+    Aim::at_most("picture_dash_cold_p95", "ms", 2_000.0),
+    Aim::at_most("picture_dash_warm_p50", "ms", 500.0),
+    Aim::at_most("picture_dash_warm_p95", "ms", 2_000.0),
 ];
 
 /// The peer, and who asks both: programs, and the Debian packages that bring them.
@@ -60,5 +69,6 @@ pub(super) fn run(ws: &Workspace, bench: &Bench) -> Result<Vec<Figure>> {
     samples.take_from(ws, bench, "nexus-media-transcode", "ladder")?;
     samples.take_from(ws, bench, "trigger-http", "origin")?;
     samples.take_from(ws, bench, "scenarios", "film")?;
+    samples.take_from(ws, bench, "outside", "picture")?;
     Ok(samples.figures("media", AIMS, bench))
 }

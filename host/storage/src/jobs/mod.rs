@@ -10,7 +10,9 @@ mod rows;
 
 pub use operate::{JobFilter, JobRow};
 pub use requirement::meets;
-pub use rows::{Attempt, Beat, ClaimedJob, Ending, JobProgress, JobQueue, JobRecord, JobState, StopReason};
+pub use rows::{
+    Attempt, Beat, ClaimedJob, Ending, JobProgress, JobQueue, JobRecord, JobState, StopReason,
+};
 
 use crate::database::Database;
 use crate::error::Error;
@@ -223,12 +225,7 @@ impl Jobs {
     }
 }
 
-async fn ended(
-    session: &Session,
-    id: Uuid,
-    lease: Lease,
-    ending: &Ending,
-) -> Result<bool, Error> {
+async fn ended(session: &Session, id: Uuid, lease: Lease, ending: &Ending) -> Result<bool, Error> {
     let Lease { queue, position, number } = lease;
     let (outcome, output, after, reason) = ending.columns();
     let sql = "select platform.job_finish($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8)";

@@ -215,3 +215,45 @@ async fn objects_are_open_in_the_buckets_of_the_jobs_service_only() {
     assert_eq!((urls.write[0].method.as_str(), urls.read.len()), ("PUT", 0));
     bed.nexus.stop().await.unwrap();
 }
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_attempt_is_a_span_of_its_own_in_the_trace_of_the_job() {
+    let bed = Bed::begin().await;
+    let id = bed.submit("a", json!({}), json!({})).await;
+    let traced = format!(
+        "update platform.job set trace = '00-{TRACE}-00f067aa0ba902b7-01' where id = '{id}' \
+         returning null::text"
+    );
+    bed.texts(&traced).await;
+    let mut spans = std::collections::HashSet::from(["00f067aa0ba902b7".to_owned()]);
+    let refused = || Outcome::Reject { reason: "never".into() };
+    let again = || Outcome::Retry { after_ms: Some(0), reason: "once more".into() };
+    for outcome in [again(), refused(), ack()] {
+        bed.hurry().await;
+        let job = bed.claim_one("a").await;
+        let given = job.traceparent.clone().unwrap();
+        let span = given.strip_prefix(&format!("00-{TRACE}-")).expect(&given);
+        assert!(spans.insert(span[..16].to_owned()), "{given} is another's span");
+        let ended = json!(finish(&job.lease, outcome.clone()));
+        let path = format!("/worker/v1/jobs/{id}/finish");
+        bed.bare().header("traceparent", &given).post(&path, ended).await.no_content();
+        // What the job tells at its end goes on from the attempt that ended it.
+        let told = format!(
+            "select trace from platform.event where subject = '{id}' \
+             and topic in ('platform.job.failed.v1', 'platform.job.succeeded.v1') order by position desc limit 1"
+        );
+        let told = bed.texts(&told).await;
+        match outcome {
+            Outcome::Retry { .. } => assert!(told.is_empty()),
+            _ => assert_eq!(told, [given.as_str()]),
+        }
+        bed.texts(
+            "select platform.queue_redrive_dead(queue_id, '{\"all\": true}', false, null)::text \
+             from platform.job_queue",
+        )
+        .await;
+    }
+    bed.nexus.stop().await.unwrap();
+}

@@ -91,6 +91,7 @@ impl AtWork {
             offers: Default::default(),
             most: 2,
             drain: Duration::from_millis(200),
+            idle_exit: None,
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {
@@ -193,8 +194,32 @@ async fn a_crew_with_the_wrong_token_says_so_and_ends() {
         offers: Default::default(),
         most: 1,
         drain: Duration::ZERO,
+        idle_exit: None,
     };
     let ended = Crew::default().with(Echo).run(settings, std::future::pending()).await;
     assert!(matches!(ended, Err(Error::Refused { status: 401, .. })), "{ended:?}");
+    bed.nexus.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crew_that_may_ends_once_nothing_is_left_to_do() {
+    let bed = Bed::begin().await;
+    let scratch = tempfile::tempdir().unwrap();
+    let id = bed.submit("echo", json!({ "text": "last" }), json!({})).await;
+    let settings = Settings {
+        host: Bed::address(&bed.nexus),
+        token: Token::new(bed.nexus.host().worker_token()).unwrap(),
+        name: "crew-1".into(),
+        scratch: scratch.path().to_owned(),
+        kinds: None,
+        offers: Default::default(),
+        most: 1,
+        drain: Duration::ZERO,
+        idle_exit: Some(Duration::from_secs(1)),
+    };
+    let crew = Crew::default().with(Echo);
+    let ended = crew.run(settings, std::future::pending());
+    tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
+    assert_eq!(bed.state(&id).await, "succeeded", "what was to be done is done before");
     bed.nexus.stop().await.unwrap();
 }

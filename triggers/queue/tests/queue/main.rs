@@ -3,4 +3,5 @@
 
 mod ground;
 mod outcomes;
+mod traces;
 mod trouble;

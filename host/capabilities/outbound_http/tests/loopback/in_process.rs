@@ -49,7 +49,10 @@ const VISITOR: [(&str, &str); 2] =
 async fn a_neighbour_sees_the_callers_principal_and_who_calls() {
     let seen = Arc::new(Seen::default());
     let mut origin = origin_with(&[LINE], "", echoing(&seen));
-    let call = Arc::new(call("req-1"));
+    let mut call = call("req-1");
+    let above = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    call.trace.traceparent = Some(above.parse().expect("a value"));
+    let call = Arc::new(call);
     origin.call = Some(call.clone());
     let mut request = post("http://user-profile.spin.internal/api/x?y=1", full("ping"));
     request.headers_mut().insert("nexus-principal", "e30".parse().expect("a value"));
@@ -70,6 +73,9 @@ async fn a_neighbour_sees_the_callers_principal_and_who_calls() {
     let others = head.headers.keys().filter(|name| name.as_str().starts_with("nexus-"));
     assert_eq!(others.count(), VISITOR.len());
     assert_eq!(onward.principal_header, call.principal_header);
+    let own = onward.trace.traceparent.as_ref().expect("it is traced").to_str().expect("ASCII");
+    assert_eq!(own[..36], above[..36], "the same trace");
+    assert_ne!(own[36..52], above[36..52], "a span of its own");
     assert_eq!(onward.caller.expect("the caller is named").as_str(), "shop");
     assert_eq!((&*onward.request_id, onward.depth), ("req-1", 1));
 }
