@@ -142,7 +142,7 @@ async fn start(mut up: UpOptions, first: Option<&Built>) -> Result<Option<Host>,
     up.from_manifest = true;
     let mut settings = up.settings().map_err(Failure::Setting)?;
     if let Some(built) = first {
-        serve_build(&mut settings, built);
+        serve_build(&mut settings, built)?;
     }
     let mut host = match Host::start(settings).await {
         Ok(host) => host,
@@ -159,15 +159,21 @@ async fn start(mut up: UpOptions, first: Option<&Built>) -> Result<Option<Host>,
     Ok(Some(host))
 }
 
-/// The bytes that were built stand where the manifest expects others.
-fn serve_build(settings: &mut Settings, built: &Built) {
+/// The bytes that were built stand where the manifest expects others. A copy: the next build writes
+/// over its file, and the revision that this host began with has to stay what it was.
+fn serve_build(settings: &mut Settings, built: &Built) -> Result<()> {
+    let folder = settings.home.join("dev");
+    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    let copy = folder.join(format!("{}.wasm", built.component));
+    std::fs::copy(&built.wasm, &copy).with_context(|| format!("write {}", copy.display()))?;
     let mut manifest = nexus_runtime::Manifest::clone(&settings.manifest);
     for component in &mut manifest.components {
         if component.id.as_str() == built.component {
-            Arc::make_mut(component).source.clone_from(&built.wasm);
+            Arc::make_mut(component).source.clone_from(&copy);
         }
     }
     settings.manifest = Arc::new(manifest);
+    Ok(())
 }
 
 fn is_taken(error: &anyhow::Error) -> bool {
