@@ -144,12 +144,8 @@ fn named(word: &'static str, changes: Vec<Change>) -> impl Iterator<Item = Chang
 fn of_lists(before: &[String], after: &[String]) -> Vec<Change> {
     let (before, after): (BTreeSet<_>, BTreeSet<_>) =
         (before.iter().collect(), after.iter().collect());
-    let plain = |change: Kind, name: &String| Change {
-        change,
-        name: name.clone(),
-        from: None,
-        to: None,
-    };
+    let plain =
+        |change: Kind, name: &String| Change { change, name: name.clone(), from: None, to: None };
     let removed = before.difference(&after).map(|name| plain(Kind::Removed, name));
     removed.chain(after.difference(&before).map(|name| plain(Kind::Added, name))).collect()
 }

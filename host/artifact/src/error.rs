@@ -42,9 +42,7 @@ pub enum Error {
     Registry { reference: Reference, reason: String },
     #[error("{0} is not there")]
     NotFound(Reference),
-    #[error(
-        "{reference} moved while it was being read: {resolved} was resolved, {found} was sent"
-    )]
+    #[error("{reference} moved while it was being read: {resolved} was resolved, {found} was sent")]
     Moved { reference: Reference, resolved: Digest, found: Digest },
     #[error("the credentials for {host} cannot be used: {reason}")]
     Credentials { host: String, reason: String },

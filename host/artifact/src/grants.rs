@@ -126,9 +126,8 @@ fn routes(table: &Table) -> Result<Vec<String>, Error> {
     let Some(list) = triggers.get("http") else { return Ok(Vec::new()) };
     let routes = list.as_array().ok_or_else(wrong)?.iter();
     // `{ private = true }` is no route.
-    let mut routes: Vec<_> = routes
-        .filter_map(|trigger| trigger.get("route")?.as_str().map(str::to_owned))
-        .collect();
+    let mut routes: Vec<_> =
+        routes.filter_map(|trigger| trigger.get("route")?.as_str().map(str::to_owned)).collect();
     routes.sort();
     Ok(routes)
 }
@@ -180,7 +179,9 @@ default = "shop.example"
     #[test]
     fn a_fragment_is_about_one_component_and_the_right_one() {
         let told = |text: &str| Grants::read(text, Some("catalog")).unwrap_err().to_string();
-        assert!(told(&FRAGMENT.replace("component.catalog", "component.cart")).contains("about cart"));
+        assert!(
+            told(&FRAGMENT.replace("component.catalog", "component.cart")).contains("about cart")
+        );
         assert!(told(&format!("{FRAGMENT}\n[component.cart]\n")).contains("2 components"));
         assert!(told("").contains("0 components"));
         assert!(told("[component.catalog").contains("cannot be used"));

@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn names_and_numbers_are_checked() {
-        for wrong in ["1_a.sql", "0001.sql", "0001_A.sql", "0001_a.txt", "x/0001_a.sql", "0001_.sql"]
+        for wrong in
+            ["1_a.sql", "0001.sql", "0001_A.sql", "0001_a.txt", "x/0001_a.sql", "0001_.sql"]
         {
             let told = sorted(vec![migration(wrong)]).unwrap_err().to_string();
             assert!(told.contains("is not named like"), "{wrong}: {told}");

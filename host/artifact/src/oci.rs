@@ -16,8 +16,10 @@ pub(crate) const WASM_CONFIG: &str = "application/vnd.wasm.config.v0+json";
 pub(crate) const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 pub(crate) const WASM: &str = "application/wasm";
 /// What others called a layer of wasm before there was a word for it.
-pub(crate) const WASM_BEFORE: [&str; 2] =
-    ["application/vnd.wasm.content.layer.v1+wasm", "application/vnd.module.wasm.content.layer.v1+wasm"];
+pub(crate) const WASM_BEFORE: [&str; 2] = [
+    "application/vnd.wasm.content.layer.v1+wasm",
+    "application/vnd.module.wasm.content.layer.v1+wasm",
+];
 /// The component's `component.toml`.
 pub const FRAGMENT: &str = "application/vnd.nexus.fragment.v1+toml";
 /// A tar of `NNNN_name.sql`.

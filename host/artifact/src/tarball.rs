@@ -79,7 +79,11 @@ pub(crate) fn write<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) ->
     for (name, bytes) in files {
         let mut header = tar::Header::new_ustar();
         let folder = name.ends_with('/');
-        header.set_entry_type(if folder { tar::EntryType::Directory } else { tar::EntryType::Regular });
+        header.set_entry_type(if folder {
+            tar::EntryType::Directory
+        } else {
+            tar::EntryType::Regular
+        });
         header.set_mode(if folder { 0o755 } else { 0o644 });
         header.set_size(bytes.len() as u64);
         header.set_mtime(0);

@@ -1,5 +1,6 @@
 //! The binary as operators run it: exit codes, the ready line, signals, two hosts on one home.
 
+mod artifact;
 mod backup;
 mod dev;
 mod operate;

@@ -79,8 +79,7 @@ impl Credentials {
 
     /// From a file in Docker's format.
     pub fn read(file: &Path) -> Result<Self, Error> {
-        let unreadable =
-            |reason: String| Error::Unreadable { path: file.into(), reason };
+        let unreadable = |reason: String| Error::Unreadable { path: file.into(), reason };
         let text = std::fs::read_to_string(file).map_err(|e| unreadable(e.to_string()))?;
         let text = Zeroizing::new(text);
         // serde's message would quote what it does not understand.

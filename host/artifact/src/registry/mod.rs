@@ -59,8 +59,7 @@ impl Registry {
     fn url(&self, reference: &Reference, path: &str) -> Result<Url, Error> {
         let plain = reference.is_loopback() || self.config.insecure;
         let scheme = if plain { "http" } else { "https" };
-        let text =
-            format!("{scheme}://{}/v2/{}/{path}", reference.host(), reference.repository());
+        let text = format!("{scheme}://{}/v2/{}/{path}", reference.host(), reference.repository());
         Url::parse(&text).map_err(|_| Error::Reference(reference.to_string()))
     }
 

@@ -100,11 +100,7 @@ impl Registry {
 
     /// Who says to have signed `digest`. What is no signature of ours, or none that can be read,
     /// is left out: it counts for nothing.
-    async fn signatures(
-        &self,
-        place: &Reference,
-        digest: Digest,
-    ) -> Result<Vec<Signature>, Error> {
+    async fn signatures(&self, place: &Reference, digest: Digest) -> Result<Vec<Signature>, Error> {
         let listed = self.referrers(place, digest).await?;
         let mut found = Vec::new();
         let of_ours = |it: &&Descriptor| {

@@ -14,7 +14,11 @@ use http::{Method, StatusCode};
 impl Registry {
     /// Sends an artifact with its signatures, to the tag of the reference where it has one.
     /// Answers with the reference that names exactly these bytes.
-    pub async fn push(&self, reference: &Reference, artifact: &Artifact) -> Result<Reference, Error> {
+    pub async fn push(
+        &self,
+        reference: &Reference,
+        artifact: &Artifact,
+    ) -> Result<Reference, Error> {
         let place = reference.at(artifact.digest());
         if reference.digest().is_some_and(|wanted| wanted != artifact.digest()) {
             let reason = format!("the artifact is {}", artifact.digest());
@@ -31,7 +35,8 @@ impl Registry {
                 self.put_blob(reference, *digest, bytes).await?;
             }
             let name = referrer.descriptor.digest.to_string();
-            let put = self.put_manifest(reference, &name, oci::MANIFEST, &referrer.manifest).await?;
+            let put =
+                self.put_manifest(reference, &name, oci::MANIFEST, &referrer.manifest).await?;
             // A registry that keeps referrers says so; for the others we keep the list.
             if put.header("oci-subject").is_none() {
                 let mut index = self.referrers(&place, artifact.digest()).await?;

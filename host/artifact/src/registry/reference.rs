@@ -98,7 +98,8 @@ impl FromStr for Reference {
 fn is_host(host: &str) -> bool {
     let telling = host == "localhost" || host.contains(['.', ':']);
     let url = url::Url::parse(&format!("https://{host}/"));
-    telling && url.is_ok_and(|url| url.path() == "/" && url.username().is_empty())
+    telling
+        && url.is_ok_and(|url| url.path() == "/" && url.username().is_empty())
         && !host.contains(['@', '?', '#', '\\', ' '])
 }
 
@@ -185,6 +186,8 @@ mod tests {
     fn only_this_machines_own_names_are_loopback() {
         let own = |text: &str| text.parse::<Reference>().unwrap().is_loopback();
         assert!(own("localhost:5000/a") && own("127.0.0.2/a") && own("[::1]:5000/a"));
-        assert!(!own("localhost.example/a") && !own("127.0.0.1.example/a") && !own("[2001:db8::1]/a"));
+        assert!(
+            !own("localhost.example/a") && !own("127.0.0.1.example/a") && !own("[2001:db8::1]/a")
+        );
     }
 }

@@ -101,8 +101,10 @@ impl Wire {
         for attempt in 1.. {
             let answer = self.follow(ask.clone()).await;
             let again = match &answer {
-                Ok(answer) => answer.status.is_server_error()
-                    || answer.status == StatusCode::TOO_MANY_REQUESTS,
+                Ok(answer) => {
+                    answer.status.is_server_error()
+                        || answer.status == StatusCode::TOO_MANY_REQUESTS
+                }
                 Err(failure) => failure.again,
             };
             if !again || attempt == ATTEMPTS_MAX {
@@ -162,8 +164,13 @@ impl Wire {
 pub(crate) fn move_to(ask: &mut Ask, place: &str) -> Result<(), String> {
     let to = ask.url.join(place).map_err(|_| "it points to what is no URL".to_owned())?;
     let (from, ask_headers) = (&ask.url, &mut ask.headers);
-    if !matches!(to.scheme(), "http" | "https") || from.scheme() == "https" && to.scheme() != "https" {
-        return Err(format!("it points to {}, which is not safe", to.origin().ascii_serialization()));
+    if !matches!(to.scheme(), "http" | "https")
+        || from.scheme() == "https" && to.scheme() != "https"
+    {
+        return Err(format!(
+            "it points to {}, which is not safe",
+            to.origin().ascii_serialization()
+        ));
     }
     if to.origin() != from.origin() {
         ask_headers.remove(AUTHORIZATION);

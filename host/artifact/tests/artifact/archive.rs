@@ -110,7 +110,8 @@ fn what_is_no_single_component_is_refused_with_the_reason() {
     assert!(told(b"PK\x03\x04 no tar at all, but long enough to look at").contains("archive"));
     assert!(told(&of_layers(MANIFEST, &[])).contains("no layer of application/wasm"));
     assert!(told(&of_layers(MANIFEST, &[wasm_layer, wasm_layer])).contains("two layers"));
-    let other = told(&of_layers(MANIFEST, &[wasm_layer, (fragment, b"[component.a]\n[component.b]")]));
+    let other =
+        told(&of_layers(MANIFEST, &[wasm_layer, (fragment, b"[component.a]\n[component.b]")]));
     assert!(other.contains("2 components"), "{other}");
     assert!(told(&of_layers(MANIFEST, &[wasm_layer, (fragment, b"\xff")])).contains("UTF-8"));
     let module = wat::parse_str("(module)").unwrap();

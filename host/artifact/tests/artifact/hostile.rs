@@ -27,8 +27,10 @@ async fn serve(answer: impl Fn(&Request<Incoming>) -> Answer + Send + Sync + 'st
                 let answer = answer(&request);
                 async move { Ok::<_, Infallible>(answer) }
             });
-            tokio::spawn(hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(
+                hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service),
+            );
         }
     });
     host

@@ -28,12 +28,8 @@ impl DockerRegistry {
         Self::with("")
     }
 
-    /// One that asks for ann's password.
-    pub(crate) fn with_password() -> Self {
-        Self::with("auth: {htpasswd: {realm: tests, path: @/htpasswd}}\n")
-    }
-
-    fn with(auth: &str) -> Self {
+    /// One with `auth` in its configuration, where `@` is its folder, with ann in `htpasswd`.
+    pub(crate) fn with(auth: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().display();
         let auth = auth.replace('@', &at.to_string());

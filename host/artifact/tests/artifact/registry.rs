@@ -81,7 +81,8 @@ async fn a_signature_is_found_by_the_tag_of_registries_without_referrers() {
     let tag = artifact.digest().to_string().replace(':', "-");
     let list = format!("docker://{}", docker.place(&format!("catalog:{tag}")));
     let index: Value =
-        serde_json::from_slice(&skopeo(&["inspect", "--raw", "--tls-verify=false", &list])).unwrap();
+        serde_json::from_slice(&skopeo(&["inspect", "--raw", "--tls-verify=false", &list]))
+            .unwrap();
     let kind = "application/vnd.nexus.signature.v1";
     assert_eq!(index["manifests"][0]["artifactType"], kind);
     let referrer = index["manifests"][0]["digest"].as_str().unwrap();
@@ -106,7 +107,7 @@ async fn a_tag_that_moves_after_it_was_resolved_changes_nothing() {
 
 #[tokio::test]
 async fn a_registry_with_a_password_is_met_with_the_users_login_only() {
-    let docker = DockerRegistry::with_password();
+    let docker = DockerRegistry::with("auth: {htpasswd: {realm: tests, path: @/htpasswd}}\n");
     let artifact = catalog("one");
     let place = docker.place("catalog:1");
     let with = |credentials| Registry::new(RegistryConfig { credentials, insecure: false });

@@ -63,7 +63,8 @@ fn create(file: &Path, mode: u32, text: &str) -> Result<(), Failure> {
 
 fn public(file: &Path) -> Result<PublicKey, Failure> {
     let text = std::fs::read_to_string(file);
-    let text = text.with_context(|| format!("read {}", file.display())).map_err(Failure::Setting)?;
+    let text =
+        text.with_context(|| format!("read {}", file.display())).map_err(Failure::Setting)?;
     PublicKey::from_pem(&file.display().to_string(), &text).map_err(wrong)
 }
 

@@ -62,7 +62,8 @@ pub(super) fn pull(options: &PullOptions) -> Result<(), Failure> {
 /// Reads an artifact's file.
 pub(super) fn read(file: &Path) -> Result<Artifact, Failure> {
     let told = |error: std::io::Error| {
-        let code = if error.kind() == std::io::ErrorKind::NotFound { MISSING } else { super::FAILED };
+        let code =
+            if error.kind() == std::io::ErrorKind::NotFound { MISSING } else { super::FAILED };
         Failure::Told { words: format!("{}: {error}", file.display()), code }
     };
     // Nobody reads a disk into memory by a wrong name.
@@ -84,19 +85,15 @@ pub(super) fn write(file: &Path, archive: &[u8]) -> Result<()> {
 }
 
 /// Does something at a registry, with this user's logins.
-fn at_registry<T, F>(
-    insecure: bool,
-    work: impl FnOnce(Registry) -> F,
-) -> Result<T, Failure>
+fn at_registry<T, F>(insecure: bool, work: impl FnOnce(Registry) -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Error>>,
 {
     let credentials = Credentials::of_user().map_err(wrong)?;
     let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let threads = threads.context("start a thread")?;
-    let done = threads.block_on(async {
-        work(Registry::new(RegistryConfig { credentials, insecure })).await
-    });
+    let done = threads
+        .block_on(async { work(Registry::new(RegistryConfig { credentials, insecure })).await });
     done.map_err(|error| match error {
         Error::NotFound(_) => Failure::Told { words: error.to_string(), code: MISSING },
         Error::Credentials { .. } => wrong(error),

@@ -91,8 +91,12 @@ pub enum KeysCommand {
         /// The artifact: an .oci.tar
         file: PathBuf,
         /// Public keys that count: a PEM file, or a folder of them
-        #[arg(long = "keys", visible_alias = "key", env = "NEXUS_SIGNATURE_KEYS",
-            value_name = "PATH")]
+        #[arg(
+            long = "keys",
+            visible_alias = "key",
+            env = "NEXUS_SIGNATURE_KEYS",
+            value_name = "PATH"
+        )]
         keys: PathBuf,
     },
     /// Print the bytes that a signature of an artifact is over
