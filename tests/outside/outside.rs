@@ -7,6 +7,7 @@
 
 mod commands;
 mod dashboard;
+mod cinema;
 mod deploy;
 mod described;
 mod identity;
