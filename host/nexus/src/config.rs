@@ -13,10 +13,10 @@ mod rollout;
 
 pub use artifact::{KeysCommand, KeysOptions, PullOptions, PushOptions};
 pub use backup::{BackupCommand, BackupOptions, BackupVerifyOptions, KeyOptions, RestoreOptions};
+pub use build::BuildOptions;
 pub use configuration::{
     ConfigCommand, ConfigOptions, ReasonOptions, SecretCommand, SecretOptions,
 };
-pub use build::BuildOptions;
 pub use develop::{CompletionsOptions, DevOptions, InitOptions, Shell, Template};
 pub use doctor::{DoctorOptions, Looked};
 pub use observe::{

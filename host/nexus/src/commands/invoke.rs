@@ -1,4 +1,5 @@
-//! `nexus invoke` and `nexus call-queue`: trying a component by hand, as a client or an event would.
+//! `nexus invoke` and `nexus call-queue`: trying a component by hand, as a client or an event
+//! would.
 
 use super::Failure;
 use super::host_api::{HostApi, MISSING};

@@ -1,6 +1,6 @@
-//! `nexus init`: a component that builds, runs and has a test before a word of it is changed. Inside
-//! a checkout of Nexus that is what `cargo xtask new` makes; anywhere else a folder of its own, which
-//! plain cargo builds.
+//! `nexus init`: a component that builds, runs and has a test before a word of it is changed.
+//! Inside a checkout of Nexus that is what `cargo xtask new` makes; anywhere else a folder of its
+//! own, which plain cargo builds.
 
 use super::Failure;
 use super::table::{say, say_json};

@@ -7,18 +7,18 @@ use std::path::PathBuf;
 
 /// Of `push` and `pull`; stands in their help.
 pub(crate) const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the host or the registry failed; 2 the command line is wrong, or the file is no \
-artifact; 3 what was named is not there; 4 the host refuses; 5 no host answers.
+Exit codes: 0 done; 1 the host or the registry failed; 2 the command line is wrong, or the file \
+is no artifact; 3 what was named is not there; 4 the host refuses; 5 no host answers.
 Logins of registries are read from the file that `skopeo login` and `docker login` write: \
 REGISTRY_AUTH_FILE, or config.json in DOCKER_CONFIG or ~/.docker.";
 
 /// Of `keys`; stands in its help.
 pub(crate) const KEYS_EXIT_CODES: &str = "\
-Exit codes: 0 done, or signed by one of the keys; 1 failed; 2 the command line is wrong, or a file is \
-none; 4 signed by none of the keys.
-Keys are ed25519 in PEM, as openssl has them. What is signed are the bytes of the artifact's manifest: \
-`nexus keys bytes FILE > manifest.json`, then `openssl pkeyutl -verify -rawin -pubin -inkey key.pub \
--in manifest.json -sigfile manifest.sig`.";
+Exit codes: 0 done, or signed by one of the keys; 1 failed; 2 the command line is wrong, or a file \
+is none; 4 signed by none of the keys.
+Keys are ed25519 in PEM, as openssl has them. What is signed are the bytes of the artifact's \
+manifest: `nexus keys bytes FILE > manifest.json`, then `openssl pkeyutl -verify -rawin -pubin \
+-inkey key.pub -in manifest.json -sigfile manifest.sig`.";
 
 #[derive(Debug, Args)]
 pub struct PushOptions {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 /// Of `build`; stands in its help.
 pub(crate) const EXIT_CODES: &str = "\
-Exit codes: 0 built; 1 it does not compile, or is none that hosts take; 2 the command line is wrong, \
-or no compiler for wasm32-wasip2 is there; 3 there is no such component.";
+Exit codes: 0 built; 1 it does not compile, or is none that hosts take; 2 the command line is \
+wrong, or no compiler for wasm32-wasip2 is there; 3 there is no such component.";
 
 #[derive(Debug, Args)]
 pub struct BuildOptions {

@@ -8,15 +8,15 @@ use std::path::PathBuf;
 
 /// Of `invoke`; stands in its help.
 pub(crate) const INVOKE_CODES: &str = "\
-Exit codes: 0 the component answered, with a status below 400; 1 the host failed; 2 the command line \
-is wrong, or there is no token; 3 what was named is not there; 4 the host refuses; 5 no host \
+Exit codes: 0 the component answered, with a status below 400; 1 the host failed; 2 the command \
+line is wrong, or there is no token; 3 what was named is not there; 4 the host refuses; 5 no host \
 answers; 8 the component answered with a status of 400 or above.";
 
 /// Of `run-cron`; stands in its help.
 pub(crate) const RUN_CODES: &str = "\
-Exit codes: 0 done, or ordered when nobody waits; 1 the host failed; 2 the command line is wrong, or \
-there is no token; 3 what was named is not there; 4 the host refuses; 5 no host answers; 7 the run \
-was not over in time; 8 it did not succeed.";
+Exit codes: 0 done, or ordered when nobody waits; 1 the host failed; 2 the command line is wrong, \
+or there is no token; 3 what was named is not there; 4 the host refuses; 5 no host answers; 7 the \
+run was not over in time; 8 it did not succeed.";
 
 /// Of `audit verify`; stands in its help.
 pub(crate) const AUDIT_CODES: &str = "\

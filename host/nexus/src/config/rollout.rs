@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 /// Of every command that starts or follows a rollout; stands in their help.
 pub(crate) const EXIT_CODES: &str = "\
-Exit codes: 0 done, or ordered when nobody waits; 1 the host failed; 2 the command line is wrong, or \
-there is no token; 3 what was named is not there; 4 the host refuses; 5 no host answers; \
+Exit codes: 0 done, or ordered when nobody waits; 1 the host failed; 2 the command line is wrong, \
+or there is no token; 3 what was named is not there; 4 the host refuses; 5 no host answers; \
 6 the rollout was rolled back, failed or was aborted; 7 it was not over in time (it goes on).";
 
 /// Waiting for a rollout.

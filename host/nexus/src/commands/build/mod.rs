@@ -1,5 +1,5 @@
-//! `nexus build`: a component's crate becomes its artifact, one file with the component, what it may
-//! use and its migrations. The same sources make the same digest.
+//! `nexus build`: a component's crate becomes its artifact, one file with the component, what it
+//! may use and its migrations. The same sources make the same digest.
 
 mod crate_of;
 mod toolchain;

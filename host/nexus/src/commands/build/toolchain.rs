@@ -1,7 +1,7 @@
-//! Which compiler makes wasm on this machine: the user's own, where it has the standard library for
-//! the target, or Debian's `rustc-web`, which builds that library from its source and borrows the
-//! user's linkers. `cargo xtask` chooses in the same order (`deploy/xtask/src/toolchain.rs`) and can
-//! fetch what is missing; this only looks.
+//! Which compiler makes wasm on this machine: the user's own, where it has the standard library
+//! for the target, or Debian's `rustc-web`, which builds that library from its source and borrows
+//! the user's linkers. `cargo xtask` chooses in the same order (`deploy/xtask/src/toolchain.rs`)
+//! and can fetch what is missing; this only looks.
 
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! `nexus dev`: a host beside the sources. A change is built (only what changed), and what builds is
-//! swapped in while requests go on; what does not build leaves everything as it is, with the
+//! `nexus dev`: a host beside the sources. A change is built (only what changed), and what builds
+//! is swapped in while requests go on; what does not build leaves everything as it is, with the
 //! compiler's words. Knows the order of things; refuses to know how each is done.
 
 mod build;
@@ -221,7 +221,7 @@ impl Bench {
     fn tell_of(&self, others: &BTreeSet<PathBuf>) {
         if let Some(file) = others.first() {
             let file = file.strip_prefix(&self.project.folder).unwrap_or(file).display();
-            tracing::info!(%file, "several components share it: `cargo xtask build` makes them anew");
+            tracing::info!(%file, "components share it: `cargo xtask build` makes them anew");
         }
     }
 

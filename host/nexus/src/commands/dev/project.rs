@@ -37,8 +37,8 @@ impl Project {
         let shown = folder.display();
         if !folder.join("spin.toml").is_file() || !folder.join("Cargo.toml").is_file() {
             bail!(
-                "{shown} holds no component (Cargo.toml and spin.toml): `nexus init <domain>/<name>` \
-                 begins one"
+                "{shown} holds no component (Cargo.toml and spin.toml): \
+                 `nexus init <domain>/<name>` begins one"
             );
         }
         let manifest = nexus_runtime::Manifest::read(&folder.join("spin.toml"))?;

@@ -1,5 +1,5 @@
-//! A stream of events (Server-Sent Events, WHATWG HTML §9.2) of the operators' API, read as it comes.
-//! Knows the form of the stream; refuses to know what an event says.
+//! A stream of events (Server-Sent Events, WHATWG HTML §9.2) of the operators' API, read as it
+//! comes. Knows the form of the stream; refuses to know what an event says.
 
 use super::{Asked, answer, connect, request, unreachable_at};
 use crate::commands::Failure;
