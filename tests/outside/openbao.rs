@@ -1,5 +1,5 @@
-//! Values of components out of a Vault: OpenBao, its own program, as it comes from its registry. Read
-//! with a token, with one that may not list, and as a workload that shows a signed token.
+//! Values of components out of a Vault: OpenBao, its own program, as it comes from its registry.
+//! Read with a token, with one that may not list, and as a workload that shows a signed token.
 
 use crate::tools;
 use nexus_configuration::{Configuration, Error, Parts, Sources, VaultSettings};
