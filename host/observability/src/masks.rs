@@ -3,9 +3,9 @@
 //! process, as its log is one.
 //!
 //! Without secrets this is one load for a text; with a hundred, it took 26 ns for a line of 220
-//! bytes that holds none (the test `a_line_costs_microseconds_at_most` measures it). Values of fewer
-//! than six bytes are not replaced: they would be found everywhere. A value inside JSON is found as
-//! JSON writes it, too.
+//! bytes that holds none (the test `a_line_costs_microseconds_at_most` measures it). Values of
+//! fewer than six bytes are not replaced: they would be found everywhere. A value inside JSON is
+//! found as JSON writes it, too.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::borrow::Cow;
