@@ -64,8 +64,8 @@ impl Invocation {
     pub fn outcome(&self) -> &'static str {
         match self.status {
             Some(500..) => "failed",
-            _ if self.error.is_some() => "failed",
             Some(400..) => "refused",
+            _ if self.error.is_some() => "failed",
             _ => "ok",
         }
     }
