@@ -31,6 +31,7 @@ pub(crate) async fn run(inner: Arc<Inner>, mut shutdown: Shutdown) {
     let busy: Arc<Mutex<HashSet<Uuid>>> = Arc::default();
     let mut turns = JoinSet::new();
     let mut collected = Instant::now();
+    let mut stirred = inner.stirred.subscribe();
     while !shutdown.is_requested() {
         match inner.rollouts.hold(inner.id, LEASE).await {
             Ok(all) => {
@@ -39,8 +40,13 @@ pub(crate) async fn run(inner: Arc<Inner>, mut shutdown: Shutdown) {
                     if busy.lock().unwrap_or_else(PoisonError::into_inner).insert(id) {
                         let (inner, busy) = (inner.clone(), busy.clone());
                         turns.spawn(async move {
-                            stumble(&inner, &held, turn(&inner, &held).await).await;
+                            let turned = turn(&inner, &held).await;
+                            let moved = matches!(turned, Ok(true));
+                            stumble(&inner, &held, turned).await;
                             busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                            if moved {
+                                inner.stir();
+                            }
                         });
                     }
                 }
@@ -56,14 +62,14 @@ pub(crate) async fn run(inner: Arc<Inner>, mut shutdown: Shutdown) {
         }
         tokio::select! {
             () = shutdown.requested() => {}
-            () = tokio::time::sleep(TURN) => {}
+            () = crate::doze(&mut stirred, TURN) => {}
         }
     }
     while turns.join_next().await.is_some() {}
 }
 
-/// Looks at a rollout once, and moves it if it is time.
-pub(crate) async fn turn(inner: &Inner, held: &Held) -> Result<(), Error> {
+/// Looks at a rollout once, and moves it if it is time; whether it did.
+pub(crate) async fn turn(inner: &Inner, held: &Held) -> Result<bool, Error> {
     let plan = Plan::read(&held.row.plan);
     match held.row.state {
         State::Verifying => verifying(inner, held).await,
@@ -85,12 +91,12 @@ pub(crate) async fn turn(inner: &Inner, held: &Held) -> Result<(), Error> {
         State::Promoting => promoting(inner, held).await,
         State::Draining => draining(inner, held).await,
         State::RollingBack => rolling_back(inner, held).await,
-        State::Done | State::RolledBack | State::Failed | State::Aborted => Ok(()),
+        State::Done | State::RolledBack | State::Failed | State::Aborted => Ok(false),
     }
 }
 
 /// What will not pass by itself ends a rollout that has no traffic yet.
-async fn stumble(inner: &Inner, held: &Held, turned: Result<(), Error>) {
+async fn stumble(inner: &Inner, held: &Held, turned: Result<bool, Error>) {
     let Err(error) = turned else { return };
     let rollout = held.row.id;
     let is_early = held.row.sequence.is_none();
@@ -105,14 +111,14 @@ async fn stumble(inner: &Inner, held: &Held, turned: Result<(), Error>) {
     }
 }
 
-async fn verifying(inner: &Inner, held: &Held) -> Result<(), Error> {
+async fn verifying(inner: &Inner, held: &Held) -> Result<bool, Error> {
     match verify::verify(inner, &held.row).await? {
         Ok(words) => go(inner, held, &Move::to(State::Compiling, &words)).await,
         Err(reason) => fail(inner, held, &reason).await,
     }
 }
 
-async fn migrating(inner: &Inner, held: &Held) -> Result<(), Error> {
+async fn migrating(inner: &Inner, held: &Held) -> Result<bool, Error> {
     match verify::migrate(inner, &held.row).await? {
         Ok(words) => go(inner, held, &Move::to(State::Probing, &words)).await,
         Err(reason) => fail(inner, held, &reason).await,
@@ -125,7 +131,7 @@ async fn heard(
     held: &Held,
     stage: &'static str,
     next: Move<'_>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     match inner.rollouts.reports(held.row.id, stage).await? {
         Some(reports) => match failures(&reports) {
             None => go(inner, held, &next).await,
@@ -134,32 +140,33 @@ async fn heard(
         None if held.since_entered > STAGE_MAX => {
             fail(inner, held, &format!("a host has not answered ({stage})")).await
         }
-        None => Ok(()),
+        None => Ok(false),
     }
 }
 
-async fn staged(inner: &Inner, held: &Held, plan: &Plan) -> Result<(), Error> {
+async fn staged(inner: &Inner, held: &Held, plan: &Plan) -> Result<bool, Error> {
     if held.row.sequence.is_some() && !has_settled(inner, held).await? {
-        return Ok(());
+        return Ok(false);
     }
     if plan.steps.is_empty() || is_frozen(inner, held).await? {
-        return Ok(());
+        return Ok(false);
     }
     step(inner, held, plan, 0).await
 }
 
-async fn stepping(inner: &Inner, held: &Held, plan: &Plan) -> Result<(), Error> {
+async fn stepping(inner: &Inner, held: &Held, plan: &Plan) -> Result<bool, Error> {
     // First what must not wait.
     let judged = judgement(inner, held, plan).await?;
     if let Judgement::Fail(reason) = &judged {
         return roll_back(inner, held, reason).await;
     }
     if !has_settled(inner, held).await? {
-        return Ok(());
+        return Ok(false);
     }
-    let is_over = held.since_settled.is_some_and(|since| since.as_secs() >= plan.step_seconds);
+    let since = held.since_settled.unwrap_or_default();
+    let is_over = since >= Duration::from_secs(plan.step_seconds);
     if !is_over {
-        return Ok(());
+        return Ok(false);
     }
     if let Judgement::TooFew(missing) = judged {
         let probes = plan.gates.as_ref().is_some_and(|gates| gates.probes);
@@ -168,26 +175,26 @@ async fn stepping(inner: &Inner, held: &Held, plan: &Plan) -> Result<(), Error> 
         } else {
             inner.rollouts.note(held, "it waits for more calls").await?;
         }
-        return Ok(());
+        return Ok(false);
     }
     if is_frozen(inner, held).await? {
-        return Ok(());
+        return Ok(false);
     }
     step(inner, held, plan, usize::try_from(held.row.step + 1).unwrap_or_default()).await
 }
 
 /// Nothing goes on, but what is bad goes back.
-async fn paused(inner: &Inner, held: &Held, plan: &Plan) -> Result<(), Error> {
+async fn paused(inner: &Inner, held: &Held, plan: &Plan) -> Result<bool, Error> {
     if held.row.onward != Some(State::Stepping) {
-        return Ok(());
+        return Ok(false);
     }
     match judgement(inner, held, plan).await? {
         Judgement::Fail(reason) => roll_back(inner, held, &reason).await,
-        _ => Ok(()),
+        _ => Ok(false),
     }
 }
 
-async fn promoting(inner: &Inner, held: &Held) -> Result<(), Error> {
+async fn promoting(inner: &Inner, held: &Held) -> Result<bool, Error> {
     if held.row.sequence.is_none() {
         let words = "it takes all calls";
         let to = Move {
@@ -198,24 +205,24 @@ async fn promoting(inner: &Inner, held: &Held) -> Result<(), Error> {
         return go(inner, held, &to).await;
     }
     if !has_settled(inner, held).await? {
-        return Ok(());
+        return Ok(false);
     }
     go(inner, held, &Move::to(State::Draining, "every host has taken it")).await
 }
 
-async fn draining(inner: &Inner, held: &Held) -> Result<(), Error> {
+async fn draining(inner: &Inner, held: &Held) -> Result<bool, Error> {
     let Some(sequence) = held.row.sequence else {
         return go(inner, held, &Move::to(State::Done, "done")).await;
     };
     let settled = inner.rollouts.settled(&held.row.component, sequence).await?;
     let is_drained = settled.is_some_and(|(draining, _)| draining == 0);
     if is_drained || held.since_entered > inner.drain + APPLY_MAX {
-        go(inner, held, &Move::to(State::Done, "done")).await?;
+        return go(inner, held, &Move::to(State::Done, "done")).await;
     }
-    Ok(())
+    Ok(false)
 }
 
-async fn rolling_back(inner: &Inner, held: &Held) -> Result<(), Error> {
+async fn rolling_back(inner: &Inner, held: &Held) -> Result<bool, Error> {
     let end = held.row.onward.filter(|end| end.is_final()).unwrap_or(State::RolledBack);
     let settled = match held.row.sequence {
         Some(sequence) => inner.rollouts.settled(&held.row.component, sequence).await?,
@@ -224,13 +231,13 @@ async fn rolling_back(inner: &Inner, held: &Held) -> Result<(), Error> {
     let words = match settled {
         Some(_) => "every host is back where it was",
         None if held.since_entered > APPLY_MAX => "a host has not answered; it goes back later",
-        None => return Ok(()),
+        None => return Ok(false),
     };
     go(inner, held, &Move::to(end, words)).await
 }
 
 /// Gives the share of a step, or everything after the last.
-async fn step(inner: &Inner, held: &Held, plan: &Plan, index: usize) -> Result<(), Error> {
+async fn step(inner: &Inner, held: &Held, plan: &Plan, index: usize) -> Result<bool, Error> {
     let new = held.row.revision;
     let before = held.row.before.clone().unwrap_or_default();
     let blended = plan.steps.get(index).map(|share| (*share, blend(&before, new, *share)));
@@ -290,6 +297,7 @@ async fn has_settled(inner: &Inner, held: &Held) -> Result<bool, Error> {
         Some((_, reports)) => match failures(&reports) {
             None => {
                 inner.rollouts.settle(held).await?;
+                inner.stir();
                 Ok(true)
             }
             Some(reason) => {
@@ -315,12 +323,12 @@ async fn is_frozen(inner: &Inner, held: &Held) -> Result<bool, Error> {
 }
 
 /// Before it had any traffic there is nothing to go back to.
-async fn fail(inner: &Inner, held: &Held, reason: &str) -> Result<(), Error> {
+async fn fail(inner: &Inner, held: &Held, reason: &str) -> Result<bool, Error> {
     let to = Move { reason: Some(reason), ..Move::to(State::Failed, reason) };
     go(inner, held, &to).await
 }
 
-async fn roll_back(inner: &Inner, held: &Held, reason: &str) -> Result<(), Error> {
+async fn roll_back(inner: &Inner, held: &Held, reason: &str) -> Result<bool, Error> {
     let Some(before) = held.row.before.clone() else {
         return fail(inner, held, reason).await;
     };
@@ -334,10 +342,11 @@ async fn roll_back(inner: &Inner, held: &Held, reason: &str) -> Result<(), Error
     go(inner, held, &to).await
 }
 
-async fn go(inner: &Inner, held: &Held, to: &Move<'_>) -> Result<(), Error> {
+async fn go(inner: &Inner, held: &Held, to: &Move<'_>) -> Result<bool, Error> {
     let (component, revision) = (held.row.component.as_str(), held.row.revision);
     let state = to.to.as_str();
-    if inner.rollouts.advance(held, to).await? {
+    let moved = inner.rollouts.advance(held, to).await?;
+    if moved {
         match to.to {
             State::RollingBack | State::Failed => {
                 tracing::warn!(component, revision, reason = to.words, "a rollout goes back");
@@ -346,7 +355,7 @@ async fn go(inner: &Inner, held: &Held, to: &Move<'_>) -> Result<(), Error> {
         }
         crate::journal::note(inner, &held.row, to).await;
     }
-    Ok(())
+    Ok(moved)
 }
 
 /// What hosts say that is not well.

@@ -57,6 +57,7 @@ pub(crate) async fn run(inner: Arc<Inner>, mut shutdown: Shutdown) {
     let Some(running) = inner.running.get() else { return };
     let mut follower = Follower::new(inner.clone());
     let mut is_away = false;
+    let mut stirred = inner.stirred.subscribe();
     while !shutdown.is_requested() {
         let pause = match follower.look(running).await {
             Ok(()) => {
@@ -78,7 +79,7 @@ pub(crate) async fn run(inner: Arc<Inner>, mut shutdown: Shutdown) {
         };
         tokio::select! {
             () = shutdown.requested() => {}
-            () = tokio::time::sleep(pause) => {}
+            () = crate::doze(&mut stirred, pause) => {}
         }
     }
 }
@@ -245,6 +246,7 @@ impl Follower {
         let said: Vec<_> = said.collect();
         if !said.is_empty() && !self.is_replaced {
             self.inner.rollouts.applied(self.inner.id, &said).await?;
+            self.inner.stir();
         }
         Ok(())
     }
@@ -261,9 +263,12 @@ impl Follower {
             }
             let (inner, said, rollout) = (self.inner.clone(), self.said.clone(), rollout.clone());
             self.stages.spawn(async move {
-                if let Err(error) = stages::take_part(&inner, &rollout, stage).await {
-                    tracing::debug!(%error, "a stage is not reported; trying again");
-                    said.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+                match stages::take_part(&inner, &rollout, stage).await {
+                    Ok(()) => inner.stir(),
+                    Err(error) => {
+                        tracing::debug!(%error, "a stage is not reported; trying again");
+                        said.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+                    }
                 }
             });
         }

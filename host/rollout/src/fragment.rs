@@ -1,5 +1,6 @@
 //! A component of a manifest as the text of its own fragment, so that it can be kept and read again
-//! by any host: what is the same gives the same text. Refuses to know the path of the bytes.
+//! by any host: what is the same gives the same text. What is as it would be anyway is left out.
+//! Refuses to know the path of the bytes.
 
 use nexus_runtime::{ComponentManifest, HttpRoute, Isolation, Limits, Subscription};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use toml::{Table, Value};
 /// What stands for the bytes.
 const SOURCE: &str = "component.wasm";
 
-/// The fragment of a component, with all its limits spelled out.
+/// The fragment of a component.
 pub(crate) fn render(component: &ComponentManifest, routes: &[HttpRoute]) -> String {
     let name = component.id.to_string();
     let mut body = Table::new();
@@ -50,14 +51,20 @@ fn own(component: &ComponentManifest) -> Table {
         own.insert("subscribe".into(), Value::Array(subscribe));
     }
     let cron = component.cron.iter().map(|entry| {
-        table([
-            ("name", entry.name.as_str().into()),
-            ("schedule", entry.schedule.as_str().into()),
-            ("zone", entry.zone.as_str().into()),
-            ("overlap", entry.overlap.as_str().into()),
-            ("catchup", entry.catchup.as_str().into()),
-            ("jitter_ms", number(entry.jitter_ms)),
-        ])
+        let usual = [("zone", "UTC"), ("overlap", "skip"), ("catchup", "latest")];
+        let given = [&entry.zone, &entry.overlap, &entry.catchup];
+        let mut table = Table::new();
+        table.insert("name".into(), entry.name.as_str().into());
+        table.insert("schedule".into(), entry.schedule.as_str().into());
+        for ((key, usual), given) in usual.into_iter().zip(given) {
+            if given != usual {
+                table.insert(key.into(), given.as_str().into());
+            }
+        }
+        if entry.jitter_ms > 0 {
+            table.insert("jitter_ms".into(), number(entry.jitter_ms));
+        }
+        Value::Table(table)
     });
     let cron: Vec<Value> = cron.collect();
     if !cron.is_empty() {
@@ -66,7 +73,13 @@ fn own(component: &ComponentManifest) -> Table {
     own
 }
 
+/// Those that are not the default.
 fn limits(limits: &Limits) -> Table {
+    let (own, usual) = (spelled_out(limits), spelled_out(&Limits::default()));
+    own.into_iter().filter(|(key, value)| usual.get(key) != Some(value)).collect()
+}
+
+fn spelled_out(limits: &Limits) -> Table {
     let ms = |time: Duration| number(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     Table::from_iter([
         ("wall_ms".into(), ms(limits.wall)),
@@ -88,7 +101,9 @@ fn subscription(subscription: &Subscription) -> Value {
     let Subscription { topic, from, max_concurrency, batch, wait_ms, wall_ms, .. } = subscription;
     let mut table = Table::new();
     table.insert("topic".into(), topic.as_str().into());
-    table.insert("from".into(), from.as_str().into());
+    if from != "now" {
+        table.insert("from".into(), from.as_str().into());
+    }
     let numbers = [
         ("max_concurrency", max_concurrency.map(u64::from)),
         ("batch", batch.map(u64::from)),

@@ -47,6 +47,7 @@ use nexus_storage::rollouts::Rollouts;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// How long what was replaced may take to finish its calls (`drain_s`).
@@ -80,6 +81,8 @@ pub(crate) struct Inner {
     pub(crate) drain: Duration,
     /// Of this process.
     pub(crate) id: Uuid,
+    /// Something has changed here: whoever looks from time to time looks now.
+    pub(crate) stirred: watch::Sender<u64>,
     pub(crate) running: OnceLock<Running>,
 }
 
@@ -101,6 +104,7 @@ impl Rollout {
             keys: config.keys,
             drain: config.drain,
             id: Uuid::now_v7(),
+            stirred: watch::Sender::new(0),
             running: OnceLock::new(),
         }))
     }
@@ -134,6 +138,11 @@ impl Rollout {
         }
     }
 
+    /// This host looks at once at what was just changed, rather than at its next look.
+    pub fn stir(&self) {
+        self.0.stir();
+    }
+
     /// The tables behind it.
     pub fn rollouts(&self) -> &Rollouts {
         &self.0.rollouts
@@ -143,4 +152,16 @@ impl Rollout {
     pub fn id(&self) -> Uuid {
         self.0.id
     }
+}
+
+impl Inner {
+    pub(crate) fn stir(&self) {
+        self.stirred.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+/// Waits for `most`, or until something was changed here since the last wait.
+pub(crate) async fn doze(stirred: &mut watch::Receiver<u64>, most: Duration) {
+    // The sender lives as long as whoever waits.
+    let _stirred_or_late = tokio::time::timeout(most, stirred.changed()).await;
 }

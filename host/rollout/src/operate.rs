@@ -193,7 +193,9 @@ impl Rollout {
             by: &order.by,
             despite_freeze: order.despite_freeze,
         };
-        Ok(self.0.rollouts.begin(&new).await?)
+        let id = self.0.rollouts.begin(&new).await?;
+        self.stir();
+        Ok(id)
     }
 
     /// An artifact as a revision, under the newest configuration.
@@ -321,6 +323,7 @@ impl Rollout {
         let rollouts = &self.0.rollouts;
         if let Some(open) = rollouts.open_of(component).await? {
             let row = rollouts.order(open, Verb::Rollback, by, reason, true).await?;
+            self.stir();
             let is_there = to.is_none() || to == row.baseline;
             if is_there {
                 return Ok(row);
@@ -348,6 +351,7 @@ impl Rollout {
         };
         let words = if reason.is_empty() { "rolled back" } else { reason };
         let id = rollouts.put_back(&new, words).await?;
+        self.stir();
         self.rollout(id).await
     }
 

@@ -119,6 +119,7 @@ impl Asked<'_> {
         }
         let set = store.set_traffic(component, &weights, reason(why.as_deref())?, &by).await;
         let sequence = set.map_err(failed)?;
+        self.rollout.stir();
         tracing::info!(by, component, ?weights, "traffic was set");
         let weights = shape::weights(&weights);
         Ok(ok(&json!({ "component": component, "sequence": sequence, "weights": weights })))
@@ -138,6 +139,7 @@ impl Asked<'_> {
         let why = reason(why.as_deref())?;
         let ordered = self.rollout.rollouts().order(id, verb, &by, why, override_freeze).await;
         let row = ordered.map_err(failed)?;
+        self.rollout.stir();
         tracing::info!(by, rollout = %id, verb = verb.as_str(), "a rollout was ordered about");
         Ok(accepted(&json!({ "rollout": shape::rollout(&row) })))
     }
