@@ -16,7 +16,8 @@ use std::fmt;
 use std::path::Path;
 use zeroize::Zeroizing;
 
-/// DER before the 32 bytes of a private key: version 0, id-Ed25519, two octet strings (RFC 8410 §7).
+/// DER before the 32 bytes of a private key: version 0, id-Ed25519, two octet strings (RFC 8410,
+/// section 7).
 const PRIVATE_HEAD: [u8; 16] =
     [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 /// DER before the 32 bytes of a public key: id-Ed25519, a bit string (RFC 8410 §4).

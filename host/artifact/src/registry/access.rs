@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn challenges_are_read_as_registries_write_them() {
         let bearer = Challenge::read(
-            r#"Bearer realm="https://auth.example/token",service="registry",scope="repository:a/b:pull,push""#,
+            "Bearer realm=\"https://auth.example/token\",service=\"registry\",\
+             scope=\"repository:a/b:pull,push\"",
         );
         let expected = Challenge::Bearer {
             realm: "https://auth.example/token".into(),

@@ -127,7 +127,8 @@ fn what_is_no_single_component_is_refused_with_the_reason() {
 #[test]
 fn a_layer_that_announces_too_much_is_refused_before_it_is_read() {
     let manifest = json!({ "schemaVersion": 2, "config": descriptor("application/json", b"{}"),
-        "layers": [{ "mediaType": "application/wasm", "digest": Digest::of(b""), "size": 1_u64 << 40 }] });
+        "layers": [{ "mediaType": "application/wasm", "digest": Digest::of(b""),
+            "size": 1_u64 << 40 }] });
     let mut asked = 0;
     let error = Artifact::assemble(Bytes::from(manifest.to_string()), |layer| {
         asked += 1;
@@ -184,7 +185,9 @@ proptest! {
     }
 
     #[test]
-    fn no_byte_of_an_archive_can_be_changed_unseen(place in any::<prop::sample::Index>(), flip in 1_u8..) {
+    fn no_byte_of_an_archive_can_be_changed_unseen(
+        place in any::<prop::sample::Index>(), flip in 1_u8..,
+    ) {
         let mut own = catalog("one");
         own.attach(SigningKey::generate().sign(own.manifest()));
         let mut archive = own.archive();
@@ -194,7 +197,8 @@ proptest! {
             // Padding, dates, and which tag it has may change; what is deployed may not.
             prop_assert_eq!(read.digest(), own.digest());
             let blobs = |of: &Artifact| {
-                of.blobs().map(|(digest, bytes)| (digest, bytes.clone())).collect::<BTreeMap<_, _>>()
+                let blobs = of.blobs().map(|(digest, bytes)| (digest, bytes.clone()));
+                blobs.collect::<BTreeMap<_, _>>()
             };
             prop_assert_eq!(blobs(&read), blobs(&own));
             for signature in read.signatures() {

@@ -177,7 +177,8 @@ async fn a_token_of_the_registrys_service_opens_it() {
         }
         let mut answer = status(401);
         let bearer = format!(
-            "Bearer realm=\"http://{service}/token\",service=\"s\",scope=\"repository:catalog:pull\""
+            "Bearer realm=\"http://{service}/token\",service=\"s\",\
+             scope=\"repository:catalog:pull\""
         );
         answer.headers_mut().insert("www-authenticate", bearer.parse().unwrap());
         answer
