@@ -29,7 +29,7 @@ use ranges::Asked;
 use shelf::{Item, Shelf};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
-use token::Refused;
+use token::{Key, Refused};
 use uuid::Uuid;
 use wasmtime_wasi_http::Error as BodyError;
 
@@ -73,7 +73,7 @@ pub trait Packages: Send + Sync + 'static {
 pub struct MediaOrigin(Arc<Inner>);
 
 struct Inner {
-    key: [u8; KEY_BYTES],
+    key: Key,
     packages: OnceLock<Arc<dyn Packages>>,
     shelf: Shelf,
 }
@@ -82,6 +82,7 @@ impl MediaOrigin {
     /// An origin that believes tokens made with `key` and keeps `memory` bytes of objects.
     pub fn new(key: [u8; KEY_BYTES], memory: u64) -> Self {
         let shelf = Shelf::new(memory);
+        let key = Key::new(&key);
         Self(Arc::new(Inner { key, packages: OnceLock::new(), shelf }))
     }
 
@@ -197,7 +198,8 @@ async fn send(
     };
     let whole = range == (0..item.size);
     let length = range.end - range.start;
-    let described = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), item.size);
+    let described = || format!("bytes {}-{}/{}", range.start, range.end - 1, item.size);
+    let described = (!whole).then(described);
     let body = match &item.bytes {
         // Both ends are within the bytes, which are as many as `size`.
         Some(bytes) => full(bytes.slice(range.start as usize..range.end as usize)),
@@ -210,7 +212,7 @@ async fn send(
     };
     let mut response = http::Response::new(body);
     response.headers_mut().insert(CONTENT_LENGTH, length.into());
-    if !whole {
+    if let Some(described) = described {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         response.headers_mut().insert(CONTENT_RANGE, number(described));
     }
@@ -233,8 +235,8 @@ fn number(text: String) -> HeaderValue {
 }
 
 fn describe(headers: &mut HeaderMap, media_type: &'static str, item: &Item) {
-    if let Ok(etag) = HeaderValue::try_from(format!("\"{}\"", item.etag)) {
-        headers.insert(ETAG, etag);
+    if let Some(quoted) = &item.quoted {
+        headers.insert(ETAG, quoted.clone());
     }
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(media_type));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));

@@ -27,6 +27,10 @@ use trigger_http::{
 };
 use uuid::Uuid;
 
+/// The host's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const KEY: [u8; KEY_BYTES] = [7; KEY_BYTES];
 const PACKAGE: Uuid = Uuid::from_u128(0x018f_0000_0000_7000_8000_0000_0000_0001);
 const SIZES: [(&str, usize); 3] = [("2_kib", 2 << 10), ("100_kib", 100 << 10), ("1_mib", 1 << 20)];
@@ -170,12 +174,21 @@ struct Asked {
 struct Serving(Vec<PathBuf>);
 
 impl Serving {
-    /// Threads of this process whose name begins so.
+    /// Threads of this process whose name begins so, once they are there.
     fn threads(name: &str) -> Self {
         let own = |task: &PathBuf| {
             std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.starts_with(name))
         };
-        Self(entries(Path::new("/proc/self/task")).filter(own).collect())
+        let (began, all) = (Instant::now(), std::thread::available_parallelism());
+        let all = all.map_or(1, usize::from);
+        loop {
+            let found: Vec<_> = entries(Path::new("/proc/self/task")).filter(own).collect();
+            if found.len() >= all {
+                return Self(found);
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "{name} does not serve");
+            std::thread::yield_now();
+        }
     }
 
     /// The processes that `parent` has started.

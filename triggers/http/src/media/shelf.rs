@@ -4,6 +4,7 @@
 use super::{Opened, Packages, PackagesAway};
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt as _;
+use http::HeaderValue;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ const USUAL_BYTES: u64 = 512 << 10;
 pub(super) struct Item {
     pub(super) size: u64,
     pub(super) etag: Arc<str>,
+    /// The same as a field says it; None for one that no field can say.
+    pub(super) quoted: Option<HeaderValue>,
     /// None for one too large to be kept.
     pub(super) bytes: Option<Bytes>,
 }
@@ -68,9 +71,10 @@ impl Shelf {
 async fn read(packages: &dyn Packages, key: &str) -> Result<Item, Absent> {
     let opened = packages.open(key, None).await.map_err(Absent::Away)?;
     let Opened { size, etag, mut body } = opened.ok_or(Absent::Missing)?;
+    let quoted = HeaderValue::try_from(format!("\"{etag}\"")).ok();
     let etag = etag.into();
     if size > ITEM_BYTES_MAX {
-        return Ok(Item { size, etag, bytes: None });
+        return Ok(Item { size, etag, quoted, bytes: None });
     }
     let mut bytes = BytesMut::with_capacity(size as usize);
     while let Some(some) = body.try_next().await.map_err(Absent::Away)? {
@@ -80,5 +84,5 @@ async fn read(packages: &dyn Packages, key: &str) -> Result<Item, Absent> {
         let broken = format!("{} of {size} bytes of {key} came", bytes.len());
         return Err(Absent::Away(PackagesAway(broken)));
     }
-    Ok(Item { size, etag, bytes: Some(bytes.freeze()) })
+    Ok(Item { size, etag, quoted, bytes: Some(bytes.freeze()) })
 }
