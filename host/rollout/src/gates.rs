@@ -1,5 +1,5 @@
-//! Whether a step is good: what a new revision did since the step began, against what served before.
-//! Pure; who asks again in half a second gets a new answer.
+//! Whether a step is good: what a new revision did since the step began, against what served
+//! before. Pure; who asks again in half a second gets a new answer.
 
 use crate::plan::Gates;
 use nexus_runtime::LatencyHistogram;
@@ -225,10 +225,13 @@ mod tests {
         }
 
         #[test]
-        fn more_failures_are_never_better(calls in 1..2_000_u64, a in 0..2_000_u64, b in 0..2_000_u64) {
+        fn more_failures_are_never_better(
+            calls in 1..2_000_u64, a in 0..2_000_u64, b in 0..2_000_u64,
+        ) {
             let (less, more) = (a.min(b).min(calls), a.max(b).min(calls));
             let (gates, baseline) = (Gates::default(), tally(1_000, 3));
-            let fails = |n| matches!(judge(&tally(calls, n), &baseline, &gates), Judgement::Fail(_));
+            let judged = |n| judge(&tally(calls, n), &baseline, &gates);
+            let fails = |n| matches!(judged(n), Judgement::Fail(_));
             prop_assert!(!fails(less) || fails(more));
         }
     }

@@ -66,7 +66,8 @@ impl Asked<'_> {
             None | Some(Value::Null) => Strategy::default(),
             Some(strategy) => serde_json::from_value(strategy).map_err(|_| {
                 problems::BODY.detail(
-                    "strategy is \"instant\", \"stage\", \"canary\" or {steps, step_seconds, gates}",
+                    "strategy is \"instant\", \"stage\", \"canary\" or \
+                     {steps, step_seconds, gates}",
                 )
             })?,
         };

@@ -255,8 +255,10 @@ impl Rollouts {
     ///
     /// As [`crate::Session::query`].
     pub async fn hosts(&self) -> Result<Vec<HostRow>, RolloutError> {
-        let sql = "select h.*, exists (select from platform.host_alive l where l.id = h.id) as alive, \
-              coalesce((select max(a.sequence) from platform.host_applied a where a.host = h.id), 0) \
+        let sql = "select h.*, \
+              exists (select from platform.host_alive l where l.id = h.id) as alive, \
+              coalesce((select max(a.sequence) from platform.host_applied a \
+                where a.host = h.id), 0) \
                 as sequence, \
               array(select a.component from platform.host_applied a where a.host = h.id \
                 and a.failure is not null order by a.component) as failed, \
