@@ -7,6 +7,7 @@
 
 mod hosts;
 mod ledger;
+mod rollouts;
 mod schedules;
 mod servers;
 mod story;

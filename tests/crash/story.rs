@@ -19,7 +19,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(90);
 /// What a host may never say, whatever happens to it.
 const NEVER: [&str; 2] = ["panicked", "cannot move from"];
 
-/// Two hosts on one database.
+/// Hosts on one database.
 pub struct Story {
     pub ground: Ground,
     pub hosts: Vec<HostProcess>,
@@ -35,6 +35,11 @@ pub fn times(usual: u32) -> u32 {
 impl Story {
     /// With these lines in the probe's table of the manifest.
     pub async fn begin(lines: &str) -> Self {
+        Self::of(&["first", "second"], lines).await
+    }
+
+    /// As [`Story::begin`], with hosts of these names.
+    pub async fn of(names: &[&str], lines: &str) -> Self {
         let dice = Dice::new();
         let ground = Ground::prepare().await.unwrap();
         journal::furnish(&ground).await.unwrap();
@@ -43,7 +48,7 @@ impl Story {
         let (program, manifest) = (program().unwrap(), journal::manifest(&ground, lines).unwrap());
         let host = |name| HostProcess::new(&ground, &program, name, &manifest).unwrap();
         let mut story = Self {
-            hosts: vec![host("first"), host("second")],
+            hosts: names.iter().map(|name| host(name)).collect(),
             ground,
             dice,
             began: Instant::now(),

@@ -3,70 +3,13 @@
 
 use crash::ground::{Ground, eventually, repository};
 use crash::host::{HostProcess, program};
-use std::io;
-use std::net::SocketAddr;
+use crash::steady::Steady;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 const CLIENTS: usize = 16;
 const TAKEOVERS: u32 = 3;
-
-/// A client that keeps its connection until it is told that it ends, as RFC 9112 section 9.6 has
-/// it, and repeats nothing.
-struct Client {
-    to: SocketAddr,
-    connection: Option<TcpStream>,
-}
-
-impl Client {
-    async fn get(&mut self, path: &str) -> io::Result<String> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => TcpStream::connect(self.to).await?,
-        };
-        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
-        connection.write_all(request.as_bytes()).await?;
-        let mut read = Vec::new();
-        loop {
-            if connection.read_buf(&mut read).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            let text = String::from_utf8_lossy(&read).into_owned();
-            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-            let head = head.to_ascii_lowercase();
-            let Some(body) = whole(&head, body) else { continue };
-            if !head.contains("connection: close") {
-                self.connection = Some(connection);
-            }
-            return match head.starts_with("http/1.1 200") {
-                true => Ok(body),
-                false => Err(io::Error::other(head)),
-            };
-        }
-    }
-}
-
-/// A body that has come to its end, as RFC 9112 section 6 delimits it; `head` is in lower case.
-fn whole(head: &str, body: &str) -> Option<String> {
-    if !head.contains("transfer-encoding: chunked") {
-        let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
-        let length: usize = length.and_then(|length| length.parse().ok()).unwrap_or(0);
-        return (body.len() >= length).then(|| body.to_owned());
-    }
-    let (mut rest, mut text) = (body, String::new());
-    loop {
-        let (size, after) = rest.split_once("\r\n")?;
-        let size = usize::from_str_radix(size, 16).ok()?;
-        if size == 0 {
-            return after.ends_with("\r\n").then_some(text);
-        }
-        text.push_str(after.get(..size)?);
-        rest = after.get(size + 2..)?;
-    }
-}
 
 fn manifest(ground: &Ground) -> std::path::PathBuf {
     let guest = repository().join(".nexus/probes/spin.wasm");
@@ -119,7 +62,7 @@ async fn no_request_fails_while_hosts_follow_each_other() {
     for number in 0..CLIENTS {
         let (done, answered) = (done.clone(), answered.clone());
         clients.spawn(async move {
-            let mut client = Client { to, connection: None };
+            let mut client = Steady::to(to);
             let path = if number % 2 == 0 { "/hello" } else { "/key-value/kept" };
             while !done.load(Relaxed) {
                 let body = client.get(path).await.map_err(|error| format!("{path}: {error}"))?;

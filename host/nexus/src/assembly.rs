@@ -25,7 +25,7 @@ use http::Uri;
 use nexus_artifact::{KeyRing, Policy};
 use nexus_configuration::Configuration;
 use nexus_redis_link::{Address, Link, Reach};
-use nexus_rollout::{Rollout, RolloutConfig};
+use nexus_rollout::{Declare, Rollout, RolloutConfig};
 use nexus_runtime::{
     ClockOffset, ComponentId, DEFAULT_TENANT, EngineSettings, Pools, Runtime, RuntimeBuilder,
     Trigger as _,
@@ -64,6 +64,8 @@ pub(crate) struct Assembled {
     pub(crate) mounts: Vec<Mount>,
     /// The objects of all components, for workers.
     pub(crate) objects: Arc<dyn Store>,
+    /// What components are told; more of them may be declared.
+    pub(crate) variables: Variables,
 }
 
 /// Every capability of this host.
@@ -83,8 +85,8 @@ pub(crate) fn assemble(parts: &Parts<'_>) -> Result<Assembled> {
         .capability(Rsa::new(Default::default(), Handle::current()))
         .capability(blob)
         .capability(Jobs::new(parts.database.clone(), Handle::current()))
-        .capability(variables);
-    Ok(Assembled { runtime, mounts, objects })
+        .capability(variables.clone());
+    Ok(Assembled { runtime, mounts, objects, variables })
 }
 
 /// The engine, with its compiled code in `compiled`.
@@ -191,6 +193,7 @@ pub(crate) fn rollout(
     public_url: &Uri,
     home: &Path,
     database: &Database,
+    declare: Declare,
 ) -> Result<Rollout> {
     let usual = match is_development(public_url) {
         true => Policy::Off,
@@ -206,6 +209,7 @@ pub(crate) fn rollout(
         from_manifest: settings.from_manifest,
         keys: keys.context("use the keys of signatures")?,
         drain: nexus_rollout::DRAIN,
+        declare,
     }))
 }
 

@@ -7,9 +7,10 @@ use crate::settings::Settings;
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use capability_variables::{Provider, Values};
+use capability_variables::{Provider, Values, Variables};
 use http::Uri;
 use nexus_configuration::{Configuration, Keyring, Parts, Revise, Sources};
+use nexus_rollout::Declare;
 use nexus_runtime::ComponentId;
 use nexus_storage::Database;
 use nexus_storage::rollouts::{NewRevision, NewRollout, RolloutError, Rollouts};
@@ -52,6 +53,17 @@ pub(crate) async fn open(
 /// What the variables of components ask besides the environment.
 pub(crate) fn provider(configuration: Configuration) -> Arc<dyn Provider> {
     Arc::new(Provided { configuration, threads: Handle::current() })
+}
+
+/// Makes the variables known that a revision declares: the store may then hold them, and the
+/// component is told of them.
+pub(crate) fn declare(configuration: &Configuration, variables: &Variables) -> Declare {
+    let (configuration, variables) = (configuration.clone(), variables.clone());
+    Arc::new(move |fragment| {
+        variables.declare(&fragment.variables).map_err(|error| error.to_string())?;
+        configuration.declare(&fragment.component, &fragment.variables);
+        Ok(())
+    })
 }
 
 struct Provided {

@@ -616,7 +616,9 @@ impl Start {
         self.facts.running(runtime.clone(), manifest.clone());
         self.conditions.set(COMPONENTS, components(&runtime));
         if let Some(database) = &database {
-            let rollout = assembly::rollout(&settings, &self.public_url, home, database)?;
+            let declare = configuration::declare(&configuration, &assembled.variables);
+            let public_url = &self.public_url;
+            let rollout = assembly::rollout(&settings, public_url, home, database, declare)?;
             self.roll_out(rollout, &runtime, &manifest).await?;
             let (background, work) = (&self.background, &self.work);
             assembly::background(&settings, database, &runtime, background, work).await?;

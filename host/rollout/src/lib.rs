@@ -41,7 +41,7 @@ pub use operate::{Deploy, Deployed, Stored};
 pub use plan::{Gates, Plan, Strategy, blend};
 
 use nexus_artifact::KeyRing;
-use nexus_runtime::{Manifest, Runtime, Shutdown};
+use nexus_runtime::{Fragment, Manifest, Runtime, Shutdown};
 use nexus_storage::Database;
 use nexus_storage::rollouts::Rollouts;
 use std::path::PathBuf;
@@ -65,7 +65,13 @@ pub struct RolloutConfig {
     pub from_manifest: bool,
     pub keys: KeyRing,
     pub drain: Duration,
+    /// Hears of each revision's own piece of a manifest before it is prepared: it may declare
+    /// variables that nobody knows yet. What it refuses is not loaded.
+    pub declare: Declare,
 }
+
+/// See [`RolloutConfig::declare`].
+pub type Declare = Arc<dyn Fn(&Fragment) -> Result<(), String> + Send + Sync>;
 
 /// A host's part in rollouts. Cheap to clone.
 #[derive(Clone)]
@@ -79,6 +85,7 @@ pub(crate) struct Inner {
     pub(crate) from_manifest: bool,
     pub(crate) keys: KeyRing,
     pub(crate) drain: Duration,
+    pub(crate) declare: Declare,
     /// Of this process.
     pub(crate) id: Uuid,
     /// Something has changed here: whoever looks from time to time looks now.
@@ -103,6 +110,7 @@ impl Rollout {
             from_manifest: config.from_manifest,
             keys: config.keys,
             drain: config.drain,
+            declare: config.declare,
             id: Uuid::now_v7(),
             stirred: watch::Sender::new(0),
             running: OnceLock::new(),

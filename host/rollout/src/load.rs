@@ -81,7 +81,9 @@ impl Shelf {
         let source = self.source(inner, &row).await?;
         let place = format!("the fragment of {component}, revision {number}");
         let read = Fragment::parse(&row.fragment, component, &source, Path::new(&place));
-        let Fragment { component: manifest, routes, .. } = read.map_err(|e| e.to_string())?;
+        let fragment = read.map_err(|e| e.to_string())?;
+        (inner.declare)(&fragment)?;
+        let Fragment { component: manifest, routes, .. } = fragment;
         let mut manifest = ComponentManifest::clone(&manifest);
         manifest.configuration = row.configuration;
         let revision = runtime.prepare(Arc::new(manifest), number).await;

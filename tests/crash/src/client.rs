@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::Request;
+use nexus_artifact::ARCHIVE;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -73,6 +74,15 @@ impl Client {
         self.send("PUT", to, path, "", body).await
     }
 
+    /// An archive of an artifact.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub async fn push(&self, to: SocketAddr, token: &str, archive: Bytes) -> Result<Reply> {
+        self.send("POST", to, "/api/v1/artifacts", token, archive).await
+    }
+
     async fn send(
         &self,
         method: &str,
@@ -86,7 +96,9 @@ impl Client {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         if method == "POST" {
-            request = request.header("content-type", "application/json");
+            let json = matches!(body.first(), None | Some(b'{' | b'['));
+            let media_type = if json { "application/json" } else { ARCHIVE };
+            request = request.header("content-type", media_type);
         }
         let request = request.body(Full::new(body)).context("put the request together")?;
         let exchange = async {

@@ -10,3 +10,5 @@ pub mod ground;
 pub mod host;
 pub mod journal;
 pub mod load;
+pub mod operator;
+pub mod steady;

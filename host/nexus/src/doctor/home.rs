@@ -1,6 +1,6 @@
 //! The state folder: there, ours, closed to others, on a disk that keeps.
 
-use super::{Check, Finding, Ground};
+use super::{Check, Finding};
 use crate::home::RESTORING;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

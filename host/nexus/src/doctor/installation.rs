@@ -2,7 +2,7 @@
 //! journal is whole and its backups are fresh.
 
 use super::running::{age, list, named, of, text};
-use super::{Check, Finding, Ground};
+use super::{Check, Finding};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::path::Path;

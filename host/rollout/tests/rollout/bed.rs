@@ -120,6 +120,7 @@ impl Bed {
             from_manifest: wanted.from_manifest,
             keys: wanted.keys,
             drain: wanted.drain,
+            declare: Arc::new(|_| Ok(())),
         });
         rollout.start(runtime.clone(), manifest).await.expect("start to follow");
         let (down, shutdown) = Shutdown::channel();
