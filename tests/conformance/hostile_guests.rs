@@ -109,7 +109,11 @@ async fn an_endless_loop_ends_at_the_cpu_limit() {
     stage.try_out("endless-loop").await.problem(504, "cpu-limit");
     stage.recovers().await;
     let hostile = stage.hostile();
-    assert_eq!((hostile.counts.cpu_kills, hostile.counts.timeouts), (1, 0), "it did not wait, it computed");
+    assert_eq!(
+        (hostile.counts.cpu_kills, hostile.counts.timeouts),
+        (1, 0),
+        "it did not wait, it computed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,7 +218,11 @@ async fn one_that_never_answers_is_given_up_at_the_first_byte_limit() {
     stage.try_out("never-answers").await.problem(504, "first-byte-timeout");
     stage.recovers().await;
     let hostile = stage.hostile();
-    assert_eq!((hostile.counts.cpu_kills, hostile.counts.timeouts), (0, 1), "it did not compute, it waited");
+    assert_eq!(
+        (hostile.counts.cpu_kills, hostile.counts.timeouts),
+        (0, 1),
+        "it did not compute, it waited"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

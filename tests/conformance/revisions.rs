@@ -249,10 +249,9 @@ async fn revisions_that_do_not_add_up_are_not_served() {
         vec![(&one, 6_000), (&two, 6_000)],
         vec![(&one, 5_000), (&one, 5_000)],
     ] {
-        let weighted = revisions.iter().map(|(revision, weight)| Weighted {
-            revision: Arc::clone(revision),
-            weight: *weight,
-        });
+        let weighted = revisions
+            .iter()
+            .map(|(revision, weight)| Weighted { revision: Arc::clone(revision), weight: *weight });
         let served = Served { routes: Vec::new(), revisions: weighted.collect() };
         stage.nexus.runtime().serve(&stage.component, served).unwrap_err();
     }

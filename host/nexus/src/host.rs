@@ -33,9 +33,9 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use std::time::Duration;
 use trigger_http::{HttpTrigger, Identities, MediaOrigin, Sockets};
 
 /// Conditions besides PostgreSQL's.

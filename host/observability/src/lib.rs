@@ -25,9 +25,7 @@ mod writer;
 
 pub use exposition::{CONTENT_TYPE, Exposition, Family};
 pub use process::ProcessSample;
-pub use ring::{
-    Happened, Invocation, InvocationFilter, Line, LineFilter, Ring, Since, recent,
-};
+pub use ring::{Happened, Invocation, InvocationFilter, Line, LineFilter, Ring, Since, recent};
 pub use scrape::{Scrape, ScrapeError, Series};
 pub use span::call_span;
 pub use trace::TraceParent;

@@ -40,9 +40,7 @@ pub use manifest::{
 pub use principal::{DEFAULT_TENANT, Principal, PrincipalKind};
 pub use problem::Problem;
 pub use revision::{Revision, RevisionError};
-pub use runtime::{
-    Active, EngineSnapshot, Runtime, RuntimeBuilder, ServedBy, WeakRuntime,
-};
+pub use runtime::{Active, EngineSnapshot, Runtime, RuntimeBuilder, ServedBy, WeakRuntime};
 pub use snapshot::{ComponentSnapshot, Counts, RevisionSnapshot};
 pub use trigger::{Shutdown, ShutdownSender, Trigger};
 pub use work::{Delivery, Message, Outcome, Tick};

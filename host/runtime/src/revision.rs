@@ -158,11 +158,7 @@ impl Workshop {
     }
 
     /// A grant that is missing is found here, not at the first request.
-    fn admit(
-        &self,
-        manifest: &ComponentManifest,
-        imports: &[String],
-    ) -> Result<(), RevisionError> {
+    fn admit(&self, manifest: &ComponentManifest, imports: &[String]) -> Result<(), RevisionError> {
         for import in imports {
             let provider = self
                 .capabilities

@@ -202,11 +202,7 @@ impl Runtime {
         self.change(component, None)
     }
 
-    fn change(
-        &self,
-        component: &ComponentId,
-        state: Option<Result<Arc<Fleet>, Arc<str>>>,
-    ) -> u64 {
+    fn change(&self, component: &ComponentId, state: Option<Result<Arc<Fleet>, Arc<str>>>) -> u64 {
         let mut past = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut active = Active::clone(&self.0.active.load());
         active.generation += 1;
@@ -288,9 +284,8 @@ impl Runtime {
         let active = self.0.active.load();
         let fleets = active.components.values().filter_map(|state| state.as_ref().ok());
         let served = fleets.flat_map(|fleet| fleet.revisions());
-        let mut all: Vec<_> = served
-            .map(|one| RevisionSnapshot::of(&one.revision, one.weight, false))
-            .collect();
+        let mut all: Vec<_> =
+            served.map(|one| RevisionSnapshot::of(&one.revision, one.weight, false)).collect();
         all.extend(past.draining().map(|revision| RevisionSnapshot::of(revision, 0, true)));
         all.sort_by(|a, b| (&a.component, a.number).cmp(&(&b.component, b.number)));
         all

@@ -3,11 +3,11 @@
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::Request;
-use nexus_artifact::ARCHIVE;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use nexus_artifact::ARCHIVE;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;

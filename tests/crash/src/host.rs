@@ -163,7 +163,11 @@ impl HostProcess {
                 command.env_remove(&name);
             }
         }
-        command.args(["up", "-f"]).arg(&self.manifest).args(options).env("NEXUS_MIGRATIONS", &self.migrations);
+        command
+            .args(["up", "-f"])
+            .arg(&self.manifest)
+            .args(options)
+            .env("NEXUS_MIGRATIONS", &self.migrations);
         command.env("NEXUS_HOME", &self.home).env("NEXUS_LOG_FORMAT", "json");
         command.env("NEXUS_LOG", "info,guest=off,trigger_http=warn");
         command.env("NEXUS_LISTEN", self.public.to_string());

@@ -309,9 +309,6 @@ mod tests {
             names.join(" ")
         };
         assert_eq!(left(false), "accept authorization content-length");
-        assert_eq!(
-            left(true),
-            "accept authorization content-length x-forwarded-for x-real-ip"
-        );
+        assert_eq!(left(true), "accept authorization content-length x-forwarded-for x-real-ip");
     }
 }

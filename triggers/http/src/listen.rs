@@ -48,7 +48,12 @@ impl Sockets {
         held.iter().map(|one| one.copy()).collect()
     }
 
-    pub(crate) fn keep(&self, address: SocketAddr, tls: bool, socket: &TcpListener) -> io::Result<()> {
+    pub(crate) fn keep(
+        &self,
+        address: SocketAddr,
+        tls: bool,
+        socket: &TcpListener,
+    ) -> io::Result<()> {
         let socket = socket.as_fd().try_clone_to_owned()?;
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         held.push(Inherited { address, tls, socket });

@@ -75,7 +75,10 @@ mod tests {
         Principal { permissions, ..Principal::anonymous(DEFAULT_TENANT) }
     }
 
-    fn asked(value: &'static str, principal: &Principal) -> Result<Vec<(String, u32)>, &'static str> {
+    fn asked(
+        value: &'static str,
+        principal: &Principal,
+    ) -> Result<Vec<(String, u32)>, &'static str> {
         let mut headers = HeaderMap::new();
         headers.append(REVISION, HeaderValue::from_static(value));
         let pins = pins(&headers, principal).map_err(|problem| problem.name)?;
