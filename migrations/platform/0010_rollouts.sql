@@ -1,7 +1,7 @@
 -- Rollouts: artifacts and their bytes, revisions of components, who serves how much of them, and
--- how that changes step by step. Everything here is a fact that all hosts share: hosts follow `traffic`
--- and say what they have applied; one of them at a time, by a lease with a fencing number, moves a
--- rollout from state to state, each move in one transaction.
+-- how that changes step by step. Everything here is a fact that all hosts share: hosts follow
+-- `traffic` and say what they have applied; one of them at a time, by a lease with a fencing
+-- number, moves a rollout from state to state, each move in one transaction.
 --
 -- Nobody is notified: hosts look twice a second, at one number (`rollout_news`).
 

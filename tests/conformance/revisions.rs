@@ -35,7 +35,9 @@ component = "proxy"
 [component.spin]
 source = "{}"
 variables = {{ revision = "0" }}
-allowed_outbound_hosts = ["http://*.spin.internal", "redis://nexus.internal", "postgres://nexus.internal"]
+allowed_outbound_hosts = [
+  "http://*.spin.internal", "redis://nexus.internal", "postgres://nexus.internal",
+]
 key_value_stores = ["default"]
 [component.spin.tool.nexus]
 wall_ms = 600000

@@ -1,6 +1,6 @@
-//! Moves rollouts from state to state. Any number of hosts run one; each rollout is moved by whoever
-//! holds its lease, and every move says which lease it was made under. Keeps nothing that matters:
-//! a controller that dies anywhere is replaced by one that looks where the rollout is.
+//! Moves rollouts from state to state. Any number of hosts run one; each rollout is moved by
+//! whoever holds its lease, and every move says which lease it was made under. Keeps nothing that
+//! matters: a controller that dies anywhere is replaced by one that looks where the rollout is.
 
 use crate::gates::{Judgement, Tally, judge};
 use crate::plan::{Plan, blend};

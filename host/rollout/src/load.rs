@@ -1,5 +1,5 @@
-//! Revisions that this host has ready: each made once, from the release's own files or from bytes of
-//! the database. Refuses to know who is served.
+//! Revisions that this host has ready: each made once, from the release's own files or from bytes
+//! of the database. Refuses to know who is served.
 
 use crate::{Inner, fragment};
 use nexus_runtime::{ComponentId, ComponentManifest, Fragment, HttpRoute, Revision, Runtime};

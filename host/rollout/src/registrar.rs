@@ -1,8 +1,8 @@
 //! The components of a host's manifest as revisions, and which of them take calls when it starts.
 //!
-//! What was deployed wins over the manifest, unless the host is told otherwise. Among what came with
-//! releases, the manifest at hand wins: always where no other host lives, and where others do, only
-//! forward, or old and new hosts would take the calls from one another.
+//! What was deployed wins over the manifest, unless the host is told otherwise. Among what came
+//! with releases, the manifest at hand wins: always where no other host lives, and where others do,
+//! only forward, or old and new hosts would take the calls from one another.
 
 use crate::Inner;
 use crate::error::Error;

@@ -1,4 +1,5 @@
-//! A client that forgives nothing: what a host may not do to anybody while it changes in good order.
+//! A client that forgives nothing: what a host may not do to anybody while it changes in good
+//! order.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,6 +1,7 @@
-//! How long somebody waits who opens a title: from opening its page until the first picture is on the
-//! screen (`requestVideoFrameCallback` says so), in Chromium, by both engines, with an empty cache of
-//! the browser and with a full one. The host has answered before, as it has for any but the first.
+//! How long somebody waits who opens a title: from opening its page until the first picture is on
+//! the screen (`requestVideoFrameCallback` says so), in Chromium, by both engines, with an empty
+//! cache of the browser and with a full one. The host has answered before, as it has for any but
+//! the first.
 //!
 //! Prints one JSON object a line: `{"metric": …, "value": …}`, by rounds. Run by
 //! `cargo xtask bench media`; `SHAPED=1` puts a line of 10 Mb/s and 80 ms between.

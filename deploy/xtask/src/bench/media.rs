@@ -1,7 +1,7 @@
 //! What making and giving films costs. A ladder: CPU seconds for each second of film, all that the
 //! worker does included, beside one plain call of ffmpeg that makes the same sizes. The origin:
-//! answers a second and their CPU time, beside nginx with the same files. A film on its way: how long
-//! its creator waits; and whoever opens its page, until the first picture. Knows the aims; the
+//! answers a second and their CPU time, beside nginx with the same files. A film on its way: how
+//! long its creator waits; and whoever opens its page, until the first picture. Knows the aims; the
 //! benchmarks `ladder` of `media-native/transcode`, `origin` of `triggers/http`, `film` of
 //! `tests/scenarios` and `picture` of `tests/outside` take samples.
 

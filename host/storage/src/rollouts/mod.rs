@@ -1,8 +1,8 @@
 //! Rollouts: artifacts, revisions, who serves how much of them, and how that changes step by step.
 //!
-//! Knows the functions of `migrations/platform/0010_rollouts.sql`, which hold the rules: weights are
-//! whole, a revision never changes, one rollout of a component at a time, each move by whoever holds
-//! the lease. Refuses to know when a rollout goes on, and what an artifact consists of.
+//! Knows the functions of `migrations/platform/0010_rollouts.sql`, which hold the rules: weights
+//! are whole, a revision never changes, one rollout of a component at a time, each move by whoever
+//! holds the lease. Refuses to know when a rollout goes on, and what an artifact consists of.
 
 mod artifacts;
 mod hosts;

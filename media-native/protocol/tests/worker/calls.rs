@@ -242,7 +242,8 @@ async fn every_attempt_is_a_span_of_its_own_in_the_trace_of_the_job() {
         // What the job tells at its end goes on from the attempt that ended it.
         let told = format!(
             "select trace from platform.event where subject = '{id}' \
-             and topic in ('platform.job.failed.v1', 'platform.job.succeeded.v1') order by position desc limit 1"
+             and topic in ('platform.job.failed.v1', 'platform.job.succeeded.v1')
+             order by position desc limit 1"
         );
         let told = bed.texts(&told).await;
         match outcome {

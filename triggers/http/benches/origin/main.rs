@@ -1,7 +1,7 @@
 //! What the origin of media gives a second, and what an answer costs it, beside nginx with the same
-//! files: 2 KiB (a playlist's size), 100 KiB (a small segment), 1 MiB (a large one). `wrk` asks both
-//! alike; they take turns, so that a busy moment of the machine concerns both. The origin proves a
-//! playback token for each request; nginx sends files to whoever asks.
+//! files: 2 KiB (a playlist's size), 100 KiB (a small segment), 1 MiB (a large one). `wrk` asks
+//! both alike; they take turns, so that a busy moment of the machine concerns both. The origin
+//! proves a playback token for each request; nginx sends files to whoever asks.
 //!
 //! Answers a second depend on what else the machine does; microseconds of CPU for an answer
 //! (`…_cpu`, of the threads or processes that serve) hardly do.
