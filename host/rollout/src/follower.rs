@@ -190,7 +190,7 @@ impl Follower {
         }
         let before = served(running, &id);
         let lead = lead(&desired.weights);
-        let routes = all.iter().find(|(_, loaded)| Some(loaded.revision.number) == lead);
+        let routes = all.iter().find(|(_, loaded)| Some(loaded.revision.number()) == lead);
         let routes = routes.map(|(_, loaded)| loaded.routes.clone()).unwrap_or_default();
         let weighted = |(weight, Loaded { revision, .. }): &(u16, Loaded)| Weighted {
             revision: revision.clone(),
@@ -221,7 +221,7 @@ impl Follower {
                 return false;
             }
             if Instant::now() >= one.until && !one.is_cut {
-                let (component, number) = (&one.component, one.revision.number);
+                let (component, number) = (&one.component, one.revision.number());
                 tracing::info!(component, number, "a revision did not finish in time: cut off");
                 one.revision.cut_off();
                 one.is_cut = true;
@@ -286,25 +286,12 @@ impl Follower {
     }
 }
 
-/// Whether the runtime serves exactly this. A revision of the manifest has no number until its
-/// component is rolled out for the first time.
+/// Whether the runtime serves exactly this.
 fn is_served(running: &Running, id: &ComponentId, desired: &Desired) -> bool {
     let active = running.runtime.active();
     let Some(Ok(fleet)) = active.components.get(id) else { return false };
-    let now = fleet.revisions().iter().map(|one| (one.revision.number, one.weight));
-    if now.collect::<std::collections::BTreeMap<_, _>>() == desired.weights {
-        return true;
-    }
-    let own = running.shelf.registered(id.as_str());
-    let (mut numbers, mut served) = (desired.weights.keys(), fleet.revisions().iter());
-    match (numbers.next(), numbers.next(), served.next(), served.next(), own) {
-        (Some(number), None, Some(only), None, Some(own)) => {
-            *number == own.number
-                && only.revision.number == 0
-                && only.revision.manifest.configuration == own.component.configuration
-        }
-        _ => false,
-    }
+    let now = fleet.revisions().iter().map(|one| (one.revision.number(), one.weight));
+    now.collect::<std::collections::BTreeMap<_, _>>() == desired.weights
 }
 
 fn served(running: &Running, id: &ComponentId) -> Vec<Arc<Revision>> {

@@ -63,7 +63,11 @@ impl Shelf {
     ) -> Result<Loaded, String> {
         let cell = {
             let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-            ready.entry((component.to_owned(), number)).or_default().clone()
+            let cell = ready.entry((component.to_owned(), number)).or_default();
+            if cell.get().is_some_and(|loaded| loaded.revision.is_cut_off()) {
+                *cell = Arc::default();
+            }
+            cell.clone()
         };
         let made = cell.get_or_try_init(|| self.make(inner, runtime, component, number));
         made.await.cloned()

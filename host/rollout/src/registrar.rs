@@ -41,8 +41,12 @@ pub(crate) async fn register(
         by: BY,
     });
     let made = inner.rollouts.make_revisions(&revisions.collect::<Vec<_>>()).await?;
+    let active = runtime.active();
     for (one, made) in found.iter_mut().zip(&made) {
         one.number = made.number;
+        if let Some(Ok(fleet)) = active.components.get(&one.component.id) {
+            fleet.lead().number_as(made.number);
+        }
     }
     decide(inner, &found, &made).await?;
     Ok(found)

@@ -59,13 +59,13 @@ impl Fleet {
             return Err(FleetError::Foreign {
                 component: component.clone(),
                 owner: foreign.revision.manifest.id.clone(),
-                number: foreign.revision.number,
+                number: foreign.revision.number(),
             });
         }
-        revisions.sort_by_key(|one| std::cmp::Reverse(one.revision.number));
-        let same = |pair: &&[Weighted]| pair[0].revision.number == pair[1].revision.number;
+        revisions.sort_by_key(|one| std::cmp::Reverse(one.revision.number()));
+        let same = |pair: &&[Weighted]| pair[0].revision.number() == pair[1].revision.number();
         if let Some(pair) = revisions.windows(2).find(same) {
-            return Err(FleetError::Twice { number: pair[0].revision.number });
+            return Err(FleetError::Twice { number: pair[0].revision.number() });
         }
         let heaviest = revisions.iter().enumerate().max_by_key(|(_, one)| one.weight);
         let lead = heaviest.map_or(0, |(index, _)| index);
@@ -90,7 +90,7 @@ impl Fleet {
     }
 
     pub(crate) fn position(&self, number: u32) -> Option<usize> {
-        self.revisions.iter().position(|one| one.revision.number == number)
+        self.revisions.iter().position(|one| one.revision.number() == number)
     }
 
     /// Which revision a call goes to: the one it asks for; otherwise its affinity decides, always

@@ -39,8 +39,7 @@ pub enum RevisionError {
 /// A component ready to be called.
 pub struct Revision {
     pub manifest: Arc<ComponentManifest>,
-    /// Of the component's revisions, from 1 on; 0 is what a manifest names and nobody has numbered.
-    pub number: u32,
+    number: AtomicU32,
     /// SHA-256 of the component's bytes, hex.
     pub digest: String,
     pub(crate) exports: Exports,
@@ -139,7 +138,7 @@ impl Workshop {
         answers_its_triggers(manifest, &exports)?;
         Ok(Revision {
             manifest: manifest.clone(),
-            number,
+            number: AtomicU32::new(number),
             digest,
             exports,
             capabilities: self.capabilities.clone(),
@@ -195,6 +194,17 @@ fn is_types_only(import: &str) -> bool {
 }
 
 impl Revision {
+    /// Of the component's revisions, from 1 on; 0 is what a manifest names and nobody has numbered.
+    pub fn number(&self) -> u32 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// Numbers what a manifest names. One that has a number keeps it.
+    pub fn number_as(&self, number: u32) {
+        let _kept =
+            self.number.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// The interfaces that the component imports, as they are written in it.
     pub fn imports(&self) -> &[String] {
         &self.imports
@@ -216,7 +226,8 @@ impl Revision {
         }
     }
 
-    pub(crate) fn is_cut_off(&self) -> bool {
+    /// Whether it can never be served again.
+    pub fn is_cut_off(&self) -> bool {
         self.cut.load(Ordering::Relaxed)
     }
 

@@ -100,7 +100,7 @@ impl Runtime {
         stamp(&mut request, &call);
         let mut response = chosen.pool.call(request, call).await?;
         if chosen.of_several {
-            response.extensions_mut().insert(ServedBy(chosen.pool.revision.number));
+            response.extensions_mut().insert(ServedBy(chosen.pool.revision.number()));
         }
         Ok(response)
     }

@@ -58,6 +58,8 @@ pub struct RevisionSnapshot {
     pub draining: bool,
     pub counts: Counts,
     pub inflight: u32,
+    /// Alive now.
+    pub instances: u32,
     /// Until an answer began, of calls that were answered.
     pub latency: LatencyHistogram,
 }
@@ -145,7 +147,7 @@ impl ComponentSnapshot {
         let served = fleet.revisions().iter().map(|one| &one.revision);
         Self {
             revision: lead.digest.clone(),
-            number: lead.number,
+            number: lead.number(),
             ..Self::sum(component, served.chain(past.of(component)), past)
         }
     }
@@ -191,12 +193,13 @@ impl RevisionSnapshot {
     pub(crate) fn of(revision: &Revision, weight: u16, draining: bool) -> Self {
         Self {
             component: revision.manifest.id.clone(),
-            number: revision.number,
+            number: revision.number(),
             digest: revision.digest.clone(),
             weight,
             draining,
             counts: Counts::of(revision),
             inflight: revision.inflight(),
+            instances: revision.counters.instances.load(Relaxed),
             latency: revision.latency.read(),
         }
     }

@@ -240,7 +240,7 @@ impl Host {
         let component = ComponentId::new(name).unwrap();
         let Some(Ok(fleet)) = active.components.get(&component) else { return Weights::new() };
         let revisions = fleet.revisions().iter();
-        revisions.map(|one| (one.revision.number, one.weight)).collect()
+        revisions.map(|one| (one.revision.number(), one.weight)).collect()
     }
 
     /// As a host that is killed: nothing is said, nothing is given back.

@@ -94,6 +94,8 @@ async fn what_does_not_finish_its_calls_is_cut_off() {
     let id = host.deploy("lamp", &hang, steps(&[10_000])).await;
     bed.reaches(id, State::Done).await;
     until("it serves", async || host.serves("lamp") == all(2)).await;
+    let well = host.get("/api/lamp/health").await.ok();
+    assert!(well.is_some());
     let calling = async {
         let answer = host.get("/api/lamp/never-answers").await;
         assert!(answer.is_err(), "{answer:?}");
@@ -111,6 +113,11 @@ async fn what_does_not_finish_its_calls_is_cut_off() {
         !host.runtime.revisions().iter().any(|one| one.number == 2)
     })
     .await;
+    // What was cut off is not what is served when the calls come back to it.
+    let row = host.rollout.roll_back("lamp", Some(2), "it was right", "ada").await.unwrap();
+    bed.reaches(row.id, State::Done).await;
+    until("it serves again", async || host.serves("lamp") == all(2)).await;
+    assert_eq!(host.get("/api/lamp/health").await.ok(), well);
     host.stop().await;
     bed.end().await;
 }

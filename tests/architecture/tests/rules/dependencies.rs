@@ -76,8 +76,9 @@ const CALENDAR: &str = "host/calendar";
 /// No code: the features that native crates agree on.
 const UNIFY: &str = "host/unify";
 
-/// What any crate's tests may use besides.
-const TESTS_MAY_USE: [&str; 2] = ["tests/harness", "host/redis_link"];
+/// What any crate's tests may use besides; guests that are rolled out want a database.
+const TESTS_MAY_USE: [&str; 3] =
+    ["tests/harness", "host/redis_link", "host/capabilities/postgres"];
 
 #[test]
 fn every_crate_depends_on_its_own_layer_downwards_only() {
