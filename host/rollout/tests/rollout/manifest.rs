@@ -11,7 +11,7 @@ fn all(number: u32) -> Weights {
 async fn what_was_deployed_is_served_after_a_restart_unless_the_manifest_is_asked_for() {
     let bed = Bed::new().await;
     let host = bed.host(Wanted::default()).await;
-    assert_eq!(host.serves("lamp"), Weights::from([(0, 10_000)]), "numbered where the runtime has loaded it");
+    assert_eq!(host.serves("lamp"), all(1), "numbered where the runtime has loaded it");
     let new = artifact("lamp", "hello", &fragment("lamp", "environment = { N = \"2\" }", ""), &[]);
     let id = host.deploy("lamp", &new, steps(&[10_000])).await;
     bed.reaches(id, State::Done).await;
