@@ -3,7 +3,9 @@
 
 use http::Method;
 use nexus_harness::prelude::*;
-use nexus_runtime::{ComponentId, ComponentSnapshot, Revision, Served, WEIGHT_WHOLE, Weighted};
+use nexus_runtime::{
+    ComponentId, ComponentSnapshot, Revision, RevisionSnapshot, Served, WEIGHT_WHOLE, Weighted,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -229,7 +231,8 @@ async fn a_revision_finishes_what_it_began_or_is_cut_off() {
     assert_eq!(answered_by(&anyone).await, 2);
     assert_eq!(old.inflight(), 2);
     let draining = stage.nexus.runtime().revisions();
-    let of_old = draining.iter().find(|one| one.number == 1).expect("it is still listed");
+    let is_old = |one: &&RevisionSnapshot| one.component == stage.component && one.number == 1;
+    let of_old = draining.iter().find(is_old).expect("it is still listed");
     assert!(of_old.draining && of_old.inflight == 2, "{of_old:?}");
     // One more piece comes: nobody has ended it.
     first.next().await.unwrap().expect("another event");
