@@ -201,8 +201,7 @@ impl Revision {
 
     /// Numbers what a manifest names. One that has a number keeps it.
     pub fn number_as(&self, number: u32) {
-        let _kept =
-            self.number.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
+        let _kept = self.number.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// The interfaces that the component imports, as they are written in it.

@@ -10,5 +10,4 @@ mod player;
 mod protection;
 pub mod stage;
 mod subtitles;
-mod trace;
 mod uploads;

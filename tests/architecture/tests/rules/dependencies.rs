@@ -77,8 +77,7 @@ const CALENDAR: &str = "host/calendar";
 const UNIFY: &str = "host/unify";
 
 /// What any crate's tests may use besides; guests that are rolled out want a database.
-const TESTS_MAY_USE: [&str; 3] =
-    ["tests/harness", "host/redis_link", "host/capabilities/postgres"];
+const TESTS_MAY_USE: [&str; 3] = ["tests/harness", "host/redis_link", "host/capabilities/postgres"];
 
 #[test]
 fn every_crate_depends_on_its_own_layer_downwards_only() {
