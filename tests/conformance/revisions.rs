@@ -134,6 +134,16 @@ async fn whoever_is_on_the_new_revision_stays_there_while_its_share_grows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_is_known_meets_one_revision() {
+    let stage = Stage::set().await;
+    let (old, new) = (stage.prepare(1).await, stage.prepare(2).await);
+    stage.serve(&[(&old, 5_000), (&new, 5_000)]);
+    let member = stage.nexus.member_with(["catalog:write"]).await;
+    assert_eq!(shares(&member, 40).await.len(), 1);
+    assert_eq!(shares(&stage.nexus.anonymous(), 40).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revision_without_a_share_is_reached_by_who_may_ask_for_it() {
     let stage = Stage::set().await;
     let (old, staged) = (stage.prepare(1).await, stage.prepare(2).await);

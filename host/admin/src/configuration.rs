@@ -14,27 +14,19 @@
 //!
 //! The component `_` is all of them.
 
-use crate::access::Actor;
+use crate::operate::asked::{self, reason};
 use crate::{Facts, operate, problems};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode as S};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use jiff::Timestamp;
 use nexus_configuration::{ALL, ChangeRow, Configuration, Difference, Error, Order, Origin, Shown};
 use nexus_runtime::{ComponentId, Problem, Response};
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
 const PREFIX: &str = "/api/v1/configuration/";
-
-/// Entries of one page.
-const PAGE: u32 = 100;
-const PAGE_MAX: u32 = 1_000;
-
-const REASON_CHARS_MAX: usize = 1_000;
 
 const AWAY: Problem = Problem::new(
     "configuration-away",
@@ -61,13 +53,11 @@ pub(crate) fn is_for(path: &str) -> bool {
     path.starts_with(PREFIX)
 }
 
-/// A call of an operator who was let in.
+/// A call, and what it is about.
 struct Asked<'a> {
     configuration: &'a Configuration,
     facts: &'a Facts,
-    actor: Actor,
-    query: String,
-    body: Bytes,
+    call: operate::Asked,
 }
 
 /// Answers one call of an operator who was let in.
@@ -76,19 +66,10 @@ pub(crate) async fn answer(
     request: Request<Full<Bytes>>,
 ) -> Result<Response, Problem> {
     let configuration = facts.configured().ok_or(AWAY.retry_after(1))?;
-    let (mut head, body) = request.into_parts();
-    let actor = head.extensions.remove::<Actor>().ok_or(problems::NO_CREDENTIAL)?;
-    let Ok(body) = body.collect().await;
-    let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
-    let decoded: Result<Vec<String>, _> = path
-        .split('/')
-        .map(|part| percent_decode_str(part).decode_utf8().map(String::from))
-        .collect();
-    let segments = decoded.map_err(|_| problems::NOT_FOUND)?;
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let query = head.uri.query().unwrap_or_default().to_owned();
-    let asked = Asked { configuration, facts, actor, query, body: body.to_bytes() };
-    match (&segments[..], &head.method) {
+    let call = operate::Asked::read(request, PREFIX).await?;
+    let asked = Asked { configuration, facts, call };
+    let segments: Vec<&str> = asked.call.segments.iter().map(String::as_str).collect();
+    match (&segments[..], &asked.call.method) {
         ([component], &Method::GET | &Method::HEAD) => asked.show(component).await,
         ([component, "versions"], &Method::GET | &Method::HEAD) => asked.versions(component).await,
         ([component, "diff"], &Method::GET | &Method::HEAD) => asked.diff(component).await,
@@ -143,21 +124,18 @@ impl Asked<'_> {
     }
 
     async fn versions(&self, component: &str) -> Result<Response, Problem> {
-        let page: Page = self.query()?;
-        let limit = page.limit.unwrap_or(PAGE);
-        if !(1..=PAGE_MAX).contains(&limit) {
-            return Err(problems::QUERY.detail(format!("limit is 1 to {PAGE_MAX}")));
-        }
+        let page: Page = self.call.query()?;
+        let limit = asked::page(page.limit)?;
         let found = self.configuration.versions(component, page.cursor, limit).await;
         let found = found.map_err(|error| failure(&error))?;
         let versions: Vec<Value> = found.iter().map(change).collect();
-        let full = found.len() >= limit as usize;
-        let last = found.last().filter(|_| full).map(|row| row.version.to_string());
-        Ok(ok(&json!({ "versions": versions, "cursor": last })))
+        let last = || found.last().map(|row| row.version.to_string()).unwrap_or_default();
+        let next = asked::cursor(found.len(), limit, last);
+        Ok(ok(&json!({ "versions": versions, "cursor": next })))
     }
 
     async fn diff(&self, component: &str) -> Result<Response, Problem> {
-        let between: Between = self.query()?;
+        let between: Between = self.call.query()?;
         let newest = self.configuration.newest(component).await.map_err(|e| failure(&e))?;
         let from = between.from.or(self.running(component)).unwrap_or_default();
         let to = between.to.unwrap_or(newest);
@@ -167,14 +145,14 @@ impl Asked<'_> {
     }
 
     async fn set(&self, component: &str, name: &str) -> Result<Response, Problem> {
-        let draft: Draft = serde_json::from_slice(&self.body).map_err(|error| {
+        let draft: Draft = serde_json::from_slice(&self.call.body).map_err(|error| {
             // Serde's words may quote what was sent, which may be a secret.
             let (line, column) = (error.line(), error.column());
             problems::BODY.detail(format!(
                 "it takes value, secret, reason and by (line {line}, column {column})"
             ))
         })?;
-        let by = self.actor.by(draft.by.as_deref())?;
+        let by = self.call.actor.by(draft.by.as_deref())?;
         let order = Order { by: &by, reason: reason(draft.reason.as_deref())? };
         let set = self.configuration.set(component, name, &draft.value, draft.secret, order).await;
         let version = set.map_err(|error| failure(&error))?;
@@ -185,8 +163,8 @@ impl Asked<'_> {
     }
 
     async fn unset(&self, component: &str, name: &str) -> Result<Response, Problem> {
-        let why: Why = self.query()?;
-        let by = self.actor.by(why.by.as_deref())?;
+        let why: Why = self.call.query()?;
+        let by = self.call.actor.by(why.by.as_deref())?;
         let order = Order { by: &by, reason: reason(why.reason.as_deref())? };
         let unset = self.configuration.unset(component, name, order).await;
         let version = unset.map_err(|error| failure(&error))?;
@@ -195,8 +173,8 @@ impl Asked<'_> {
     }
 
     async fn apply(&self, component: &str) -> Result<Response, Problem> {
-        let why: Why = self.order()?;
-        let by = self.actor.by(why.by.as_deref())?;
+        let why: Why = self.call.order()?;
+        let by = self.call.actor.by(why.by.as_deref())?;
         let order = Order { by: &by, reason: reason(why.reason.as_deref())? };
         let applied = self.configuration.apply(component, order).await;
         let applied = applied.map_err(|error| failure(&error))?;
@@ -214,8 +192,8 @@ impl Asked<'_> {
     }
 
     async fn rotate(&self, component: &str) -> Result<Response, Problem> {
-        let why: Why = self.order()?;
-        let by = self.actor.by(why.by.as_deref())?;
+        let why: Why = self.call.order()?;
+        let by = self.call.actor.by(why.by.as_deref())?;
         if component != ALL {
             return Err(REFUSED.detail("the root key is that of all components: rotate `_`"));
         }
@@ -230,26 +208,6 @@ impl Asked<'_> {
         let active = self.facts.runtime()?.active();
         let fleet = active.components.get(&id)?.as_ref().ok()?;
         Some(fleet.lead().manifest.configuration)
-    }
-
-    fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_urlencoded::from_str(&self.query)
-            .map_err(|error| problems::QUERY.detail(error.to_string()))
-    }
-
-    /// A body without secrets; none is `{}`.
-    fn order<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        let body = if self.body.is_empty() { b"{}" } else { &self.body[..] };
-        serde_json::from_slice(body).map_err(|error| problems::BODY.detail(error.to_string()))
-    }
-}
-
-fn reason(given: Option<&str>) -> Result<&str, Problem> {
-    match given.unwrap_or_default() {
-        long if long.chars().count() > REASON_CHARS_MAX => {
-            Err(problems::BODY.detail(format!("reason takes {REASON_CHARS_MAX} characters")))
-        }
-        fitting => Ok(fitting),
     }
 }
 

@@ -10,10 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use capability_variables::{Provider, Values, Variables};
 use http::Uri;
 use nexus_configuration::{Configuration, Keyring, Parts, Revise, Sources};
-use nexus_rollout::Declare;
+use nexus_rollout::{Declare, Rollout};
 use nexus_runtime::ComponentId;
 use nexus_storage::Database;
-use nexus_storage::rollouts::{NewRevision, NewRollout, RolloutError, Rollouts};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -83,12 +82,12 @@ impl Provider for Provided {
     }
 }
 
-/// Makes revisions of what is served, by the rollouts of the same database.
-pub(crate) fn revisions(database: Database) -> Arc<dyn Revise> {
-    Arc::new(Revisions(Rollouts::new(database)))
+/// Makes revisions of what is served, and rolls them out.
+pub(crate) fn revisions(rollout: Rollout) -> Arc<dyn Revise> {
+    Arc::new(Revisions(rollout))
 }
 
-struct Revisions(Rollouts);
+struct Revisions(Rollout);
 
 #[async_trait::async_trait]
 impl Revise for Revisions {
@@ -99,41 +98,8 @@ impl Revise for Revisions {
         by: &str,
         reason: &str,
     ) -> Result<u32, String> {
-        let words = |error: nexus_storage::Error| error.to_string();
-        let served = self.0.traffic(component).await.map_err(words)?;
-        let heaviest = served.and_then(|served| {
-            served.weights.into_iter().max_by_key(|(_, weight)| *weight).map(|(number, _)| number)
-        });
-        let number = heaviest.ok_or("it serves nothing yet")?;
-        let now = self.0.revision(component, number).await.map_err(words)?;
-        let now = now.ok_or_else(|| format!("revision {number} is gone"))?;
-        let new = NewRevision {
-            component,
-            artifact: now.artifact.as_deref(),
-            wasm: &now.wasm,
-            fragment: &now.fragment,
-            configuration,
-            version: &now.version,
-            origin: "configuration",
-            note: reason,
-            by,
-        };
-        let made = self.0.make_revision(&new).await.map_err(words)?.number;
-        if made == number {
-            return Ok(number);
-        }
-        let plan = serde_json::json!({ "steps": [10_000], "step_seconds": 0 });
-        let new = NewRollout {
-            component,
-            revision: made,
-            plan: &plan,
-            kind: "configuration",
-            note: reason,
-            by,
-            despite_freeze: false,
-        };
-        self.0.begin(&new).await.map_err(|error: RolloutError| error.to_string())?;
-        Ok(made)
+        let made = self.0.reconfigure(component, configuration, reason, by).await;
+        made.map(|(number, _)| number).map_err(|error| error.to_string())
     }
 }
 

@@ -619,11 +619,11 @@ impl Start {
             let declare = configuration::declare(&configuration, &assembled.variables);
             let public_url = &self.public_url;
             let rollout = assembly::rollout(&settings, public_url, home, database, declare)?;
+            configuration.revised_by(configuration::revisions(rollout.clone()));
             self.roll_out(rollout, &runtime, &manifest).await?;
             let (background, work) = (&self.background, &self.work);
             assembly::background(&settings, database, &runtime, background, work).await?;
             self.facts.stores(database.clone());
-            configuration.revised_by(configuration::revisions(database.clone()));
             self.facts.configuration(configuration.clone());
             self.watch(configuration);
             self.follow(database).await;

@@ -368,7 +368,7 @@ impl Rollout {
     }
 
     /// A revision of what serves now under another configuration, at once. Its number and its
-    /// rollout are the answer.
+    /// rollout are the answer; there is none where that is what serves.
     ///
     /// # Errors
     ///
@@ -379,7 +379,7 @@ impl Rollout {
         configuration: u64,
         reason: &str,
         by: &str,
-    ) -> Result<(u32, RolloutRow), Error> {
+    ) -> Result<(u32, Option<RolloutRow>), Error> {
         let serving = self.serving(component).await?;
         let serving = serving.ok_or_else(|| Error::NoComponent(component.into()))?;
         let new = NewRevision {
@@ -394,10 +394,13 @@ impl Rollout {
             by,
         };
         let made = self.0.rollouts.make_revision(&new).await?;
+        if made.number == serving.number {
+            return Ok((made.number, None));
+        }
         let order = Deploy { note: reason.into(), by: by.into(), ..Deploy::default() };
         let plan = Plan::instant();
         let id = self.begin(component, made.number, &plan, "configuration", &order).await?;
-        Ok((made.number, self.rollout(id).await?))
+        Ok((made.number, Some(self.rollout(id).await?)))
     }
 
     async fn rollout(&self, id: Uuid) -> Result<RolloutRow, Error> {

@@ -30,8 +30,8 @@ pub struct Call {
     pub caller: Option<ComponentId>,
     /// In-process hops so far; bounds call loops between components.
     pub depth: u8,
-    /// Calls with the same affinity reach the same revision; without one, chance decides. See
-    /// [`crate::affinity_of`].
+    /// Calls with the same affinity reach the same revision; without one, those of the same sender
+    /// do. See [`crate::affinity_of`].
     pub affinity: Option<u64>,
     /// Revisions that were asked for by number, also by the calls that follow from this one.
     pub pins: Option<Pins>,

@@ -1,6 +1,6 @@
 //! Who answers calls on one shard: for each component, the instances of each of its revisions.
 
-use crate::call::CallError;
+use crate::call::{Call, CallError};
 use crate::fleet::Fleet;
 use crate::manifest::ComponentId;
 use crate::pool::Pool;
@@ -15,10 +15,17 @@ pub(crate) struct Crews(Mutex<Open>);
 pub(crate) struct Open(HashMap<ComponentId, Crew>);
 
 /// A component on one shard.
-pub(crate) struct Crew {
-    pub(crate) fleet: Arc<Fleet>,
+struct Crew {
+    fleet: Arc<Fleet>,
     /// In the order of the fleet's revisions.
-    pub(crate) pools: Vec<Arc<Pool>>,
+    pools: Vec<Arc<Pool>>,
+}
+
+/// The instances that a call goes to.
+pub(crate) struct Chosen {
+    pub(crate) pool: Arc<Pool>,
+    /// The component has other revisions as well.
+    pub(crate) of_several: bool,
 }
 
 impl Crews {
@@ -28,18 +35,20 @@ impl Crews {
 }
 
 impl Open {
-    /// The crew of a component, made from what is active when there is none.
-    pub(crate) fn crew(
+    /// Where a call of a component goes; who is not here yet is made from what is active.
+    pub(crate) fn choose(
         &mut self,
         component: &ComponentId,
+        call: &Call,
         active: impl FnOnce() -> Result<Arc<Fleet>, CallError>,
-    ) -> Result<&Crew, CallError> {
-        // Looked up twice where it is found: a borrow that is returned would last otherwise.
-        if !self.0.contains_key(component) {
-            let fleet = active()?;
-            self.0.insert(component.clone(), Crew::new(fleet, None));
+    ) -> Result<Chosen, CallError> {
+        if let Some(crew) = self.0.get(component) {
+            return crew.choose(component, call);
         }
-        Ok(&self.0[component])
+        let crew = Crew::new(active()?, None);
+        let chosen = crew.choose(component, call);
+        self.0.insert(component.clone(), crew);
+        chosen
     }
 
     /// Follows a change of what is active. A component that was not called here yet needs nothing.
@@ -68,5 +77,11 @@ impl Crew {
         });
         let pools = pools.collect();
         Self { fleet, pools }
+    }
+
+    fn choose(&self, component: &ComponentId, call: &Call) -> Result<Chosen, CallError> {
+        let index = self.fleet.choose(component, call)?;
+        let of_several = self.fleet.revisions().len() > 1;
+        Ok(Chosen { pool: self.pools[index].clone(), of_several })
     }
 }

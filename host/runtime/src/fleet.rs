@@ -3,6 +3,7 @@
 
 use crate::call::{Call, CallError};
 use crate::manifest::{ComponentId, HttpRoute};
+use crate::principal::PrincipalKind;
 use crate::revision::Revision;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -94,7 +95,8 @@ impl Fleet {
     }
 
     /// Which revision a call goes to: the one it asks for; otherwise its affinity decides, always
-    /// in the same way, or chance.
+    /// in the same way; otherwise the person or program that has asked; otherwise chance. Services
+    /// do not count: what they do for themselves would all be on one side.
     ///
     /// # Errors
     ///
@@ -107,7 +109,11 @@ impl Fleet {
         if self.revisions[self.lead].weight == WEIGHT_WHOLE {
             return Ok(self.lead);
         }
-        let point = match call.affinity {
+        let principal = &call.principal;
+        let sender = || affinity_of(principal.subject.as_bytes());
+        let is_someone =
+            !matches!(principal.kind, PrincipalKind::Anonymous | PrincipalKind::Service);
+        let point = match call.affinity.or_else(|| is_someone.then(sender)) {
             Some(affinity) => spread(component, affinity),
             None => rand::random_range(0..WEIGHT_WHOLE),
         };

@@ -3,7 +3,7 @@
 use crate::body::{Request, Response};
 use crate::call::{Call, CallError, DEPTH_MAX};
 use crate::capability::{AnyCapability, Capability};
-use crate::crews::Crews;
+use crate::crews::{Chosen, Crews};
 use crate::engine::{EngineSettings, Machine};
 use crate::fleet::{Fleet, FleetError, Served};
 use crate::instance::ClockOffset;
@@ -151,10 +151,7 @@ impl Runtime {
         let last = self.0.crews.len() - 1;
         let shard = SHARD.get().unwrap_or(last).min(last);
         let mut crews = self.0.crews[shard].open();
-        let crew = crews.crew(component, || self.0.active.load().fleet(component))?;
-        let index = crew.fleet.choose(component, call)?;
-        let of_several = crew.fleet.revisions().len() > 1;
-        Ok(Chosen { pool: crew.pools[index].clone(), of_several })
+        crews.choose(component, call, || self.0.active.load().fleet(component))
     }
 
     /// Compiles (or maps what was compiled before), checks grants, links. What is prepared is not
@@ -385,12 +382,6 @@ fn replace_routes(routes: &mut Vec<HttpRoute>, component: &ComponentId, new: Vec
     routes.retain(|route| route.component != *component);
     let place = place.unwrap_or(routes.len()).min(routes.len());
     routes.splice(place..place, new);
-}
-
-/// The instances that a call goes to.
-struct Chosen {
-    pool: Arc<Pool>,
-    of_several: bool,
 }
 
 impl Active {

@@ -213,7 +213,7 @@ impl<B: Backend> Door<B> {
         }
         let (headers, principal) = (&letter.parts.headers, &sender.identity.principal);
         let pins = steering::pins(headers, principal)?;
-        let affinity = steering::affinity(headers, principal);
+        let affinity = steering::affinity(headers);
         self.address(draft, entry, matched, &mut letter)?;
         let limits = &self.shard.plane.limits;
         let limits = UploadLimits {

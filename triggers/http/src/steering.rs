@@ -4,9 +4,7 @@
 use crate::permissions::allow;
 use crate::problems;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use nexus_runtime::{
-    ComponentId, Pins, Principal, PrincipalKind, Problem, Response, ServedBy, affinity_of,
-};
+use nexus_runtime::{ComponentId, Pins, Principal, Problem, Response, ServedBy, affinity_of};
 
 /// `catalog=7, orders=3`; of a response, the revision that answered.
 const REVISION: HeaderName = HeaderName::from_static("nexus-revision");
@@ -43,14 +41,9 @@ pub(crate) fn pins(headers: &HeaderMap, principal: &Principal) -> Result<Option<
     Ok(if pins.is_empty() { None } else { Some(pins.into()) })
 }
 
-/// What keeps requests on one revision: what the client says, otherwise who it is. None of those
-/// who are nobody.
-pub(crate) fn affinity(headers: &HeaderMap, principal: &Principal) -> Option<u64> {
-    if let Some(value) = headers.get(AFFINITY) {
-        return Some(affinity_of(value.as_bytes()));
-    }
-    let known = principal.kind != PrincipalKind::Anonymous;
-    known.then(|| affinity_of(principal.subject.as_bytes()))
+/// What the client says that keeps its requests on one revision.
+pub(crate) fn affinity(headers: &HeaderMap) -> Option<u64> {
+    headers.get(AFFINITY).map(|value| affinity_of(value.as_bytes()))
 }
 
 /// Says which revision has answered, where there are several.
@@ -103,19 +96,5 @@ mod tests {
             assert_eq!(asked("catalog=7", &operator(permissions)), Err("may-not-pin"));
         }
         assert!(asked("catalog=7", &operator(&["*"])).is_ok());
-    }
-
-    #[test]
-    fn a_clients_word_counts_before_who_it_is() {
-        let mut someone = Principal::anonymous(DEFAULT_TENANT);
-        let nothing = HeaderMap::new();
-        assert_eq!(affinity(&nothing, &someone), None);
-        someone.kind = PrincipalKind::User;
-        someone.subject = "ada".into();
-        let own = affinity(&nothing, &someone);
-        assert_eq!(own, affinity(&nothing, &someone));
-        let mut headers = HeaderMap::new();
-        headers.insert(AFFINITY, HeaderValue::from_static("cart-1"));
-        assert!(own.is_some() && own != affinity(&headers, &someone));
     }
 }

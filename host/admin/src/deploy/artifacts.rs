@@ -35,16 +35,16 @@ struct Pull {
 
 impl Asked<'_> {
     pub(super) async fn store(&self) -> Result<Response, Problem> {
-        let Named { component } = self.query()?;
-        let by = self.actor.by(None)?;
-        let stored = match (self.media_type.as_str(), component) {
+        let Named { component } = self.call.query()?;
+        let by = self.call.actor.by(None)?;
+        let stored = match (self.call.media_type.as_str(), component) {
             (WASM, Some(component)) => {
-                self.rollout.store_wasm(&component, self.body.clone(), &by).await
+                self.rollout.store_wasm(&component, self.call.body.clone(), &by).await
             }
             (WASM, None) => {
                 return Err(problems::QUERY.detail("say whose bytes these are: ?component="));
             }
-            (ARCHIVE, _) => self.rollout.store(self.body.clone(), &by).await,
+            (ARCHIVE, _) => self.rollout.store(self.call.body.clone(), &by).await,
             (other, _) => {
                 let detail = format!("{other:?} is not taken: send {ARCHIVE} or {WASM}");
                 return Err(problems::BODY.detail(detail));
@@ -54,19 +54,19 @@ impl Asked<'_> {
     }
 
     pub(super) async fn pull(&self) -> Result<Response, Problem> {
-        let Pull { reference, insecure } = self.order()?;
-        let by = self.actor.by(None)?;
+        let Pull { reference, insecure } = self.call.order()?;
+        let by = self.call.actor.by(None)?;
         let stored = self.rollout.pull(&reference, insecure, &by).await.map_err(failure)?;
         Ok(ok(&shape::stored(&stored)))
     }
 
     pub(super) async fn artifacts(&self) -> Result<Response, Problem> {
-        let Page { component, limit, cursor: after } = self.query()?;
+        let Page { component, limit, cursor: after } = self.call.query()?;
         let limit = page(limit)?;
         let store = self.rollout.rollouts();
         let found = store.artifacts(component.as_deref(), after.as_deref(), limit).await;
         let found = found.map_err(failed)?;
-        let last = found.last().map(|row| row.digest.clone());
+        let last = || found.last().map(|row| row.digest.clone()).unwrap_or_default();
         let artifacts: Vec<Value> = found.iter().map(shape::artifact).collect();
         let next = cursor(found.len(), limit, last);
         Ok(ok(&json!({ "artifacts": artifacts, "cursor": next })))

@@ -23,16 +23,14 @@ mod orders;
 mod questions;
 mod shape;
 
-use crate::access::Actor;
+use crate::operate::asked::{cursor, page, reason};
 use crate::{Facts, operate, problems};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode as S};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use nexus_rollout::{Error, Rollout};
 use nexus_runtime::{Problem, Response};
 use nexus_storage::rollouts::RolloutError;
-use percent_encoding::percent_decode_str;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -40,12 +38,6 @@ const PREFIX: &str = "/api/v1/";
 
 /// Time for one call. A registry may be slow; nobody else is.
 const CALL_MAX: Duration = Duration::from_secs(120);
-
-/// Entries of one page.
-const PAGE: u32 = 100;
-const PAGE_MAX: u32 = 1_000;
-
-const REASON_CHARS_MAX: usize = 1_000;
 
 const AWAY: Problem = Problem::new(
     "rollouts-away",
@@ -85,13 +77,10 @@ pub(crate) fn is_for(path: &str) -> bool {
     }
 }
 
-/// A call of an operator who was let in.
+/// A call, and what it is about.
 struct Asked<'a> {
     rollout: &'a Rollout,
-    actor: Actor,
-    media_type: String,
-    query: String,
-    body: Bytes,
+    call: operate::Asked,
 }
 
 /// Answers one call of an operator who was let in.
@@ -100,37 +89,18 @@ pub(crate) async fn answer(
     request: Request<Full<Bytes>>,
 ) -> Result<Response, Problem> {
     let rollout = facts.rolled_out().ok_or(AWAY.retry_after(1))?;
-    let (mut head, body) = request.into_parts();
-    let actor = head.extensions.remove::<Actor>().ok_or(problems::NO_CREDENTIAL)?;
-    let Ok(body) = body.collect().await;
-    let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
-    let decoded: Result<Vec<String>, _> = path
-        .split('/')
-        .map(|part| percent_decode_str(part).decode_utf8().map(String::from))
-        .collect();
-    let segments = decoded.map_err(|_| problems::NOT_FOUND)?;
-    let media_type = head.headers.get(http::header::CONTENT_TYPE);
-    let media_type = media_type.and_then(|it| it.to_str().ok()).unwrap_or_default();
-    let asked = Asked {
-        rollout,
-        actor,
-        media_type: media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase(),
-        query: head.uri.query().unwrap_or_default().to_owned(),
-        body: body.to_bytes(),
-    };
-    let call = Box::pin(dispatch(&asked, &head.method, &segments));
-    match tokio::time::timeout(CALL_MAX, call).await {
+    let call = operate::Asked::read(request, PREFIX).await?;
+    let asked = Asked { rollout, call };
+    let answering = Box::pin(dispatch(&asked));
+    match tokio::time::timeout(CALL_MAX, answering).await {
         Ok(answer) => answer,
         Err(_) => Err(problems::OPERATION_SLOW.retry_after(5)),
     }
 }
 
-async fn dispatch(
-    asked: &Asked<'_>,
-    method: &Method,
-    segments: &[String],
-) -> Result<Response, Problem> {
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+async fn dispatch(asked: &Asked<'_>) -> Result<Response, Problem> {
+    let segments: Vec<&str> = asked.call.segments.iter().map(String::as_str).collect();
+    let method = &asked.call.method;
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
     match (method, &segments[..]) {
         ("GET", ["artifacts"]) => asked.artifacts().await,
@@ -152,41 +122,6 @@ async fn dispatch(
         ("DELETE", ["freezes", id]) => asked.thaw(id).await,
         ("GET", ["hosts"]) => asked.hosts().await,
         _ => Err(problems::NOT_FOUND),
-    }
-}
-
-impl Asked<'_> {
-    /// The query, every word of which must be known.
-    fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_urlencoded::from_str(&self.query)
-            .map_err(|error| problems::QUERY.detail(error.to_string()))
-    }
-
-    /// The body, every word of which must be known; none is `{}`.
-    fn order<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        let body = if self.body.is_empty() { b"{}" } else { &self.body[..] };
-        serde_json::from_slice(body).map_err(|error| problems::BODY.detail(error.to_string()))
-    }
-}
-
-fn page(limit: Option<u32>) -> Result<u32, Problem> {
-    match limit.unwrap_or(PAGE) {
-        limit if (1..=PAGE_MAX).contains(&limit) => Ok(limit),
-        _ => Err(problems::QUERY.detail(format!("limit is 1 to {PAGE_MAX}"))),
-    }
-}
-
-/// The cursor of the next page: none when this one was not full.
-fn cursor(rows: usize, limit: u32, last: Option<String>) -> Value {
-    last.filter(|_| rows >= limit as usize).into()
-}
-
-fn reason(given: Option<&str>) -> Result<&str, Problem> {
-    match given.unwrap_or_default() {
-        long if long.chars().count() > REASON_CHARS_MAX => {
-            Err(problems::BODY.detail(format!("a reason takes {REASON_CHARS_MAX} characters")))
-        }
-        fitting => Ok(fitting),
     }
 }
 
@@ -254,13 +189,5 @@ mod tests {
         ] {
             assert_eq!(is_for(path), ours, "{path}");
         }
-    }
-
-    #[test]
-    fn a_page_has_its_bounds_and_only_a_full_one_has_a_next() {
-        assert!(page(Some(0)).is_err() && page(Some(1_001)).is_err());
-        assert_eq!(page(None), Ok(100));
-        assert_eq!(cursor(9, 10, Some("x".into())), Value::Null);
-        assert_eq!(cursor(10, 10, Some("x".into())), "x");
     }
 }

@@ -60,8 +60,8 @@ struct FreezeOrder {
 
 impl Asked<'_> {
     pub(super) async fn deploy(&self, component: &str) -> Result<Response, Problem> {
-        let order: DeployOrder = self.order()?;
-        let by = self.actor.by(order.by.as_deref())?;
+        let order: DeployOrder = self.call.order()?;
+        let by = self.call.actor.by(order.by.as_deref())?;
         let strategy = match order.strategy {
             None | Some(Value::Null) => Strategy::default(),
             Some(strategy) => serde_json::from_value(strategy).map_err(|_| {
@@ -99,8 +99,8 @@ impl Asked<'_> {
     }
 
     pub(super) async fn roll_back(&self, component: &str) -> Result<Response, Problem> {
-        let Back { to, reason: why, by } = self.order()?;
-        let by = self.actor.by(by.as_deref())?;
+        let Back { to, reason: why, by } = self.call.order()?;
+        let by = self.call.actor.by(by.as_deref())?;
         let why = reason(why.as_deref())?;
         let row = self.rollout.roll_back(component, to, why, &by).await.map_err(failure)?;
         tracing::info!(by, component, revision = row.revision, "a component goes back");
@@ -108,8 +108,8 @@ impl Asked<'_> {
     }
 
     pub(super) async fn set_traffic(&self, component: &str) -> Result<Response, Problem> {
-        let Shares { weights, reason: why, by } = self.order()?;
-        let by = self.actor.by(by.as_deref())?;
+        let Shares { weights, reason: why, by } = self.call.order()?;
+        let by = self.call.actor.by(by.as_deref())?;
         let weights =
             weights.into_iter().map(|(number, weight)| Some((number.parse().ok()?, weight)));
         let weights: Option<Weights> = weights.collect();
@@ -135,8 +135,8 @@ impl Asked<'_> {
             "abort" => Verb::Abort,
             _ => return Err(problems::NOT_FOUND),
         };
-        let Why { reason: why, override_freeze, by } = self.order()?;
-        let by = self.actor.by(by.as_deref())?;
+        let Why { reason: why, override_freeze, by } = self.call.order()?;
+        let by = self.call.actor.by(by.as_deref())?;
         let why = reason(why.as_deref())?;
         let ordered = self.rollout.rollouts().order(id, verb, &by, why, override_freeze).await;
         let row = ordered.map_err(failed)?;
@@ -146,8 +146,8 @@ impl Asked<'_> {
     }
 
     pub(super) async fn freeze(&self) -> Result<Response, Problem> {
-        let FreezeOrder { component, reason: why, by } = self.order()?;
-        let by = self.actor.by(by.as_deref())?;
+        let FreezeOrder { component, reason: why, by } = self.call.order()?;
+        let by = self.call.actor.by(by.as_deref())?;
         let store = self.rollout.rollouts();
         let frozen = store.freeze(component.as_deref(), reason(Some(&why))?, &by).await;
         let frozen = frozen.map_err(broken)?;
@@ -157,7 +157,7 @@ impl Asked<'_> {
 
     pub(super) async fn thaw(&self, id: &str) -> Result<Response, Problem> {
         let id: Uuid = id.parse().map_err(|_| NO_FREEZE)?;
-        let by = self.actor.by(None)?;
+        let by = self.call.actor.by(None)?;
         match self.rollout.rollouts().thaw(id, &by).await.map_err(broken)? {
             true => Ok(ok(&json!({ "id": id, "lifted": true }))),
             false => Err(NO_FREEZE),

@@ -29,11 +29,11 @@ struct Filter {
 
 impl Asked<'_> {
     pub(super) async fn revisions(&self, component: &str) -> Result<Response, Problem> {
-        let Page { limit, cursor: before } = self.query()?;
+        let Page { limit, cursor: before } = self.call.query()?;
         let limit = page(limit)?;
         let found = self.rollout.rollouts().revisions(component, before, limit).await;
         let found = found.map_err(broken)?;
-        let last = found.last().map(|row| row.number.to_string());
+        let last = || found.last().map(|row| row.number.to_string()).unwrap_or_default();
         let revisions: Vec<Value> = found.iter().map(shape::revision).collect();
         let next = cursor(found.len(), limit, last);
         Ok(ok(&json!({ "revisions": revisions, "cursor": next })))
@@ -66,7 +66,7 @@ impl Asked<'_> {
     }
 
     pub(super) async fn rollouts(&self) -> Result<Response, Problem> {
-        let Filter { component, state, limit, cursor: after } = self.query()?;
+        let Filter { component, state, limit, cursor: after } = self.call.query()?;
         let state = match state.as_deref() {
             None => None,
             Some(word) => Some(State::of(word).ok_or(problems::QUERY.detail("no such state"))?),
@@ -74,7 +74,7 @@ impl Asked<'_> {
         let limit = page(limit)?;
         let found = self.rollout.rollouts().list(component.as_deref(), state, after, limit).await;
         let found = found.map_err(broken)?;
-        let last = found.last().map(|row| row.id.to_string());
+        let last = || found.last().map(|row| row.id.to_string()).unwrap_or_default();
         let rollouts: Vec<Value> = found.iter().map(shape::rollout).collect();
         let next = cursor(found.len(), limit, last);
         Ok(ok(&json!({ "rollouts": rollouts, "cursor": next })))

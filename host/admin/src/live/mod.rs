@@ -26,7 +26,6 @@ use http_body_util::Full;
 use nexus_runtime::{Problem, Response, Shutdown};
 
 const PREFIX: &str = "/api/v1/";
-const BODY_BYTES_MAX: usize = 8 << 20;
 
 /// Whether a path belongs here.
 pub(crate) fn is_for(path: &str) -> bool {
@@ -48,7 +47,7 @@ pub(crate) async fn answer(
     request: Request<Full<Bytes>>,
 ) -> Result<Response, Problem> {
     let last_event = request.headers().get("last-event-id").cloned();
-    let asked = Asked::read(request, PREFIX, BODY_BYTES_MAX).await?;
+    let asked = Asked::read(request, PREFIX).await?;
     let segments: Vec<&str> = asked.segments.iter().map(String::as_str).collect();
     match &segments[..] {
         ["invocations"] => happened::invocations(&asked),

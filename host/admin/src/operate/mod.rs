@@ -40,24 +40,21 @@ pub(crate) use instant::Instant;
 pub(crate) use queues::would_redrive;
 
 use crate::{Facts, problems};
+use bytes::Bytes;
 use http::{Method, Request};
-use http_body::Body;
+use http_body_util::Full;
 use nexus_runtime::{Problem, Response};
 use nexus_storage::audit::{Audit, Operators};
 use nexus_storage::jobs::Jobs;
 use nexus_storage::queue::Queue;
 use nexus_storage::schedules::Schedules;
 use nexus_storage::{Database, Error as StorageError};
-use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 const PREFIX: &str = "/api/v1/";
 
 /// First words of the paths here.
 const RESOURCES: [&str; 6] = ["queues", "dead-letters", "schedules", "jobs", "operators", "audit"];
-
-/// The door has its own bounds, for each route.
-const BODY_BYTES_MAX: usize = 8 << 20;
 
 /// Time for one call. Whoever waits longer has lost patience; the statement ends by itself.
 const CALL_MAX: Duration = Duration::from_secs(20);
@@ -100,11 +97,11 @@ pub(crate) fn is_for(path: &str) -> bool {
 }
 
 /// Answers one call of an operator who was let in.
-pub(crate) async fn answer<B>(facts: &Facts, request: Request<B>) -> Result<Response, Problem>
-where
-    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
-{
-    let asked = Asked::read(request, PREFIX, BODY_BYTES_MAX).await?;
+pub(crate) async fn answer(
+    facts: &Facts,
+    request: Request<Full<Bytes>>,
+) -> Result<Response, Problem> {
+    let asked = Asked::read(request, PREFIX).await?;
     let stores = facts.operated().ok_or_else(|| problems::DATABASE_AWAY.retry_after(1))?;
     // By the components' clock, which tests move.
     let now = facts.runtime().map_or_else(SystemTime::now, |runtime| runtime.clock().now());

@@ -70,6 +70,7 @@ async fn another_configuration_is_another_revision_of_the_same_bytes() {
     let bed = Bed::new().await;
     let host = bed.host(Wanted::default()).await;
     let (number, row) = host.rollout.reconfigure("lamp", 7, "brighter", "ada").await.unwrap();
+    let row = row.expect("it is another revision");
     bed.reaches(row.id, State::Done).await;
     until("it serves", async || host.serves("lamp") == all(number)).await;
     let (old, new) = (
