@@ -7,7 +7,7 @@ use crate::plan::{Plan, blend};
 use crate::{Error, Inner, stages, verify};
 use nexus_runtime::{Shutdown, WEIGHT_WHOLE};
 use nexus_storage::rollouts::{Held, Move, Report, State, Weights};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -27,33 +27,23 @@ const PROBES_A_TURN: u64 = 25;
 const COLLECT: Duration = Duration::from_secs(600);
 
 pub(crate) async fn run(inner: Arc<Inner>, mut shutdown: Shutdown) {
-    // A turn may take long (migrations); the lease is kept meanwhile, and other turns go on.
-    let busy: Arc<Mutex<HashSet<Uuid>>> = Arc::default();
-    let mut turns = JoinSet::new();
+    let turns = Turns::default();
+    let mut tasks = JoinSet::new();
     let mut collected = Instant::now();
-    let mut stirred = inner.stirred.subscribe();
+    let mut stirred = inner.stirred().listen();
     while !shutdown.is_requested() {
         match inner.rollouts.hold(inner.id, LEASE).await {
             Ok(all) => {
                 for held in all {
-                    let id = held.row.id;
-                    if busy.lock().unwrap_or_else(PoisonError::into_inner).insert(id) {
-                        let (inner, busy) = (inner.clone(), busy.clone());
-                        turns.spawn(async move {
-                            let turned = turn(&inner, &held).await;
-                            let moved = matches!(turned, Ok(true));
-                            stumble(&inner, &held, turned).await;
-                            busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-                            if moved {
-                                inner.stir();
-                            }
-                        });
+                    if turns.begin(held.row.id) {
+                        let (inner, turns) = (inner.clone(), turns.clone());
+                        tasks.spawn(async move { take(&inner, &held, &turns).await });
                     }
                 }
             }
             Err(error) => tracing::debug!(%error, "no rollout is moved while the database is away"),
         }
-        while turns.try_join_next().is_some() {}
+        while tasks.try_join_next().is_some() {}
         if collected.elapsed() > COLLECT {
             collected = Instant::now();
             if let Err(error) = inner.rollouts.collect().await {
@@ -65,7 +55,39 @@ pub(crate) async fn run(inner: Arc<Inner>, mut shutdown: Shutdown) {
             () = crate::doze(&mut stirred, TURN) => {}
         }
     }
-    while turns.join_next().await.is_some() {}
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Rollouts that a turn looks at now. A turn may take long (migrations); the lease is kept
+/// meanwhile, and other turns go on.
+#[derive(Clone, Default)]
+struct Turns(Arc<Mutex<HashMap<Uuid, bool>>>);
+
+impl Turns {
+    /// False when one is under way: what it did not see yet is looked at after it.
+    fn begin(&self, id: Uuid) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_free = !all.contains_key(&id);
+        all.insert(id, !is_free);
+        is_free
+    }
+
+    /// Whether somebody wanted one meanwhile.
+    fn end(&self, id: Uuid) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id).unwrap_or_default()
+    }
+}
+
+async fn take(inner: &Inner, held: &Held, turns: &Turns) {
+    let turned = turn(inner, held).await;
+    let moved = matches!(turned, Ok(true));
+    stumble(inner, held, turned).await;
+    let is_wanted = turns.end(held.row.id);
+    if moved {
+        inner.stir();
+    } else if is_wanted {
+        inner.stirred().wake();
+    }
 }
 
 /// Looks at a rollout once, and moves it if it is time; whether it did.
@@ -297,7 +319,7 @@ async fn has_settled(inner: &Inner, held: &Held) -> Result<bool, Error> {
         Some((_, reports)) => match failures(&reports) {
             None => {
                 inner.rollouts.settle(held).await?;
-                inner.stir();
+                inner.stirred().wake();
                 Ok(true)
             }
             Some(reason) => {

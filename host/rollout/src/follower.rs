@@ -7,7 +7,7 @@ use crate::registrar::lead;
 use crate::{Error, Inner, Running, stages};
 use nexus_runtime::{ComponentId, Revision, RevisionSnapshot, Served, Shutdown, Weighted};
 use nexus_storage::rollouts::{Applied, Desired, RolloutRow, Sample};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -17,6 +17,8 @@ use uuid::Uuid;
 const LOOK: Duration = Duration::from_millis(500);
 /// While a rollout is open, when seconds matter.
 const LOOK_OPEN: Duration = Duration::from_millis(200);
+/// While a revision that was replaced finishes its calls: its count is looked at, nothing else.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
 /// Others take a host for dead after 15 seconds.
 const BEAT: Duration = Duration::from_secs(2);
 /// A revision that could not be loaded is tried again.
@@ -30,6 +32,8 @@ pub(crate) struct Follower {
     /// By component.
     applied: HashMap<String, Settled>,
     draining: Vec<Draining>,
+    /// Components of which something new is to be written down.
+    unsaid: BTreeSet<String>,
     /// What was said or is being found out of rollouts, by stage.
     said: Arc<Mutex<HashSet<(Uuid, &'static str)>>>,
     stages: JoinSet<()>,
@@ -57,7 +61,7 @@ pub(crate) async fn run(inner: Arc<Inner>, mut shutdown: Shutdown) {
     let Some(running) = inner.running.get() else { return };
     let mut follower = Follower::new(inner.clone());
     let mut is_away = false;
-    let mut stirred = inner.stirred.subscribe();
+    let mut stirred = inner.stirred().listen();
     while !shutdown.is_requested() {
         let pause = match follower.look(running).await {
             Ok(()) => {
@@ -80,6 +84,7 @@ pub(crate) async fn run(inner: Arc<Inner>, mut shutdown: Shutdown) {
         tokio::select! {
             () = shutdown.requested() => {}
             () = crate::doze(&mut stirred, pause) => {}
+            () = follower.has_drained(), if !is_away => {}
         }
     }
 }
@@ -91,6 +96,7 @@ impl Follower {
             seen: None,
             applied: HashMap::new(),
             draining: Vec::new(),
+            unsaid: BTreeSet::new(),
             said: Arc::default(),
             stages: JoinSet::new(),
             beaten: None,
@@ -106,8 +112,8 @@ impl Follower {
             |settled: &Settled| settled.failure.is_some() && settled.tried.elapsed() > AGAIN;
         if self.seen != Some(sequence) || self.applied.values().any(failed) {
             let desired = self.inner.rollouts.desired().await?;
-            let changed = self.follow(running, &desired).await;
-            self.say(&changed).await?;
+            self.follow(running, &desired).await;
+            self.say().await?;
             self.seen = Some(sequence);
             if open == 0 {
                 let keys = desired.iter().flat_map(|one| {
@@ -116,8 +122,8 @@ impl Follower {
                 running.shelf.keep(&keys.collect());
             }
         }
-        let drained = self.drain();
-        self.say(&drained).await?;
+        self.drain();
+        self.say().await?;
         match open {
             _ if self.is_replaced => {}
             0 => self.said.lock().unwrap_or_else(PoisonError::into_inner).clear(),
@@ -147,9 +153,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Serves what differs; the answer is every component of which something new is to be said.
-    async fn follow(&mut self, running: &Running, desired: &[Desired]) -> Vec<String> {
-        let mut changed = Vec::new();
+    /// Serves what differs.
+    async fn follow(&mut self, running: &Running, desired: &[Desired]) {
         for one in desired {
             let settled = self.applied.get(&one.component);
             let is_done = settled.is_some_and(|settled| {
@@ -165,9 +170,8 @@ impl Follower {
             }
             let settled = Settled { sequence: one.sequence, failure, tried: Instant::now() };
             self.applied.insert(one.component.clone(), settled);
-            changed.push(one.component.clone());
+            self.unsaid.insert(one.component.clone());
         }
-        changed
     }
 
     async fn apply(&mut self, running: &Running, desired: &Desired) -> Result<(), String> {
@@ -211,13 +215,22 @@ impl Follower {
         Ok(())
     }
 
-    /// Lets go of what has finished, cuts off what takes too long; the answer is the components of
-    /// which less drains now.
-    fn drain(&mut self) -> Vec<String> {
-        let mut changed = Vec::new();
+    /// Waits until something that was replaced has finished its calls.
+    async fn has_drained(&self) {
+        if self.draining.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        while self.draining.iter().all(|one| one.revision.inflight() > 0) {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+    }
+
+    /// Lets go of what has finished, cuts off what takes too long.
+    fn drain(&mut self) {
+        let unsaid = &mut self.unsaid;
         self.draining.retain_mut(|one| {
             if one.revision.inflight() == 0 {
-                changed.push(one.component.clone());
+                unsaid.insert(one.component.clone());
                 return false;
             }
             if Instant::now() >= one.until && !one.is_cut {
@@ -228,12 +241,11 @@ impl Follower {
             }
             true
         });
-        changed
     }
 
-    /// Writes down what was applied of some components.
-    async fn say(&mut self, components: &[String]) -> Result<(), Error> {
-        let said = components.iter().filter_map(|component| {
+    /// Writes down what was applied. What cannot be written now is written with the next look.
+    async fn say(&mut self) -> Result<(), Error> {
+        let said = self.unsaid.iter().filter_map(|component| {
             let settled = self.applied.get(component)?;
             let draining = self.draining.iter().filter(|one| one.component == *component);
             Some(Applied {
@@ -248,6 +260,7 @@ impl Follower {
             self.inner.rollouts.applied(self.inner.id, &said).await?;
             self.inner.stir();
         }
+        self.unsaid.clear();
         Ok(())
     }
 

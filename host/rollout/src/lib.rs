@@ -16,10 +16,14 @@
 //!      └──────────┴───────────┴──────────┴→ failed  └────┴→ rolling_back → rolled_back | aborted
 //! ```
 //!
+//! Whoever has moved something says so to all hosts (`nexus_storage::Signal`), and everybody looks
+//! at once; everybody also looks twice a second, for whoever was not heard.
+//!
 //! A step goes on when every living host has applied it, its time is over, and the gates are open:
 //! enough calls, no more errors, traps and delay than what served before. A closed gate rolls back
 //! at once. A freeze keeps rollouts from going on, never from going back.
 
+mod back;
 mod controller;
 mod error;
 mod expand;
@@ -42,12 +46,11 @@ pub use plan::{Gates, Plan, Strategy, blend};
 
 use nexus_artifact::KeyRing;
 use nexus_runtime::{Fragment, Manifest, Runtime, Shutdown};
-use nexus_storage::Database;
 use nexus_storage::rollouts::Rollouts;
+use nexus_storage::{Database, Listening, Signal};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::watch;
 use uuid::Uuid;
 
 /// How long what was replaced may take to finish its calls (`drain_s`).
@@ -88,8 +91,6 @@ pub(crate) struct Inner {
     pub(crate) declare: Declare,
     /// Of this process.
     pub(crate) id: Uuid,
-    /// Something has changed here: whoever looks from time to time looks now.
-    pub(crate) stirred: watch::Sender<u64>,
     pub(crate) running: OnceLock<Running>,
 }
 
@@ -112,7 +113,6 @@ impl Rollout {
             drain: config.drain,
             declare: config.declare,
             id: Uuid::now_v7(),
-            stirred: watch::Sender::new(0),
             running: OnceLock::new(),
         }))
     }
@@ -139,14 +139,15 @@ impl Rollout {
     pub async fn run(&self, shutdown: Shutdown) {
         tokio::join!(
             follower::run(self.0.clone(), shutdown.clone()),
-            controller::run(self.0.clone(), shutdown),
+            controller::run(self.0.clone(), shutdown.clone()),
+            keep(&self.0, shutdown),
         );
         if let Err(error) = self.0.rollouts.leave(self.0.id).await {
             tracing::debug!(%error, "the host is found gone by its silence");
         }
     }
 
-    /// This host looks at once at what was just changed, rather than at its next look.
+    /// Every host looks at once at what was just changed, rather than at its next look.
     pub fn stir(&self) {
         self.0.stir();
     }
@@ -162,14 +163,33 @@ impl Rollout {
     }
 }
 
-impl Inner {
-    pub(crate) fn stir(&self) {
-        self.stirred.send_modify(|count| *count = count.wrapping_add(1));
+/// Keeps what the release consists of, and nothing that nobody needs.
+async fn keep(inner: &Inner, mut shutdown: Shutdown) {
+    let Some(Running { shelf, .. }) = inner.running.get() else { return };
+    let kept = async {
+        shelf.keep_release().await;
+        if let Err(error) = shelf.tidy(inner).await {
+            tracing::debug!(%error, "bytes that nobody needs are kept on");
+        }
+    };
+    tokio::select! {
+        () = kept => {}
+        () = shutdown.requested() => {}
     }
 }
 
-/// Waits for `most`, or until something was changed here since the last wait.
-pub(crate) async fn doze(stirred: &mut watch::Receiver<u64>, most: Duration) {
-    // The sender lives as long as whoever waits.
-    let _stirred_or_late = tokio::time::timeout(most, stirred.changed()).await;
+impl Inner {
+    /// That something has changed, here and elsewhere.
+    pub(crate) fn stirred(&self) -> &Signal {
+        self.rollouts.database().work().rollouts()
+    }
+
+    pub(crate) fn stir(&self) {
+        self.stirred().poke();
+    }
+}
+
+/// Waits for `most`, or until something was changed since the last wait.
+pub(crate) async fn doze(stirred: &mut Listening, most: Duration) {
+    let _stirred_or_late = tokio::time::timeout(most, stirred.poked()).await;
 }

@@ -5,9 +5,9 @@ use crate::{Inner, fragment};
 use nexus_runtime::{ComponentId, ComponentManifest, Fragment, HttpRoute, Revision, Runtime};
 use nexus_storage::rollouts::RevisionRow;
 use std::collections::{HashMap, HashSet};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::OnceCell;
 
 /// A component of the manifest, and which revision of it that is.
@@ -27,6 +27,9 @@ pub(crate) struct Loaded {
 }
 
 type Key = (String, u32);
+
+/// A file of nobody's is removed when it is this old.
+const STRAY_MAX: Duration = Duration::from_secs(3_600);
 
 /// What is ready.
 pub(crate) struct Shelf {
@@ -100,38 +103,94 @@ impl Shelf {
 
     /// A file with the revision's bytes.
     async fn source(&self, inner: &Inner, row: &RevisionRow) -> Result<PathBuf, String> {
-        if let Some(own) = self.registered(&row.component).filter(|own| own.wasm == row.wasm) {
-            return Ok(own.component.source.clone());
-        }
-        let name = row.wasm.strip_prefix("sha256:").unwrap_or(&row.wasm);
-        let path = self.folder.join(format!("{name}.wasm"));
-        if path.exists() {
+        let path = self.kept(&row.wasm);
+        // A machine that lost its power may have left half of it.
+        if digest_of(&path).await.is_ok_and(|digest| digest == row.wasm) {
             return Ok(path);
+        }
+        if let Some(own) = self.registered(&row.component).filter(|own| own.wasm == row.wasm)
+            && digest_of(&own.component.source).await.is_ok_and(|digest| digest == row.wasm)
+        {
+            return Ok(own.component.source.clone());
         }
         let bytes = inner.rollouts.blob(&row.wasm).await.map_err(|error| error.to_string())?;
         let missing = || format!("the bytes {} are neither here nor stored", row.wasm);
         let bytes = bytes.ok_or_else(missing)?;
-        write(&self.folder, &path, &bytes).map_err(|e| format!("{}: {e}", path.display()))?;
+        let written = write(&self.folder, &path, &bytes);
+        written.map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(path)
     }
 
-    /// Stores the bytes of a revision that came with this host's release, so that other hosts, and
-    /// later releases, have them too.
+    /// Where this host keeps bytes by their digest.
+    fn kept(&self, wasm: &str) -> PathBuf {
+        let name = wasm.strip_prefix("sha256:").unwrap_or(wasm);
+        self.folder.join(format!("{name}.wasm"))
+    }
+
+    /// Keeps a copy of everything that came with this host's release: the next build writes over
+    /// its files, and what they were must be there to go back to.
+    pub(crate) async fn keep_release(&self) {
+        for own in self.registered.values() {
+            let (from, to) = (own.component.source.clone(), self.kept(&own.wasm));
+            let (folder, wasm) = (self.folder.clone(), own.wasm.clone());
+            let copying = tokio::task::spawn_blocking(move || match to.exists() {
+                true => Ok(true),
+                false => copy(&folder, &from, &to, &wasm),
+            });
+            let component = &own.component.id;
+            match copying.await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => {
+                    tracing::warn!(%component, "its file has changed since this host has begun");
+                }
+                Ok(Err(error)) => tracing::warn!(%component, %error, "its bytes are not kept"),
+                Err(error) => tracing::warn!(%component, %error, "its bytes are not kept"),
+            }
+        }
+    }
+
+    /// Removes copies of what no revision consists of any more.
+    ///
+    /// # Errors
+    ///
+    /// When the database is away, or the folder cannot be read.
+    pub(crate) async fn tidy(&self, inner: &Inner) -> Result<(), crate::Error> {
+        let known = inner.rollouts.bytes_known().await?;
+        let known: HashSet<PathBuf> = known.iter().map(|wasm| self.kept(wasm)).collect();
+        let failed = |source| crate::Error::File { path: self.folder.clone(), source };
+        let mut entries = tokio::fs::read_dir(&self.folder).await.map_err(failed)?;
+        while let Some(entry) = entries.next_entry().await.map_err(failed)? {
+            let found = entry.metadata().await.and_then(|found| found.modified());
+            // What is being written now has another name until it is whole.
+            let is_old = found.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STRAY_MAX));
+            if is_old && !known.contains(&entry.path()) {
+                tokio::fs::remove_file(entry.path()).await.map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores the bytes of a revision that this host has, so that other hosts, and later releases,
+    /// have them too. False when they are nowhere.
     pub(crate) async fn share(
         &self,
         inner: &Inner,
         component: &str,
-        number: u32,
-    ) -> Result<(), crate::Error> {
-        let own = self.registered(component).filter(|own| own.number == number);
-        let Some(own) = own else { return Ok(()) };
-        if inner.rollouts.has_blob(&own.wasm).await? {
-            return Ok(());
+        wasm: &str,
+    ) -> Result<bool, crate::Error> {
+        if inner.rollouts.has_blob(wasm).await? {
+            return Ok(true);
         }
-        let path = &own.component.source;
-        let failed = |source| crate::Error::File { path: path.clone(), source };
-        let bytes = tokio::fs::read(path).await.map_err(failed)?;
-        Ok(inner.rollouts.store_blob(&own.wasm, &bytes).await?)
+        let own = self.registered(component).filter(|own| own.wasm == wasm);
+        let places = [Some(self.kept(wasm)), own.map(|own| own.component.source.clone())];
+        for path in places.into_iter().flatten() {
+            let Ok(bytes) = tokio::fs::read(&path).await else { continue };
+            if digest(&bytes) == wasm {
+                inner.rollouts.store_blob(wasm, &bytes).await?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Lets go of every revision that is not among `needed`.
@@ -152,11 +211,27 @@ pub(crate) fn component_id(name: &str) -> Result<ComponentId, String> {
     ComponentId::new(name).map_err(|error| error.to_string())
 }
 
+fn digest(bytes: &[u8]) -> String {
+    nexus_artifact::Digest::of(bytes).to_string()
+}
+
+async fn digest_of(path: &Path) -> std::io::Result<String> {
+    Ok(digest(&tokio::fs::read(path).await?))
+}
+
+/// False when the file is not that any more.
+fn copy(folder: &Path, from: &Path, to: &Path, wasm: &str) -> std::io::Result<bool> {
+    let bytes = std::fs::read(from)?;
+    let is_that = digest(&bytes) == wasm;
+    if is_that {
+        write(folder, to, &bytes)?;
+    }
+    Ok(is_that)
+}
+
 /// Whole or not at all: others may look for it at any moment.
 fn write(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let part = folder.join(format!("{}.part", uuid::Uuid::now_v7()));
-    let mut file = std::fs::File::create_new(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    std::fs::write(&part, bytes)?;
     std::fs::rename(&part, path)
 }

@@ -1,4 +1,4 @@
-//! What operators order: artifacts are stored, revisions rolled out, put back, configured anew.
+//! What operators order: artifacts are stored, revisions rolled out, configured anew.
 //! Refuses to know who may.
 
 use crate::plan::{Plan, Strategy};
@@ -10,7 +10,7 @@ use nexus_artifact::{
     Registry, RegistryConfig, State as Signed, diff,
 };
 use nexus_storage::rollouts::{
-    ArtifactRow, NewArtifact, NewRevision, NewRollout, RevisionRow, RolloutError, RolloutRow, Verb,
+    ArtifactRow, NewArtifact, NewRevision, NewRollout, RevisionRow, RolloutError, RolloutRow,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -259,7 +259,7 @@ impl Rollout {
             .await
     }
 
-    async fn plan_again(&self, row: &RevisionRow, plan: Plan) -> Result<Deployed, Error> {
+    pub(crate) async fn plan_again(&self, row: &RevisionRow, plan: Plan) -> Result<Deployed, Error> {
         let new = self.describe(row).await?;
         self.planned(&row.component, &new, row.configuration, plan, Vec::new()).await
     }
@@ -307,66 +307,6 @@ impl Rollout {
         Ok(Description { interface, grants, migrations })
     }
 
-    /// Puts a component back at once: what rolls now is stopped, otherwise the last revision that
-    /// served alone takes the calls, or the one that is named.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unfit`] when there is nothing to go back to.
-    pub async fn roll_back(
-        &self,
-        component: &str,
-        to: Option<u32>,
-        reason: &str,
-        by: &str,
-    ) -> Result<RolloutRow, Error> {
-        let rollouts = &self.0.rollouts;
-        if let Some(open) = rollouts.open_of(component).await? {
-            let row = rollouts.order(open, Verb::Rollback, by, reason, true).await?;
-            self.stir();
-            let is_there = to.is_none() || to == row.baseline;
-            if is_there {
-                return Ok(row);
-            }
-            let reason = format!("its rollout goes back to {:?} first", row.baseline);
-            return Err(RolloutError::Refused(reason).into());
-        }
-        let to = match to {
-            Some(to) => to,
-            None => rollouts.last_good(component).await?.ok_or_else(|| {
-                Error::Unfit(format!("{component} has served nothing else that is still here"))
-            })?,
-        };
-        self.check_bytes(component, to).await?;
-        let order = Deploy { note: reason.into(), by: by.into(), ..Deploy::default() };
-        let plan = serde_json::to_value(Plan::instant()).unwrap_or_default();
-        let new = NewRollout {
-            component,
-            revision: to,
-            plan: &plan,
-            kind: "rollback",
-            note: &order.note,
-            by,
-            despite_freeze: true,
-        };
-        let words = if reason.is_empty() { "rolled back" } else { reason };
-        let id = rollouts.put_back(&new, words).await?;
-        self.stir();
-        self.rollout(id).await
-    }
-
-    /// What is put back at once must not turn out to be gone.
-    async fn check_bytes(&self, component: &str, number: u32) -> Result<(), Error> {
-        let missing = || RolloutError::NoRevision { component: component.into(), number };
-        let row = self.0.rollouts.revision(component, number).await?.ok_or_else(missing)?;
-        let own = self.0.running.get().and_then(|running| running.shelf.registered(component));
-        let is_here = own.is_some_and(|own| own.wasm == row.wasm);
-        if is_here || self.0.rollouts.has_blob(&row.wasm).await? {
-            return Ok(());
-        }
-        Err(Error::NoBytes { component: component.into(), digest: row.wasm })
-    }
-
     /// A revision of what serves now under another configuration, at once. Its number and its
     /// rollout are the answer; there is none where that is what serves.
     ///
@@ -403,7 +343,7 @@ impl Rollout {
         Ok((made.number, Some(self.rollout(id).await?)))
     }
 
-    async fn rollout(&self, id: Uuid) -> Result<RolloutRow, Error> {
+    pub(crate) async fn rollout(&self, id: Uuid) -> Result<RolloutRow, Error> {
         Ok(self.0.rollouts.rollout(id).await?.ok_or(RolloutError::Unknown(id))?)
     }
 }

@@ -8,7 +8,7 @@ use crate::Inner;
 use crate::error::Error;
 use crate::load::Registered;
 use nexus_runtime::{ComponentManifest, Manifest, Runtime, WEIGHT_WHOLE};
-use nexus_storage::rollouts::{Desired, Made, NewRevision, RolloutError, Weights};
+use nexus_storage::rollouts::{Desired, Made, NewRevision, RevisionRow, RolloutError, Weights};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,14 +21,8 @@ pub(crate) async fn register(
     manifest: &Manifest,
 ) -> Result<Vec<Registered>, Error> {
     let mut found = loaded(runtime, manifest);
-    let names: Vec<&str> = found.iter().map(|one| one.component.id.as_str()).collect();
-    let configurations = inner.rollouts.configurations(&names).await?;
-    for (one, configuration) in found.iter_mut().zip(configurations) {
-        let mut component = ComponentManifest::clone(&one.component);
-        component.configuration = configuration;
-        one.component = Arc::new(component);
-    }
     let fragments: Vec<String> = found.iter().map(|one| one.fragment(&manifest.routes)).collect();
+    configure(inner, &mut found, &fragments).await?;
     let revisions = found.iter().zip(&fragments).map(|(one, fragment)| NewRevision {
         component: one.component.id.as_str(),
         artifact: None,
@@ -44,12 +38,40 @@ pub(crate) async fn register(
     let active = runtime.active();
     for (one, made) in found.iter_mut().zip(&made) {
         one.number = made.number;
-        if let Some(Ok(fleet)) = active.components.get(&one.component.id) {
+        if let Some(Ok(fleet)) = active.components.get(&one.component.id)
+            // Loaded with what a revision was configured with, it would be another one.
+            && fleet.lead().manifest.configuration == one.component.configuration
+        {
             fleet.lead().number_as(made.number);
         }
     }
     decide(inner, &found, &made).await?;
     Ok(found)
+}
+
+/// Says with which configuration each of them is a revision: with the newest, but what serves keeps
+/// its own. What is set is in force when it is applied, and what was rolled back stays so, however
+/// often a host starts in between.
+async fn configure(
+    inner: &Inner,
+    found: &mut [Registered],
+    fragments: &[String],
+) -> Result<(), Error> {
+    let names: Vec<&str> = found.iter().map(|one| one.component.id.as_str()).collect();
+    let newest = inner.rollouts.configurations(&names).await?;
+    let serving = inner.rollouts.leads().await?;
+    let serving: HashMap<&str, &RevisionRow> =
+        serving.iter().map(|row| (row.component.as_str(), row)).collect();
+    for ((one, fragment), newest) in found.iter_mut().zip(fragments).zip(newest) {
+        let lead = serving.get(one.component.id.as_str());
+        let same = lead.filter(|lead| {
+            lead.artifact.is_none() && lead.wasm == one.wasm && lead.fragment == *fragment
+        });
+        let mut component = ComponentManifest::clone(&one.component);
+        component.configuration = same.map_or(newest, |lead| lead.configuration);
+        one.component = Arc::new(component);
+    }
+    Ok(())
 }
 
 /// What the runtime has loaded of the manifest, without numbers yet.

@@ -31,9 +31,12 @@ pub(crate) async fn take_part(
 ) -> Result<(), Error> {
     let Some(running) = inner.running.get() else { return Ok(()) };
     let (component, number) = (rollout.component.as_str(), rollout.revision);
-    if let (COMPILING, Some(baseline)) = (stage, rollout.baseline) {
+    if let (COMPILING, Some(baseline)) = (stage, rollout.baseline)
+        && let Some(row) = inner.rollouts.revision(component, baseline).await?
         // So that it can be gone back to wherever the calls are then.
-        running.shelf.share(inner, component, baseline).await?;
+        && !running.shelf.share(inner, component, &row.wasm).await?
+    {
+        tracing::warn!(component, baseline, "the bytes of what served before are not here");
     }
     let loaded = running.shelf.load(inner, &running.runtime, component, number).await;
     let failure = match loaded {

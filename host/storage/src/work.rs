@@ -12,8 +12,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// The channel on which hosts tell each other.
+/// The channel on which hosts tell each other of work.
 const CHANNEL: &str = "nexus_work";
+
+/// The channel on which they tell each other that a rollout has moved. One of its own: work is made
+/// thousands of times a second, and whoever follows rollouts reads tables each time it is woken.
+const ROLLOUTS: &str = "nexus_rollouts";
 
 /// Other hosts are told at once, and then at most so often: a notification wakes all of them.
 const RELAY_EVERY: Duration = Duration::from_millis(25);
@@ -27,44 +31,80 @@ const RELAY_PAUSE: Duration = Duration::from_secs(1);
 /// One end for all who make work in a database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Work {
+    queues: Signal,
+    rollouts: Signal,
+    /// Whose notifications are our own.
+    host: Uuid,
+}
+
+/// That something has changed, here and on other hosts. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Signal {
     anywhere: watch::Sender<u64>,
     /// Of this process alone: what others are to be told.
     here: watch::Sender<u64>,
-    /// Whose notifications are our own.
-    host: Uuid,
 }
 
 /// One who waits for work.
 #[derive(Debug, Clone)]
 pub struct Listening(watch::Receiver<u64>);
 
-impl Default for Work {
+impl Default for Signal {
     fn default() -> Self {
-        Self { anywhere: watch::Sender::new(0), here: watch::Sender::new(0), host: Uuid::now_v7() }
+        Self { anywhere: watch::Sender::new(0), here: watch::Sender::new(0) }
     }
 }
 
-impl Work {
+impl Default for Work {
+    fn default() -> Self {
+        Self { queues: Signal::default(), rollouts: Signal::default(), host: Uuid::now_v7() }
+    }
+}
+
+impl Signal {
     /// Wakes everybody who listens, here and, by the relay, on other hosts.
     pub fn poke(&self) {
         self.here.send_modify(|count| *count = count.wrapping_add(1));
         self.wake();
     }
 
-    fn wake(&self) {
+    /// Wakes whoever listens here, and nobody else.
+    pub fn wake(&self) {
         self.anywhere.send_modify(|count| *count = count.wrapping_add(1));
-    }
-
-    /// Another host has told of work; said once more here, it would go round for ever.
-    pub(crate) fn told(&self, channel: &str, by: &str) {
-        if channel == CHANNEL && by != self.host.to_string() {
-            self.wake();
-        }
     }
 
     /// Hears what is poked from now on.
     pub fn listen(&self) -> Listening {
         Listening(self.anywhere.subscribe())
+    }
+}
+
+impl Work {
+    /// Wakes everybody who listens for work, here and, by the relay, on other hosts.
+    pub fn poke(&self) {
+        self.queues.poke();
+    }
+
+    /// Hears what is poked from now on.
+    pub fn listen(&self) -> Listening {
+        self.queues.listen()
+    }
+
+    /// That a rollout has moved, or that a host has done its part of one.
+    pub fn rollouts(&self) -> &Signal {
+        &self.rollouts
+    }
+
+    /// Another host has told of something; said once more here, it would go round for ever.
+    pub(crate) fn told(&self, channel: &str, by: &str) {
+        let signal = match channel {
+            CHANNEL => &self.queues,
+            ROLLOUTS => &self.rollouts,
+            _ => return,
+        };
+        if by != self.host.to_string() {
+            signal.wake();
+        }
     }
 
     /// Tells the other hosts of `database` what is made here and wakes this one for what they make,
@@ -79,16 +119,23 @@ impl Work {
 
     async fn relay_once(&self, database: &Database) -> Result<std::convert::Infallible, Error> {
         let session = database.host().await?;
-        session.batch(&format!("listen {CHANNEL}")).await?;
-        let mut here = self.here.subscribe();
+        session.batch(&format!("listen {CHANNEL}; listen {ROLLOUTS}")).await?;
+        let (mut work, mut moves) = (self.queues.here.subscribe(), self.rollouts.here.subscribe());
         // Whatever was told before this connection was there.
-        self.wake();
+        self.queues.wake();
+        self.rollouts.wake();
         let host = self.host.to_string();
         loop {
-            match tokio::time::timeout(RELAY_LOOK, here.changed()).await {
-                Ok(_) => {
+            let said = async {
+                tokio::select! {
+                    _ = work.changed() => CHANNEL,
+                    _ = moves.changed() => ROLLOUTS,
+                }
+            };
+            match tokio::time::timeout(RELAY_LOOK, said).await {
+                Ok(channel) => {
                     let notify = "select pg_notify($1, $2)";
-                    session.execute(notify, &[&CHANNEL, &host]).await?;
+                    session.execute(notify, &[&channel, &host]).await?;
                     tokio::time::sleep(RELAY_EVERY).await;
                 }
                 Err(_) => drop(session.execute("select 1", &[]).await?),
@@ -145,7 +192,7 @@ mod tests {
     #[tokio::test]
     async fn what_another_host_tells_wakes_this_one_and_is_not_passed_on() {
         let work = Work::default();
-        let (mut listening, here) = (work.listen(), work.here.subscribe());
+        let (mut listening, here) = (work.listen(), work.queues.here.subscribe());
         work.told("another_channel", "somebody");
         work.told(CHANNEL, &work.host.to_string());
         let woken = tokio::time::timeout(Duration::from_millis(20), listening.poked());
@@ -153,6 +200,16 @@ mod tests {
         work.told(CHANNEL, "somebody");
         listening.poked().await;
         assert!(!here.has_changed().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_rollout_that_moves_elsewhere_wakes_nobody_who_waits_for_work() {
+        let work = Work::default();
+        let (mut queues, mut rollouts) = (work.listen(), work.rollouts().listen());
+        work.told(ROLLOUTS, "somebody");
+        rollouts.poked().await;
+        let woken = tokio::time::timeout(Duration::from_millis(20), queues.poked());
+        assert!(woken.await.is_err());
     }
 
     #[tokio::test]

@@ -162,6 +162,13 @@ impl Bed {
         self.rollouts.traffic(component).await.unwrap().expect("it is served").weights
     }
 
+    /// Bytes that a host keeps.
+    pub fn kept(&self, host: &str) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.folder.path().join(host).join("artifacts")).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.extension().is_some_and(|end| end == "wasm")).collect()
+    }
+
     pub async fn end(self) {
         self.first.drop_database(self.database.name()).await.expect("drop");
     }
@@ -241,6 +248,14 @@ impl Host {
         let Some(Ok(fleet)) = active.components.get(&component) else { return Weights::new() };
         let revisions = fleet.revisions().iter();
         revisions.map(|one| (one.revision.number(), one.weight)).collect()
+    }
+
+    /// The number of the configuration that is served.
+    pub fn configuration_of(&self, name: &str) -> u64 {
+        let active = self.runtime.active();
+        let component = ComponentId::new(name).unwrap();
+        let Some(Ok(fleet)) = active.components.get(&component) else { panic!("no {name}") };
+        fleet.lead().manifest.configuration
     }
 
     /// As a host that is killed: nothing is said, nothing is given back.

@@ -122,3 +122,30 @@ async fn what_does_not_finish_its_calls_is_cut_off() {
     host.stop().await;
     bed.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_does_not_wait_for_calls_of_what_was_replaced() {
+    let bed = Bed::new().await;
+    let host = bed.host(Wanted::default()).await;
+    let hang = artifact("lamp", "hostile", &fragment("lamp", "", ""), &[]);
+    let id = host.deploy("lamp", &hang, steps(&[10_000])).await;
+    bed.reaches(id, State::Done).await;
+    let calling = async { host.get("/api/lamp/never-answers").await };
+    let replacing = async {
+        until("the call is there", async || {
+            host.runtime.revisions().iter().any(|one| one.number == 2 && one.inflight > 0)
+        })
+        .await;
+        let text = fragment("lamp", "environment = { N = \"3\" }", "");
+        let id = host.deploy("lamp", &artifact("lamp", "hello", &text, &[]), steps(&[10_000])).await;
+        bed.reaches(id, State::Draining).await;
+        let row = host.rollout.roll_back("lamp", Some(1), "it flickers", "ada").await.unwrap();
+        bed.reaches(id, State::Done).await;
+        until("it is back", async || host.serves("lamp") == all(1)).await;
+        row
+    };
+    let (_cut_off, row) = tokio::join!(calling, replacing);
+    bed.reaches(row.id, State::Done).await;
+    host.stop().await;
+    bed.end().await;
+}

@@ -105,6 +105,17 @@ impl Rollouts {
         Ok(self.session().await?.query(sql, &[&digest]).await?[0].try_get(0)?)
     }
 
+    /// The digests of all bytes that revisions consist of.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Session::query`].
+    pub async fn bytes_known(&self) -> Result<Vec<String>, Error> {
+        let sql = "select distinct wasm from platform.revision";
+        let rows = self.session().await?.query(sql, &[]).await?;
+        Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+    }
+
     /// The bytes of a digest.
     ///
     /// # Errors

@@ -102,6 +102,7 @@ impl Rollouts {
         {
             return Err(RolloutError::Frozen { reason: frozen.reason });
         }
+        self.end_draining(new.component).await?;
         let id = Uuid::now_v7();
         let sql = "with begun as ( \
               insert into platform.rollout (id, component, revision, baseline, before, plan, kind, \
@@ -130,6 +131,20 @@ impl Rollouts {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Ends a component's rollout that only waits for calls of what it has replaced: hosts let
+    /// those finish, whatever is written of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Session::query`].
+    pub async fn end_draining(&self, component: &str) -> Result<(), Error> {
+        let sql = "select platform.rollout_move(r.id, r.fence, 'draining', 'done', null, null, \
+              null, null, null, 'what it replaced still finishes calls') \
+            from platform.rollout r where r.component = $1 and r.state = 'draining'";
+        self.session().await?.query(sql, &[&component]).await?;
+        Ok(())
     }
 
     /// The rollout of a component that is under way.
@@ -393,7 +408,7 @@ fn held(row: &Row) -> Result<Held, Error> {
 }
 
 /// `{"<host>:<number>": {…}}`.
-fn samples(value: Value) -> HashMap<(String, u32), Sample> {
+pub(super) fn samples(value: Value) -> HashMap<(String, u32), Sample> {
     let Value::Object(all) = value else { return HashMap::new() };
     let one = |(key, value): (String, Value)| {
         let (host, number) = key.rsplit_once(':')?;

@@ -126,6 +126,19 @@ impl Rollouts {
         rows.first().map(revision).transpose()
     }
 
+    /// The revision of each component that has the greatest share of its calls.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Session::query`].
+    pub async fn leads(&self) -> Result<Vec<RevisionRow>, Error> {
+        let sql = format!(
+            "{SHOWN} where r.number = (select w.key::int from jsonb_each_text(t.weights) w \
+             order by w.value::int desc, w.key::int limit 1)"
+        );
+        self.session().await?.query(&sql, &[]).await?.iter().map(revision).collect()
+    }
+
     /// Revisions of a component, the newest first, at most `rows_max` below `before`.
     ///
     /// # Errors

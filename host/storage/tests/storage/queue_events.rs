@@ -364,6 +364,29 @@ async fn work_that_one_host_makes_wakes_another_host_of_the_database() {
 }
 
 #[tokio::test]
+async fn a_rollout_that_one_host_moves_wakes_another_host_and_none_of_its_workers() {
+    let bed = Bed::new().await;
+    let elsewhere = bed.fresh.elsewhere().await;
+    let mut moves = elsewhere.work().rollouts().listen();
+    let (mut here, mut work) = (bed.fresh.database.work().listen(), elsewhere.work().listen());
+    let relays = [bed.fresh.database.clone(), elsewhere.clone()];
+    let relays = relays.map(|database| tokio::spawn(Work::relay(database)));
+    // Each wakes its own host when it begins to listen.
+    for begun in [&mut here, &mut work, &mut moves] {
+        begun.poked().await;
+    }
+    bed.fresh.database.work().rollouts().poke();
+    let limit = Duration::from_secs(20);
+    tokio::time::timeout(limit, moves.poked()).await.expect("the other host hears of it");
+    assert!(tokio::time::timeout(Duration::from_millis(50), work.poked()).await.is_err());
+    for relay in relays {
+        relay.abort();
+    }
+    drop(elsewhere);
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn events_from_before_the_queue_are_kept_for_the_earliest() {
     let fresh = empty(brisk()).await;
     let folder = tempfile::tempdir().unwrap();
