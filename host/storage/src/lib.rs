@@ -39,6 +39,6 @@ pub use roles::role_of;
 pub use rows::Rows;
 pub use session::{Param, Session};
 pub use statement::Rules;
-pub use work::{Listening, Work};
+pub use work::{Listening, Signal, Work};
 
 pub use tokio_postgres;
