@@ -85,7 +85,7 @@ pub fn insert(j: &Job, now: Time) -> Write {
 }
 
 pub fn submit(s: &Submission) -> Write {
-    sql!("select platform.job_submit('probe', {s.job}, {tenant}, {s.args}, null, {s.options})")
+    sql!("select platform.job_submit('probe', {s.job}, {tenant}, {s.args}, {trace}, {s.options})")
 }
 
 /// The job, as long as its end is wanted and not told.

@@ -11,7 +11,8 @@ use proc_macro::TokenStream;
 ///
 /// - `{name}` and `{name.field.field}` bind a value through `nexus_sdk::ToParam`, by reference.
 ///   The same placeholder twice is the same parameter.
-/// - `{tenant}` is bound by the SDK when the statement runs, never by the author.
+/// - `{tenant}` is bound by the SDK when the statement runs, never by the author; so is `{trace}`,
+///   the W3C trace context of whoever runs it, or null: for what goes on elsewhere.
 /// - `{{` and `}}` are literal braces. A literal `$1` is refused: parameters have names here.
 #[proc_macro]
 pub fn sql(input: TokenStream) -> TokenStream {

@@ -70,8 +70,10 @@ pub(crate) fn expand(literal: &LitStr) -> Result<TokenStream> {
 }
 
 fn bind(name: &str, literal: &LitStr) -> Result<TokenStream> {
-    if name == "tenant" {
-        return Ok(quote!(::nexus_sdk::Bind::Tenant));
+    match name {
+        "tenant" => return Ok(quote!(::nexus_sdk::Bind::Tenant)),
+        "trace" => return Ok(quote!(::nexus_sdk::Bind::Trace)),
+        _ => {}
     }
     let value: Expr = LitStr::new(name, literal.span()).parse()?;
     if !is_field_path(&value) {
@@ -115,9 +117,10 @@ mod tests {
     }
 
     #[test]
-    fn the_tenant_is_bound_by_the_sdk_and_the_rest_by_reference() {
-        let tokens = expanded("{tenant} {p.title}").unwrap();
+    fn the_tenant_and_the_trace_are_bound_by_the_sdk_and_the_rest_by_reference() {
+        let tokens = expanded("{tenant} {trace} {p.title}").unwrap();
         assert!(tokens.contains("::nexus_sdk::Bind::Tenant"), "{tokens}");
+        assert!(tokens.contains("::nexus_sdk::Bind::Trace"), "{tokens}");
         assert!(tokens.contains("::nexus_sdk::Bind::value(&p.title)"), "{tokens}");
     }
 

@@ -69,7 +69,7 @@ pub fn insert(m: &Message, h: &Hidden<'_>) -> Write {
 
 /// Hands a message to the workers.
 pub fn submit(job: Uuid, args: &Value, options: &Value) -> Write {
-    sql!("select platform.job_submit('mail', {job}, {tenant}, {args}, null, {options})")
+    sql!("select platform.job_submit('mail', {job}, {tenant}, {args}, {trace}, {options})")
 }
 
 /// Touches no row when the message waits no longer.

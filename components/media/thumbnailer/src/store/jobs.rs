@@ -26,7 +26,7 @@ pub fn insert(id: Uuid, order: &StepRequested, now: Time) -> Write {
 }
 
 pub fn submit(kind: &str, id: Uuid, args: &Value, options: &Value) -> Write {
-    sql!("select platform.job_submit({kind}, {id}, {tenant}, {args}, null, {options})")
+    sql!("select platform.job_submit({kind}, {id}, {tenant}, {args}, {trace}, {options})")
 }
 
 /// A job whose end is wanted and not told.

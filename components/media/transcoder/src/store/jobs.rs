@@ -41,7 +41,8 @@ pub fn insert(s: &Submission<'_>, now: Time) -> Write {
 }
 
 pub fn submit(s: &Submission<'_>) -> Write {
-    sql!("select platform.job_submit('transcode', {s.id}, {tenant}, {s.args}, null, {s.options})")
+    let (id, args, options) = (s.id, &s.args, &s.options);
+    sql!("select platform.job_submit('transcode', {id}, {tenant}, {args}, {trace}, {options})")
 }
 
 /// A job whose end is wanted and not told.
