@@ -6,7 +6,11 @@ use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use nexus_runtime::{Problem, Response, full};
 
-const STYLE: &str = include_str!("assets/style.css");
+/// What is under all pages of the suite, then what operators' pages have of their own.
+const STYLE: &str = concat!(
+    include_str!("../../../../components/web/kit/assets/ground.css"),
+    include_str!("assets/style.css")
+);
 const SCRIPT: &str = include_str!("assets/app.js");
 const TYPEFACE: &[u8] = include_bytes!("../../../../components/web/kit/assets/inter-latin.woff2");
 const MARK: &str = include_str!("../../../../components/web/kit/assets/mark.svg");
@@ -15,7 +19,7 @@ pub(super) fn answer(name: &str) -> Result<Response, Problem> {
     let (kind, body) = match name {
         "style.css" => ("text/css; charset=utf-8", full(STYLE)),
         "app.js" => ("text/javascript; charset=utf-8", full(SCRIPT)),
-        "inter.woff2" => ("font/woff2", full(TYPEFACE)),
+        "inter-latin.woff2" => ("font/woff2", full(TYPEFACE)),
         "mark.svg" => ("image/svg+xml", full(MARK)),
         _ => return Err(problems::NOT_FOUND),
     };

@@ -46,7 +46,7 @@ fn head(title: &str) -> Markup {
             meta name="theme-color" content="#ffffff" media="(prefers-color-scheme: light)";
             meta name="theme-color" content="#121a2e" media="(prefers-color-scheme: dark)";
             link rel="icon" type="image/svg+xml" href="/assets/mark.svg";
-            link rel="preload" as="font" type="font/woff2" href="/assets/inter.woff2"
+            link rel="preload" as="font" type="font/woff2" href="/assets/inter-latin.woff2"
                 crossorigin="anonymous";
             link rel="stylesheet" href="/assets/style.css";
             script type="module" src="/assets/app.js" {}
@@ -95,7 +95,7 @@ pub(super) fn show(visit: &Visit<'_>, title: &str, body: &Markup) -> Markup {
                         ul {
                             @for entry in MENU.iter().filter(|entry| visit.may(entry.role)) {
                                 li {
-                                    a href=(entry.path) data-key=(entry.key)
+                                    a href=(entry.path) data-presses=(entry.key)
                                         aria-current=[current(entry).then_some("page")] {
                                         (entry.label)
                                     }

@@ -16,7 +16,8 @@ use std::net::IpAddr;
 
 type Form = BTreeMap<String, String>;
 
-pub(super) fn login(complaint: Option<&str>) -> Markup {
+/// `next` is where somebody wanted to go.
+pub(super) fn login(next: Option<&String>, complaint: Option<&str>) -> Markup {
     let body = html! {
         main #main {
             img src="/assets/mark.svg" alt="" width="44" height="44";
@@ -29,6 +30,7 @@ pub(super) fn login(complaint: Option<&str>) -> Markup {
                 div.notice.bad role="alert" { p { (complaint) } }
             }
             form.stack method="post" action="/login" {
+                input type="hidden" name="next" value=(ours(next));
                 div.field {
                     label for="token" { "Token" }
                     input #token name="token" type="password" autocomplete="current-password"
@@ -51,12 +53,12 @@ pub(super) async fn enter(
         Ok((holder, _)) => holder,
         Err(problem) if problem.status == StatusCode::UNAUTHORIZED => {
             let complaint = "Nobody has this token. Operators get theirs from an administrator.";
-            return Ok(page(StatusCode::UNAUTHORIZED, &login(Some(complaint))));
+            return Ok(page(StatusCode::UNAUTHORIZED, &login(form.get("next"), Some(complaint))));
         }
         Err(problem) => return Err(problem),
     };
     let cookie = surface.access.sessions.begin(holder);
-    let mut response = go("/");
+    let mut response = go(&ours(form.get("next")));
     set(&mut response, &cookie, LIFETIME.as_secs(), headers);
     Ok(response)
 }
@@ -84,8 +86,9 @@ fn check(seat: &Seat, form: &Form) -> Result<(), Problem> {
     if form.get("csrf") == Some(&seat.csrf) { Ok(()) } else { Err(problems::NO_CSRF) }
 }
 
-/// What a button orders: `call` is a method and a path of the API, `body` its JSON, and fields that
-/// begin with `set.` are texts of it. The page that comes next says how it went.
+/// What a button orders: `call` is a method and a path of the API, and its JSON after them or in
+/// `body`. Fields that begin with `set.` are texts of it, with `json.` any value. The page that
+/// comes next says how it went.
 pub(super) async fn act(
     surface: &Surface,
     seat: &Seat,
@@ -95,13 +98,13 @@ pub(super) async fn act(
 ) -> Result<Response, Problem> {
     check(seat, form)?;
     let actor = surface.access.seated(seat).await?;
-    let call = form.get("call").and_then(|call| call.split_once(' ')).ok_or(problems::FORM)?;
-    let body = form.get("body").map(String::as_str).unwrap_or("{}");
-    let mut body: Value = serde_json::from_str(body).map_err(|_| problems::FORM)?;
-    let mut path = call.1.to_owned();
+    let (method, mut path, mut body) = called(form)?;
     for (name, value) in form.iter().filter(|(_, value)| !value.is_empty()) {
         match name.split_once('.') {
             Some(("set", name)) => body[name] = value.as_str().into(),
+            Some(("json", name)) => {
+                body[name] = serde_json::from_str(value).map_err(|_| problems::FORM)?;
+            }
             // A name that stands in the path, such as a variable's.
             Some(("at", name)) => {
                 path = path.replace(&format!("{{{name}}}"), &super::parts::piece(value));
@@ -109,7 +112,7 @@ pub(super) async fn act(
             _ => {}
         }
     }
-    let answered = order(surface, &actor, (call.0, &path), &body, (peer, id)).await;
+    let answered = order(surface, &actor, (&method, &path), &body, (peer, id)).await;
     let flash = match &answered {
         Ok(answer) => Flash { good: true, words: told(&path, answer) },
         Err(problem) => Flash { good: false, words: sentence(problem) },
@@ -118,16 +121,30 @@ pub(super) async fn act(
     Ok(go(&back(form, &path, answered.ok().as_ref())))
 }
 
+/// Method, path and body of what a form calls.
+fn called(form: &Form) -> Result<(String, String, Value), Problem> {
+    let call = form.get("call").ok_or(problems::FORM)?;
+    let mut words = call.splitn(3, ' ');
+    let (method, path) = words.next().zip(words.next()).ok_or(problems::FORM)?;
+    let body = words.next().or(form.get("body").map(String::as_str)).unwrap_or("{}");
+    let body: Value = serde_json::from_str(body).map_err(|_| problems::FORM)?;
+    if body.is_object() { Ok((method.into(), path.into(), body)) } else { Err(problems::FORM) }
+}
+
 /// Where the button was; a rollout that was begun is looked at.
 fn back(form: &Form, path: &str, answer: Option<&Value>) -> String {
     let rollout = answer.map(|answer| &answer["rollout"]).map(|rollout| text(rollout, "id"));
     if let Some(id) = rollout.filter(|id| !id.is_empty() && path.starts_with("components/")) {
         return format!("/rollouts/{id}");
     }
-    let back = form.get("back").map(String::as_str).unwrap_or("/");
-    // A path of ours, and no host of somebody else's.
-    let ours = back.starts_with('/') && !back.starts_with("//") && !back.contains('\\');
-    if ours { back.to_owned() } else { "/".into() }
+    ours(form.get("back"))
+}
+
+/// A path of ours, and no host of somebody else's.
+fn ours(wanted: Option<&String>) -> String {
+    let wanted = wanted.map(String::as_str).unwrap_or("/");
+    let ours = wanted.starts_with('/') && !wanted.starts_with("//") && !wanted.contains('\\');
+    if ours { wanted.to_owned() } else { "/".into() }
 }
 
 fn sentence(problem: &Problem) -> String {
@@ -171,8 +188,21 @@ mod tests {
             let form = Form::from([("back".to_owned(), wanted.to_owned())]);
             assert_eq!(super::back(&form, "queues/a/b/pause", None), back, "{wanted}");
         }
+        assert_eq!(ours(Some(&"/rollouts/1".into())), "/rollouts/1");
         let begun = json!({ "rollout": { "id": "r1" } });
         let form = Form::default();
         assert_eq!(super::back(&form, "components/a/deploy", Some(&begun)), "/rollouts/r1");
+    }
+
+    #[test]
+    fn a_button_names_its_call_and_what_is_sent_with_it() {
+        let form = |call: &str| Form::from([("call".to_owned(), call.to_owned())]);
+        let (method, path, body) = called(&form(r#"POST freezes {"component":"a b"}"#)).unwrap();
+        assert_eq!((method.as_str(), path.as_str()), ("POST", "freezes"));
+        assert_eq!(body, json!({ "component": "a b" }));
+        assert_eq!(called(&form("POST jobs/1/cancel")).unwrap().2, json!({}));
+        for wrong in ["", "POST", "POST freezes [1]", "POST freezes {"] {
+            assert!(called(&form(wrong)).is_err(), "{wrong}");
+        }
     }
 }

@@ -60,6 +60,15 @@ impl Visit<'_> {
         whole(answer).await
     }
 
+    /// What the API answers to an order that changes nothing, such as a deploy's dry run.
+    ///
+    /// # Errors
+    ///
+    /// The API's own problem.
+    async fn trial(&self, path: &str, body: &Value) -> Result<Value, Problem> {
+        Box::pin(order(self.surface, &self.actor, ("POST", path), body, (self.peer, self.id))).await
+    }
+
     /// Whether buttons of a role are worth showing.
     fn may(&self, role: Role) -> bool {
         self.actor.role >= role
@@ -110,8 +119,10 @@ where
             _ => Err(problems::METHOD),
         };
     }
+    let query = head.uri.query().unwrap_or_default();
+    let query: BTreeMap<String, String> = serde_urlencoded::from_str(query).unwrap_or_default();
     if path == "/login" {
-        return Ok(page(StatusCode::OK, &door::login(None)));
+        return Ok(page(StatusCode::OK, &door::login(query.get("next"), None)));
     }
     let Some(seat) = seat else { return Ok(to_login(&head.uri)) };
     let actor = match surface.access.seated(&seat).await {
@@ -123,8 +134,6 @@ where
         }
         Err(problem) => return Err(problem),
     };
-    let query = head.uri.query().unwrap_or_default();
-    let query = serde_urlencoded::from_str(query).unwrap_or_default();
     let flash = surface.access.sessions.told(&seat);
     let visit = Visit { surface, actor, seat, peer, id, path, query, flash };
     let (status, markup) = Box::pin(pages::show(&visit)).await;

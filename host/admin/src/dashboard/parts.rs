@@ -50,6 +50,13 @@ pub(super) fn clock(at: &str) -> Markup {
     html! { time datetime=(at) title=(at) { (instant.strftime("%H:%M:%S%.3f").to_string()) } }
 }
 
+/// How long a member's instant is past, in words without "ago"; None where there is none.
+pub(super) fn moment(value: &Value, name: &str) -> Option<String> {
+    let at: Timestamp = value[name].as_str()?.parse().ok()?;
+    let words = distance(at, Timestamp::now());
+    Some(if words == "now" { "a moment".into() } else { words.trim_end_matches(" ago").into() })
+}
+
 fn distance(at: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second() - at.as_second();
     let words = match seconds.unsigned_abs() {
@@ -71,13 +78,14 @@ pub(super) fn since(at: SystemTime) -> String {
 /// A state in the colour that it has everywhere.
 pub(super) fn badge(word: &str) -> Markup {
     let class = match word {
-        "active" | "ok" | "done" | "succeeded" | "healthy" | "ready" | "valid" | "met" => "good",
+        "active" | "ok" | "done" | "succeeded" | "healthy" | "ready" | "valid" | "met" | "open"
+        | "applied" => "good",
         "failed" | "dead" | "inactive" | "aborted" | "rolled_back" | "invalid" | "untrusted"
-        | "error" => "bad",
+        | "error" | "closed" => "bad",
         "paused" | "refused" | "waiting" | "draining" | "cancelled" | "held" | "staged"
-        | "missing" | "rolling_back" | "unsigned" | "retired" => "warn",
+        | "missing" | "behind" | "rolling_back" | "unsigned" | "retired" => "warn",
         "running" | "leased" | "due" | "queued" | "verifying" | "compiling" | "migrating"
-        | "probing" | "stepping" | "promoting" => "plain",
+        | "probing" | "stepping" | "promoting" | "counting" => "plain",
         _ => "",
     };
     html! { span.badge.(class) { (word.replace('_', " ")) } }
@@ -194,18 +202,38 @@ pub(super) fn asking(
     asks: Option<&str>,
     fields: Markup,
 ) -> Markup {
-    let query = serde_urlencoded::to_string(&visit.query).unwrap_or_default();
-    let back =
-        if query.is_empty() { visit.path.clone() } else { format!("{}?{query}", visit.path) };
     html! {
         form.inline method="post" action="/act" data-asks=[asks] {
             input type="hidden" name="csrf" value=(visit.seat.csrf);
             input type="hidden" name="call" value=(call);
             input type="hidden" name="body" value=(body.to_string());
-            input type="hidden" name="back" value=(back);
+            input type="hidden" name="back" value=(here(visit));
             (fields)
         }
     }
+}
+
+/// A reason, and the buttons that each order something with it: `name="call"`, and as value a call
+/// of the API with its body, if it has one, after a blank.
+pub(super) fn ordering(visit: &Visit<'_>, id: &str, buttons: Markup) -> Markup {
+    html! {
+        form.ordering method="post" action="/act" {
+            input type="hidden" name="csrf" value=(visit.seat.csrf);
+            input type="hidden" name="back" value=(here(visit));
+            div.field {
+                label for=(id) { "Reason" }
+                input id=(id) name="set.reason" required maxlength="200" autocomplete="off"
+                    placeholder="It stands in the journal";
+            }
+            div.actions { (buttons) }
+        }
+    }
+}
+
+/// The page itself, for coming back to it.
+fn here(visit: &Visit<'_>) -> String {
+    let query = serde_urlencoded::to_string(&visit.query).unwrap_or_default();
+    if query.is_empty() { visit.path.clone() } else { format!("{}?{query}", visit.path) }
 }
 
 /// The next page of a list, if there is one.

@@ -9,8 +9,8 @@
 //! | `POST components/{id}/deploy` | `{artifact or revision, strategy, note, dry_run}` |
 //! | `components/{id}/revisions`, `…/{number}` | what it has ever been |
 //! | `components/{id}/traffic`, `PUT` | `{weights: {"7": 9000, "8": 1000}, reason}` |
-//! | `POST components/{id}/rollback` | `{to, reason}` |
-//! | `rollouts`, `rollouts/{id}` | the second with its events |
+//! | `POST components/{id}/rollback` | `{to, reason, dry_run}` |
+//! | `rollouts`, `rollouts/{id}` | the second with its events, its hosts and its figures |
 //! | `POST rollouts/{id}/promote`, `/pause`, `/resume`, `/abort` | `{reason}` |
 //! | `freezes`, `POST`, `DELETE freezes/{id}` | `{component, reason}` |
 //! | `hosts` | who follows, and what each has applied |
@@ -19,6 +19,7 @@
 //! (202); what becomes of it is read at `rollouts/{id}`.
 
 mod artifacts;
+pub(crate) mod figures;
 mod orders;
 mod questions;
 mod shape;

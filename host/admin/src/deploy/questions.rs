@@ -1,6 +1,8 @@
 //! What is asked of revisions, traffic, rollouts, freezes and hosts.
 
-use super::{Asked, NO_REVISION, NO_ROLLOUT, NO_TRAFFIC, broken, cursor, failed, ok, page, shape};
+use super::{
+    Asked, NO_REVISION, NO_ROLLOUT, NO_TRAFFIC, broken, cursor, failed, figures, ok, page, shape,
+};
 use crate::problems;
 use nexus_runtime::{Problem, Response};
 use nexus_storage::rollouts::State;
@@ -87,6 +89,10 @@ impl Asked<'_> {
         let events = store.events(id).await.map_err(broken)?;
         let mut value = shape::rollout(&found);
         value["events"] = events.iter().map(shape::event).collect();
+        if !found.state.is_final() {
+            value["figures"] = figures::of(store, &found).await.map_err(broken)?;
+            value["hosts"] = figures::hosts(store, &found).await.map_err(broken)?;
+        }
         Ok(ok(&value))
     }
 

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `invocations`, `invocations/{id}` | `?component=&trigger=&outcome=&limit=&cursor=`; a trace |
 //! | `logs` | `?component=&level=&since=&request_id=&trace_id=&limit=&cursor=` |
-//! | `stream` | `?topics=invocations,logs,rollouts,conditions`: server-sent events |
+//! | `stream` | `?topics=invocations,logs,rollouts,conditions,figures`: server-sent events |
 //! | `POST components/{id}/invoke` | `{method, path, headers, body, body_base64, revision}` |
 //! | `health-matrix` | every name of the suite, and how it is |
 

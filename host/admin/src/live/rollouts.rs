@@ -1,7 +1,9 @@
-//! Rollouts as a stream tells them: each time one is in another state or has another share. Looked
-//! up in the database, so that a stream tells of every host's.
+//! Rollouts as a stream tells them: each time one is in another state or has another share, and for
+//! who asks what those under way have counted. Looked up in the database, so that a stream tells of
+//! every host's.
 
 use crate::Facts;
+use crate::deploy::figures;
 use crate::operate::instant;
 use nexus_storage::rollouts::{RolloutRow, Rollouts, State};
 use serde_json::{Value, json};
@@ -55,6 +57,57 @@ impl Told {
         }
         news
     }
+}
+
+/// What one stream has told of the figures of rollouts under way.
+#[derive(Default)]
+pub(super) struct Figures {
+    known: BTreeMap<Uuid, Value>,
+    looked: Option<Instant>,
+}
+
+impl Figures {
+    /// Figures that are others than at the last look, each with its rollout.
+    pub(super) async fn news(&mut self, facts: &Facts, component: Option<&str>) -> Vec<Value> {
+        if self.looked.is_some_and(|looked| looked.elapsed() < EVERY) {
+            return Vec::new();
+        }
+        self.looked = Some(Instant::now());
+        let Some(stores) = facts.operated() else { return Vec::new() };
+        match under_way(&Rollouts::new(stores.database().clone()), component).await {
+            Ok(found) => self.compare(found),
+            Err(error) => {
+                tracing::debug!(%error, "a stream finds no figures");
+                Vec::new()
+            }
+        }
+    }
+
+    fn compare(&mut self, found: Vec<(Uuid, Value)>) -> Vec<Value> {
+        let before = std::mem::take(&mut self.known);
+        let mut news = Vec::new();
+        for (id, mut figures) in found {
+            self.known.insert(id, figures.clone());
+            if before.get(&id) != Some(&figures) {
+                figures["rollout"] = id.to_string().into();
+                news.push(figures);
+            }
+        }
+        news
+    }
+}
+
+async fn under_way(
+    store: &Rollouts,
+    component: Option<&str>,
+) -> Result<Vec<(Uuid, Value)>, nexus_storage::Error> {
+    let mut found = Vec::new();
+    for row in store.open().await? {
+        if component.is_none_or(|wanted| wanted == row.component) {
+            found.push((row.id, figures::of(store, &row).await?));
+        }
+    }
+    Ok(found)
 }
 
 fn describe(row: &RolloutRow) -> Value {
@@ -113,5 +166,15 @@ mod tests {
         assert_eq!(told.compare(vec![row(2, State::Stepping, 1_000)]).len(), 1);
         let over = told.compare(vec![row(2, State::Done, 10_000), row(3, State::Failed, 0)]);
         assert_eq!(over.len(), 2, "what began and ended between two looks is told, too");
+    }
+
+    #[test]
+    fn figures_are_told_again_only_when_they_are_others() {
+        let mut told = Figures::default();
+        let (id, figures) = (Uuid::from_u128(7), |calls: u32| json!({ "new": { "calls": calls } }));
+        let first = told.compare(vec![(id, figures(1))]);
+        assert_eq!(first[0]["rollout"], id.to_string());
+        assert!(told.compare(vec![(id, figures(1))]).is_empty());
+        assert_eq!(told.compare(vec![(id, figures(2))])[0]["new"]["calls"], 2);
     }
 }

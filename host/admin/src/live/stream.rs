@@ -1,9 +1,9 @@
-//! Server-sent events: calls, lines, rollouts and conditions as they happen. A reader who comes
+//! Server-sent events: calls, lines, rollouts with their figures, and conditions as they happen. A reader who comes
 //! back with `Last-Event-ID` gets what the ring still has of the time in between, and is told how
 //! much it has not. Nothing is done for streams while nobody reads one.
 
 use super::happened::{self, call, line};
-use super::rollouts::Told;
+use super::rollouts::{Figures, Told};
 use crate::operate::Asked;
 use crate::{Condition, Facts, problems};
 use bytes::Bytes;
@@ -29,7 +29,9 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Between two comments on a stream where nothing happens, so that no proxy thinks it dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-const TOPICS: [&str; 4] = ["invocations", "logs", "rollouts", "conditions"];
+const TOPICS: [&str; 5] = ["invocations", "logs", "rollouts", "conditions", "figures"];
+/// Figures are looked up in the database each second, so only for those who name them.
+const TOLD_UNASKED: usize = 4;
 
 /// Those that are open; clones share the bound.
 #[derive(Clone)]
@@ -58,7 +60,7 @@ pub(super) fn open(
 ) -> Result<Response, Problem> {
     let query: Query = asked.query()?;
     let topics: Vec<String> = match &query.topics {
-        None => TOPICS.iter().map(|topic| (*topic).to_owned()).collect(),
+        None => TOPICS[..TOLD_UNASKED].iter().map(|topic| (*topic).to_owned()).collect(),
         Some(words) => words.split(',').map(|word| word.trim().to_owned()).collect(),
     };
     if !topics.iter().all(|topic| TOPICS.contains(&topic.as_str())) {
@@ -81,6 +83,7 @@ pub(super) fn open(
         last: last.filter(|last| *last <= recent().last()).unwrap_or_else(|| recent().last()),
         conditions: BTreeMap::new(),
         rollouts: Told::default(),
+        figures: Figures::default(),
         ending,
         spoke: Instant::now(),
         greeted: false,
@@ -106,6 +109,7 @@ struct Reader {
     last: u64,
     conditions: BTreeMap<&'static str, Condition>,
     rollouts: Told,
+    figures: Figures,
     ending: Option<Shutdown>,
     spoke: Instant,
     greeted: bool,
@@ -130,6 +134,11 @@ impl Reader {
                     {
                         event(&mut text, None, "rollout", &told);
                     }
+                }
+            }
+            if self.wants("figures") {
+                for told in self.figures.news(&self.facts, self.component.as_deref()).await {
+                    event(&mut text, None, "figures", &told);
                 }
             }
             if text.is_empty() && self.spoke.elapsed() >= HEARTBEAT {

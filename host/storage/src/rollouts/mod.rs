@@ -5,6 +5,7 @@
 //! holds the lease. Refuses to know when a rollout goes on, and what an artifact consists of.
 
 mod artifacts;
+mod figures;
 mod hosts;
 mod moves;
 mod revisions;
@@ -12,6 +13,7 @@ mod rows;
 mod traffic;
 
 pub use artifacts::{ArtifactRow, NewArtifact};
+pub use figures::{Follower, Marks};
 pub use hosts::{Applied, HostRow, Report, Sample};
 pub use moves::{Frozen, Held, Move, NewRollout, Verb};
 pub use revisions::{Made, NewRevision, RevisionRow};

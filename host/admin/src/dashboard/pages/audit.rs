@@ -68,7 +68,7 @@ fn shown(found: &Value) -> Markup {
         &head,
         &html! {
             @for one in all {
-                tr data-row {
+                tr data-row data-key=(cell(one, "position")) {
                     th.n scope="row" { (cell(one, "position")) }
                     td.tight { (when(one, "at")) }
                     td { (text(one, "actor")) div.small.soft { (text(one, "role")) } }

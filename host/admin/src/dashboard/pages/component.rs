@@ -2,8 +2,8 @@
 
 use super::super::Visit;
 use super::super::parts::{self, piece, rows, text};
-use super::parts::{action, asking, badge, code, ms, nothing, table, title, trouble, when};
-use super::rollouts;
+use super::parts::{badge, ms, nothing, ordering, table, title, trouble, when};
+use super::{grants, rollouts};
 use crate::samples::Red;
 use maud::{Markup, html};
 use nexus_runtime::Problem;
@@ -23,10 +23,12 @@ pub(super) async fn page(visit: &Visit<'_>, name: &str) -> Markup {
     let revisions = visit.get(&format!("{path}/revisions?limit=20")).await;
     let query = format!("rollouts?component={}&limit=5", piece(name));
     let moves = visit.get(&query).await;
+    let freezes = visit.get("freezes").await;
     let red = visit.facts().samples().of(name);
     html! {
         p.crumb { a href="/" { "Overview" } }
-        (title(name, "", Some(badge(text(&one, "state")))))
+        (title(name, "", Some(beside(visit, name, text(&one, "state")))))
+        div #frozen data-live { (rollouts::frozen(visit, &freezes, Some(name))) }
         @if let Some(reason) = one["reason"].as_str() {
             div.notice.bad role="alert" { p { (reason) } }
         }
@@ -35,7 +37,7 @@ pub(super) async fn page(visit: &Visit<'_>, name: &str) -> Markup {
             section.card aria-labelledby="traffic-title" {
                 h2 #traffic-title { "Traffic" }
                 div #traffic data-live { (shares(&traffic)) }
-                (orders(visit, name))
+                @if visit.may(Role::Operator) { (orders(visit, name)) }
             }
             section.card aria-labelledby="rollouts-title" {
                 h2 #rollouts-title { "Rollouts" }
@@ -49,17 +51,26 @@ pub(super) async fn page(visit: &Visit<'_>, name: &str) -> Markup {
         div.grid.two {
             section.card aria-labelledby="grants-title" {
                 h2 #grants-title { "Grants" }
-                (code(&one["grants"]))
+                (grants::grants(&one))
             }
             section.card aria-labelledby="limits-title" {
                 h2 #limits-title { "Limits" }
-                (code(&one["limits"]))
+                (grants::limits(&one))
             }
         }
-        div.actions {
-            a.button href=(format!("/invocations?component={}", piece(name))) { "Its calls" }
-            a.button href=(format!("/logs?component={}", piece(name))) { "Its lines" }
-            a.button href=(format!("/configuration/{}", piece(name))) { "Its configuration" }
+    }
+}
+
+/// State and ways to what else is known of it.
+fn beside(visit: &Visit<'_>, name: &str, state: &str) -> Markup {
+    let name = piece(name);
+    html! {
+        (badge(state))
+        a.button href=(format!("/invocations?component={name}")) { "Its calls" }
+        a.button href=(format!("/logs?component={name}")) { "Its lines" }
+        a.button href=(format!("/configuration/{name}")) { "Its configuration" }
+        @if visit.may(Role::Operator) {
+            a.button.primary href=(format!("/components/{name}/deploy")) { "Deploy…" }
         }
     }
 }
@@ -116,48 +127,19 @@ fn shares(traffic: &Result<Value, Problem>) -> Markup {
     }
 }
 
-/// What may be done at once, for those who may.
+/// What may be done at once, with a reason.
 fn orders(visit: &Visit<'_>, name: &str) -> Markup {
-    if !visit.may(Role::Operator) {
-        return html! {};
-    }
-    let path = format!("POST components/{}", piece(name));
-    let frozen = json!({ "component": name });
+    let back = format!("POST components/{}/rollback", piece(name));
+    let freeze = format!("POST freezes {}", json!({ "component": name }));
     html! {
         details {
-            summary { "Deploy, roll back, freeze" }
-            div.grid {
-                (action(visit, &format!("{path}/deploy"), &json!({}), html! { div.row {
-                    div.field {
-                        label for="artifact" { "Artifact" }
-                        input #artifact name="set.artifact" required size="34"
-                            placeholder="sha256:…" spellcheck="false" autocomplete="off";
-                    }
-                    div.field {
-                        label for="strategy" { "How" }
-                        select #strategy name="set.strategy" {
-                            option value="" { "by steps, watched" }
-                            option value="stage" { "stage it, without a share" }
-                            option value="instant" { "at once" }
-                        }
-                    }
-                    button.primary type="submit" { "Deploy" }
-                } }))
-                (asking(visit, &format!("{path}/rollback"), &json!({}),
-                    Some("Serve the last good revision, at once?"), html! { div.row {
-                    div.field {
-                        label for="why" { "Reason" }
-                        input #why name="set.reason" size="34" autocomplete="off";
-                    }
-                    button.danger type="submit" { "Roll back" }
-                } }))
-                (action(visit, "POST freezes", &frozen, html! { div.row {
-                    div.field {
-                        label for="freeze" { "Reason of a freeze" }
-                        input #freeze name="set.reason" required size="34" autocomplete="off";
-                    }
-                    button type="submit" { "Freeze" }
-                } }))
+            summary { "Roll back, freeze" }
+            (ordering(visit, "why", html! {
+                button name="call" value=(freeze) { "Freeze" }
+                button.danger name="call" value=(back) { "Roll back" }
+            }))
+            p.hint {
+                "Freeze keeps it as it is. Roll back serves the last good revision, at once."
             }
         }
     }
@@ -179,7 +161,7 @@ fn history(visit: &Visit<'_>, name: &str, revisions: &Result<Value, Problem>) ->
             @for one in revisions {
                 @let number = parts::cell(one, "number");
                 @let weight = one["weight"].as_u64().unwrap_or(0);
-                tr {
+                tr data-key=(number) {
                     th.n scope="row" {
                         a href=(format!("/components/{}/revisions/{number}", piece(name))) {
                             (number)
@@ -196,7 +178,9 @@ fn history(visit: &Visit<'_>, name: &str, revisions: &Result<Value, Problem>) ->
                     td.words { (text(one, "note")) }
                     td {
                         @if weight == 0 && visit.may(Role::Operator) {
-                            (again(visit, name, &number))
+                            a href=(format!("/components/{}/revisions/{number}", piece(name))) {
+                                "Serve it…" span.away { " again: revision " (number) }
+                            }
                         }
                     }
                 }
@@ -205,36 +189,7 @@ fn history(visit: &Visit<'_>, name: &str, revisions: &Result<Value, Problem>) ->
     )
 }
 
-/// The button that serves an old revision again.
-fn again(visit: &Visit<'_>, name: &str, number: &str) -> Markup {
-    let call = format!("POST components/{}/rollback", piece(name));
-    let body = json!({ "to": number.parse::<u64>().ok(), "reason": "chosen on its page" });
-    let asks = format!("Serve revision {number} alone, at once?");
-    asking(
-        visit,
-        &call,
-        &body,
-        Some(&asks),
-        html! {
-            button type="submit" { "Serve it" span.away { " again: revision " (number) } }
-        },
-    )
-}
-
 /// The beginning of a digest.
 pub(super) fn short(digest: &str) -> String {
     digest.chars().take(19).collect()
-}
-
-pub(super) async fn revision(visit: &Visit<'_>, name: &str, number: &str) -> Markup {
-    let path = format!("components/{}/revisions/{}", piece(name), piece(number));
-    let one = visit.get(&path).await;
-    html! {
-        p.crumb { a href=(format!("/components/{}", piece(name))) { (name) } }
-        (title(&format!("{name}, revision {number}"), "", None))
-        @match &one {
-            Ok(one) => { section.card { h2 { "What it is" } (code(one)) } }
-            Err(problem) => { (trouble(problem)) }
-        }
-    }
 }

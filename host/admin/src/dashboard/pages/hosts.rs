@@ -35,7 +35,7 @@ fn shown(found: &Value) -> Markup {
         &head,
         &html! {
             @for one in all {
-                tr {
+                tr data-key=(cell(one, "id")) {
                     th scope="row" { (cell(one, "name")) }
                     td { (badge(if one["alive"] == true { "active" } else { "inactive" })) }
                     td { (cell(one, "version")) }

@@ -64,7 +64,7 @@ fn shown(found: &Value) -> Markup {
         &head,
         &html! {
             @for one in all {
-                tr data-row {
+                tr data-row data-key=(text(one, "id")) {
                     td.tight { (clock(text(one, "at"))) }
                     th scope="row" {
                         a href=(format!("/invocations/{}", text(one, "id"))) { (text(one, "name")) }

@@ -39,7 +39,7 @@ fn shown(found: &Value) -> Markup {
         &head,
         &html! {
             @for one in all {
-                tr data-row {
+                tr data-row data-key=(cell(one, "id")) {
                     th scope="row" {
                         a href=(format!("/jobs/{}", cell(one, "id"))) { (text(one, "kind")) }
                     }

@@ -47,7 +47,7 @@ fn shown(found: &Value) -> Markup {
         &html! {
             @for one in all {
                 @let (service, queue) = (text(one, "service"), text(one, "queue"));
-                tr data-row {
+                tr data-row data-key=(text(one, "id")) {
                     th scope="row" {
                         a href=(format!("/queues/{}/{}?state=dead", piece(service), piece(queue))) {
                             (service) " / " (queue)

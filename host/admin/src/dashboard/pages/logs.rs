@@ -1,7 +1,7 @@
 //! What the host and its components say, as they say it.
 
 use super::super::Visit;
-use super::super::parts::{piece, rows, text};
+use super::super::parts::{cell, piece, rows, text};
 use super::invocations::choice;
 use super::parts::{clock, filter, list, more, nothing, passed, title};
 use maud::{Markup, html};
@@ -38,7 +38,7 @@ pub(super) fn lines(all: &[Value]) -> Markup {
     html! {
         ul.log {
             @for line in all {
-                li data-row {
+                li data-row data-key=(cell(line, "number")) {
                     (clock(text(line, "at")))
                     span.{ "level-" (text(line, "level")) } { (text(line, "level")) }
                     span.soft {

@@ -4,6 +4,8 @@
 mod audit;
 mod component;
 mod configuration;
+mod deploy;
+mod grants;
 mod health;
 mod hosts;
 mod invocations;
@@ -13,6 +15,8 @@ mod logs;
 mod operators;
 mod overview;
 mod queues;
+mod revision;
+mod rollout;
 mod rollouts;
 mod schedules;
 
@@ -34,11 +38,12 @@ pub(super) async fn show(visit: &Visit<'_>) -> (StatusCode, Markup) {
     let (title, body) = match &pieces[..] {
         [""] => ("Overview", overview::page(visit).await),
         ["components", name] => (*name, component::page(visit, name).await),
+        ["components", name, "deploy"] => (*name, deploy::page(visit, name).await),
         ["components", name, "revisions", number] => {
-            (*name, component::revision(visit, name, number).await)
+            (*name, revision::page(visit, name, number).await)
         }
         ["rollouts"] => ("Rollouts", rollouts::page(visit).await),
-        ["rollouts", id] => ("Rollout", rollouts::one(visit, id).await),
+        ["rollouts", id] => ("Rollout", rollout::page(visit, id).await),
         ["queues"] => ("Queues", queues::page(visit).await),
         ["queues", service, queue] => (*queue, queues::one(visit, service, queue).await),
         ["dead-letters"] => ("Dead letters", letters::page(visit).await),

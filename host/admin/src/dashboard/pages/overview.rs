@@ -90,7 +90,7 @@ fn row(one: &Value, red: &Red) -> Markup {
     let id = text(one, "id");
     let errors = red.errors.map(|share| share * 100.0);
     html! {
-        tr data-row {
+        tr data-row data-key=(id) {
             th scope="row" { a href=(format!("/components/{}", piece(id))) { (id) } }
             td {
                 (badge(text(one, "state")))

@@ -39,7 +39,7 @@ fn shown(found: &Value) -> Markup {
 fn row(one: &Value) -> Markup {
     let (service, queue) = (text(one, "service"), text(one, "queue"));
     html! {
-        tr data-row {
+        tr data-row data-key=(format!("{service}/{queue}")) {
             th scope="row" {
                 a href=(format!("/{}", path(service, queue))) { (queue) }
                 div.small.soft { (service) }
@@ -148,7 +148,7 @@ fn waiting(found: &Value) -> Markup {
         &head,
         &html! {
             @for one in all {
-                tr {
+                tr data-key=(text(one, "id")) {
                     th scope="row" { code { (text(one, "id")) } }
                     td { (text(one, "topic")) }
                     td.tight { (when(one, "published_at")) }

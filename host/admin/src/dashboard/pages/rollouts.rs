@@ -1,9 +1,9 @@
-//! Changes of traffic: those that go on, those that were, and one of them step by step.
+//! Changes of traffic: those that go on, those that were, and the steps of one as a bar.
 
 use super::super::Visit;
-use super::super::parts::{cell, piece, rows, text};
+use super::super::parts::{cell, rows, text};
 use super::parts::{
-    action, asking, badge, clock, filter, list, more, nothing, passed, table, title, trouble, when,
+    asking, badge, filter, list, more, nothing, passed, table, title, trouble, when,
 };
 use maud::{Markup, html};
 use nexus_runtime::Problem;
@@ -11,7 +11,7 @@ use nexus_storage::audit::Role;
 use serde_json::{Value, json};
 
 /// Nothing happens in these any more.
-const OVER: [&str; 4] = ["done", "aborted", "failed", "rolled_back"];
+pub(super) const OVER: [&str; 4] = ["done", "aborted", "failed", "rolled_back"];
 
 /// A share of 10,000.
 pub(super) fn percent(weight: u64) -> String {
@@ -26,7 +26,7 @@ pub(super) async fn page(visit: &Visit<'_>) -> Markup {
     html! {
         (title("Rollouts", "Every change of what serves, and what stopped it.",
             Some(filter("rollouts"))))
-        (frozen(visit, &freezes))
+        div #frozen data-live { (frozen(visit, &freezes, None)) }
         section.card aria-label="Rollouts" {
             div #rollouts data-live { (list(&found, |found| shown(found))) }
         }
@@ -34,12 +34,21 @@ pub(super) async fn page(visit: &Visit<'_>) -> Markup {
     }
 }
 
-fn frozen(visit: &Visit<'_>, freezes: &Result<Value, Problem>) -> Markup {
+/// What nobody may change now: everything, or what concerns one component.
+pub(super) fn frozen(
+    visit: &Visit<'_>,
+    freezes: &Result<Value, Problem>,
+    component: Option<&str>,
+) -> Markup {
     let Ok(freezes) = freezes else { return html! {} };
+    let concerns = |one: &&Value| match (component, one["component"].as_str()) {
+        (Some(wanted), Some(frozen)) => wanted == frozen,
+        _ => true,
+    };
     html! {
-        @for one in rows(freezes, "freezes") {
+        @for one in rows(freezes, "freezes").iter().filter(concerns) {
             @let whose = one["component"].as_str().unwrap_or("Everything");
-            div.notice.warn {
+            div.notice.warn data-key=(cell(one, "id")) {
                 p { (whose) " is frozen: " (text(one, "reason")) }
                 p { "By " (text(one, "by")) ", " (when(one, "created_at")) }
                 @if visit.may(Role::Admin) {
@@ -64,7 +73,7 @@ fn shown(found: &Value) -> Markup {
 fn row(one: &Value) -> Markup {
     let steps = one["steps"].as_array().map_or(0, Vec::len);
     html! {
-        tr data-row {
+        tr data-row data-key=(cell(one, "id")) {
             th scope="row" {
                 a href=(format!("/rollouts/{}", cell(one, "id"))) { (text(one, "component")) }
             }
@@ -94,11 +103,11 @@ pub(super) fn short(found: &Result<Value, Problem>) -> Markup {
     }
     html! {
         @for one in found.iter().filter(|one| !OVER.contains(&text(one, "state"))).take(1) {
-            (steps(one))
+            (stages(one))
         }
         (table("Rollouts of the component", &["Revision", "State", "#Share", "Begun"], &html! {
             @for one in found {
-                tr {
+                tr data-key=(cell(one, "id")) {
                     th scope="row" {
                         a href=(format!("/rollouts/{}", cell(one, "id"))) {
                             "To " (cell(one, "revision"))
@@ -113,110 +122,57 @@ pub(super) fn short(found: &Result<Value, Problem>) -> Markup {
     }
 }
 
-/// The steps, and at which of them it is.
-fn steps(one: &Value) -> Markup {
+/// The steps as a bar: which are behind it, at which it is.
+pub(super) fn stages(one: &Value) -> Markup {
     let all = one["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let weight = one["weight"].as_u64().unwrap_or(0);
-    html! {
-        ol.steps aria-label="Steps" {
-            @for step in all {
-                @let share = step.as_u64().or_else(|| step["weight"].as_u64()).unwrap_or(0);
-                li.(if share < weight { "done" } else { "" })
-                    aria-current=[(share == weight).then_some("step")] { (percent(share)) }
-            }
-        }
-    }
-}
-
-pub(super) async fn one(visit: &Visit<'_>, id: &str) -> Markup {
-    let found = match visit.get(&format!("rollouts/{}", piece(id))).await {
-        Ok(found) => found,
-        Err(problem) => return html! { (title("Rollout", "", None)) (trouble(&problem)) },
-    };
-    let component = text(&found, "component");
-    let over = OVER.contains(&text(&found, "state"));
-    html! {
-        p.crumb { a href="/rollouts" { "Rollouts" } }
-        (title(&format!("{component} to revision {}", cell(&found, "revision")),
-            text(&found, "reason"), None))
-        section.card aria-label="How far it is" {
-            div #progress data-live {
-                div.actions {
-                    (badge(text(&found, "state")))
-                    strong { (percent(found["weight"].as_u64().unwrap_or(0))) " of the calls" }
-                    span.soft { "by " (text(&found, "by")) ", " (when(&found, "created_at")) }
-                }
-                (steps(&found))
-                (gates(&found))
-            }
-            @if !over && visit.may(Role::Operator) {
-                (buttons(visit, id, text(&found, "state") == "paused"))
-            }
-        }
-        section.card aria-labelledby="events-title" {
-            h2 #events-title { "What happened" }
-            div #events data-live { (events(&found)) }
-        }
-        p { a.button href=(format!("/components/{}", piece(component))) { (component) } }
-    }
-}
-
-/// What must hold at every step.
-fn gates(found: &Value) -> Markup {
-    let Some(gates) = found["gates"].as_object().or_else(|| found["strategy"]["gates"].as_object())
-    else {
-        return html! {};
-    };
-    html! {
-        h3 { "Gates" }
-        dl.facts {
-            @for (name, value) in gates {
-                dt { (name.replace('_', " ")) } dd { (value) }
-            }
-        }
-    }
-}
-
-fn buttons(visit: &Visit<'_>, id: &str, paused: bool) -> Markup {
-    let path = format!("POST rollouts/{}", piece(id));
-    let plain = |verb: &str, label: &str| {
-        action(
-            visit,
-            &format!("{path}/{verb}"),
-            &json!({}),
-            html! { button type="submit" { (label) } },
-        )
-    };
-    html! {
-        div.actions {
-            (asking(visit, &format!("{path}/promote"), &json!({}),
-                Some("Serve the new revision alone, without waiting for the steps?"),
-                html! { button.primary type="submit" { "Promote" } }))
-            @if paused { (plain("resume", "Resume")) } @else { (plain("pause", "Pause")) }
-            (asking(visit, &format!("{path}/abort"), &json!({}),
-                Some("Go back to what served before?"),
-                html! { button.danger type="submit" { "Abort" } }))
-        }
-    }
-}
-
-fn events(found: &Value) -> Markup {
-    let all = rows(found, "events");
     if all.is_empty() {
-        return nothing("Nothing yet.");
+        return html! { p.small.soft { "It has no steps: it stays staged until it is promoted." } };
     }
-    table(
-        "Events",
-        &["At", "State", "#Share", "What"],
-        &html! {
-            @for event in all {
-                tr {
-                    td.tight { (clock(text(event, "at"))) }
-                    td { (badge(text(event, "state"))) }
-                    td.n { (percent(event["weight"].as_u64().unwrap_or(0))) }
-                    td.words { (text(event, "words")) }
+    let (state, step) = (text(one, "state"), one["step"].as_i64().unwrap_or(-1));
+    let open = !OVER.contains(&state);
+    html! {
+        ol.steps.(state) aria-label="Steps" {
+            @for (index, share) in (0_i64..).zip(all) {
+                @let here = open && index == step;
+                @let done = index < step || state == "done" || state == "draining";
+                li.(if here { "here" } else if done { "done" } else { "" })
+                    aria-current=[here.then_some("step")] {
+                    span.away { "Step " (index + 1) ": " }
+                    (percent(share.as_u64().unwrap_or(0)))
+                    span.away {
+                        (if here { ", now" } else if done { ", done" } else { ", not yet" })
+                    }
                 }
             }
-        },
-    )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(state: &str, step: i64) -> String {
+        let one = json!({ "state": state, "step": step, "steps": [1000, 5000, 10000] });
+        stages(&one).into_string()
+    }
+
+    #[test]
+    fn a_bar_says_which_steps_are_done_and_which_one_it_is_at() {
+        let middle = drawn("stepping", 1);
+        assert_eq!(middle.matches("aria-current").count(), 1, "{middle}");
+        assert_eq!(middle.matches(", done").count(), 1, "{middle}");
+        assert_eq!(drawn("done", 2).matches(", done").count(), 3);
+        assert_eq!(drawn("verifying", -1).matches(", not yet").count(), 3);
+        let back = drawn("rolled_back", 1);
+        assert!(!back.contains("aria-current") && back.matches(", done").count() == 1, "{back}");
+    }
+
+    #[test]
+    fn a_share_is_said_with_as_many_digits_as_it_has() {
+        assert_eq!(
+            (percent(100), percent(10_000), percent(25)),
+            ("1 %".into(), "100 %".into(), "0.25 %".into())
+        );
+    }
 }
