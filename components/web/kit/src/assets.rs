@@ -53,11 +53,27 @@ macro_rules! files {
 
 /// The kit's own.
 mod own {
+    use super::{Asset, fnv};
+
     files! { "/account/assets":
-        STYLE = "style"."css", "text/css; charset=utf-8";
         INTER = "inter-latin"."woff2", "font/woff2";
         MARK = "mark"."svg", "image/svg+xml";
     }
+
+    /// What is under all pages of the suite, then what the front ends have in common.
+    pub const STYLE: Asset = {
+        const CONTENT: &[u8] =
+            concat!(include_str!("../assets/ground.css"), include_str!("../assets/style.css"))
+                .as_bytes();
+        Asset {
+            prefix: "/account/assets",
+            stem: "style",
+            extension: "css",
+            media_type: "text/css; charset=utf-8",
+            content: CONTENT,
+            hash: fnv(CONTENT),
+        }
+    };
 }
 
 /// Digits of a hash in a name.
@@ -119,7 +135,7 @@ pub fn mark() -> String {
 /// # Errors
 /// [`Trouble::Missing`] for every other name.
 pub fn answer(files: &[Asset], file: &str) -> Result<Response, Trouble> {
-    let all = || files.iter().chain(own::ALL);
+    let all = || files.iter().chain(own::ALL).chain([&own::STYLE]);
     let exact = all().find(|asset| asset.file() == file);
     let kept = match exact {
         Some(_) => "public, max-age=31536000, immutable",

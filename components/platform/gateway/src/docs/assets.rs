@@ -3,7 +3,11 @@
 
 use nexus_sdk::prelude::*;
 
-const STYLE: &str = include_str!("../../assets/docs.css");
+/// What is under all pages of the suite, then the reference's own.
+const STYLE: &str = concat!(
+    include_str!("../../../../web/kit/assets/ground.css"),
+    include_str!("../../assets/docs.css")
+);
 /// The suite has one typeface, and it lies with what all pages are made of (OFL,
 /// beside it).
 const INTER: &[u8] = include_bytes!("../../../../web/kit/assets/inter-latin.woff2");
