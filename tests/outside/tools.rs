@@ -53,8 +53,10 @@ pub fn node(script: &str) -> Command {
     // Modules are looked for beside the script.
     let beside = folder.join(script);
     fs::copy(scripts().join(script), &beside).unwrap();
-    let driver = repository().join("tests/scenarios/web/browser/chromium.mjs");
-    fs::copy(driver, folder.join("chromium.mjs")).unwrap();
+    for module in ["chromium.mjs", "sights.mjs"] {
+        let driver = repository().join("tests/scenarios/web/browser").join(module);
+        fs::copy(driver, folder.join(module)).unwrap();
+    }
     let mut node = Command::new("node");
     node.arg(beside);
     node

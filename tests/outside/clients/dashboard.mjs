@@ -5,58 +5,13 @@
 // NEXUS_ADMIN, NEXUS_URL, NEXUS_TOKEN, QUEUE, JOB and NEXUS_PICTURES (a folder, or empty) come from the
 // environment. The browser is the first argument.
 
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { Chromium } from "./chromium.mjs";
+import { claim, looker, press } from "./sights.mjs";
 
 const { NEXUS_ADMIN: admin, NEXUS_URL: origin, NEXUS_TOKEN: token, QUEUE, JOB, NEXUS_PICTURES: pictures } = process.env;
 
-const claim = (holds, words) => {
-  if (!holds) throw new Error(words);
-};
-
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-const SIGHTS = [
-  { name: "wide-light", width: 1440, height: 900, scheme: "light" },
-  { name: "wide-dark", width: 1440, height: 900, scheme: "dark" },
-  { name: "narrow-light", width: 390, height: 844, scheme: "light" },
-  { name: "narrow-dark", width: 390, height: 844, scheme: "dark" },
-];
-const axe = readFileSync(new URL("./node_modules/axe-core/axe.js", import.meta.url), "utf8");
 const wrong = [];
-
-const see = async (page, name) => {
-  for (const { name: sight, width, height, scheme } of SIGHTS) {
-    await page.send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: width < 600 });
-    const features = [
-      { name: "prefers-color-scheme", value: scheme },
-      { name: "prefers-reduced-motion", value: "reduce" },
-    ];
-    await page.send("Emulation.setEmulatedMedia", { features });
-    await page.evaluate("document.fonts.ready.then(() => true)");
-    const wide = await page.evaluate("document.documentElement.scrollWidth");
-    if (wide > width) wrong.push(`${name} (${sight}) is ${wide} px wide in a window of ${width}`);
-    await page.evaluate(`${axe}; true`);
-    const found = await page.evaluate(`axe.run(document, {
-      runOnly: ${JSON.stringify(RULES)}, resultTypes: ["violations"],
-    }).then(({ violations }) => violations.map((it) =>
-      it.id + ": " + it.help + " at " + it.nodes.slice(0, 5).map((node) => node.target.join(" ") + " " + (node.any[0]?.message ?? "")).join("; ")))`);
-    if (found.length > 0) wrong.push(`${name} (${sight}):\n${found.join("\n")}`);
-    if (!pictures) continue;
-    const shot = await page.send("Page.captureScreenshot", { captureBeyondViewport: true });
-    writeFileSync(join(pictures, `${name}-${sight}.png`), Buffer.from(shot.data, "base64"));
-  }
-  await page.send("Emulation.clearDeviceMetricsOverride");
-};
-
-const KEYS = { Tab: 9, Enter: 13, Escape: 27 };
-const press = async (page, key) => {
-  const text = key.length === 1 ? key : key === "Enter" ? "\r" : undefined;
-  const windowsVirtualKeyCode = KEYS[key] ?? key.toUpperCase().charCodeAt(0);
-  const code = key.length === 1 ? `Key${key.toUpperCase()}` : key;
-  await page.send("Input.dispatchKeyEvent", { type: "keyDown", key, code, text, windowsVirtualKeyCode });
-  await page.send("Input.dispatchKeyEvent", { type: "keyUp", key, code, windowsVirtualKeyCode });
-};
+const see = looker(new URL("./node_modules/axe-core/axe.js", import.meta.url), pictures, { wide: 1440, wrong });
 
 const at = (path) => `document.readyState === "complete" && location.pathname === ${JSON.stringify(path)}`;
 
@@ -80,7 +35,8 @@ const walk = async (page) => {
   await page.until("refused", `!!document.querySelector("[role=alert]")`);
   await see(page, "login-refused");
   await signIn(page, token);
-  await page.until("on the overview", at("/"));
+  await page.until("where it was wanted", at("/queues"));
+  await visit(page, "/");
   await page.until("told of components", `document.querySelectorAll("#components [data-row]").length > 0`);
   await page.until("shown rates", `!!document.querySelector(".spark polyline")`);
   await see(page, "overview");

@@ -10,59 +10,13 @@
 // NEXUS_URL, NEXUS_EMAIL, NEXUS_PASSWORD, TITLE, SERIES and NEXUS_PICTURES (a folder, or empty) come
 // from the environment. The browser is the first argument.
 
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { Chromium } from "./chromium.mjs";
+import { claim, looker, press } from "./sights.mjs";
 
 const { NEXUS_URL: origin, NEXUS_EMAIL, NEXUS_PASSWORD, TITLE, SERIES, NEXUS_PICTURES: pictures } = process.env;
 const measured = {};
 
-const claim = (holds, words) => {
-  if (!holds) throw new Error(words);
-};
-
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-const SIGHTS = [
-  { name: "wide-light", width: 1440, height: 900, scheme: "light" },
-  { name: "wide-dark", width: 1440, height: 900, scheme: "dark" },
-  { name: "narrow-light", width: 390, height: 844, scheme: "light" },
-  { name: "narrow-dark", width: 390, height: 844, scheme: "dark" },
-];
-const axe = readFileSync(new URL("./node_modules/axe-core/axe.js", import.meta.url), "utf8");
-
-const see = async (page, name) => {
-  for (const { name: sight, width, height, scheme } of SIGHTS) {
-    await page.send("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: width < 600 });
-    const features = [
-      { name: "prefers-color-scheme", value: scheme },
-      { name: "prefers-reduced-motion", value: "reduce" },
-    ];
-    await page.send("Emulation.setEmulatedMedia", { features });
-    await page.evaluate("document.fonts.ready.then(() => true)");
-    const wide = await page.evaluate("document.documentElement.scrollWidth");
-    claim(wide <= width, `${name} (${sight}) is ${wide} px wide in a window of ${width}`);
-    await page.evaluate(`${axe}; true`);
-    const found = await page.evaluate(`axe.run(document, {
-      runOnly: ${JSON.stringify(RULES)}, resultTypes: ["violations"],
-    }).then(({ violations }) => violations.map((it) =>
-      it.id + ": " + it.help + " at " + it.nodes.map((node) => node.target.join(" ") + " " + (node.any[0]?.message ?? "")).join("; ")))`);
-    claim(found.length === 0, `${name} (${sight}):\n${found.join("\n")}`);
-    if (!pictures) continue;
-    const shot = await page.send("Page.captureScreenshot", { captureBeyondViewport: false });
-    writeFileSync(join(pictures, `${name}-${sight}.png`), Buffer.from(shot.data, "base64"));
-  }
-  await page.send("Emulation.clearDeviceMetricsOverride");
-};
-
-const KEYS = { " ": "Space", ArrowLeft: "ArrowLeft", ArrowRight: "ArrowRight", ArrowDown: "ArrowDown", ArrowUp: "ArrowUp", Enter: "Enter" };
-const CODES = { " ": 32, ArrowLeft: 37, ArrowUp: 38, ArrowRight: 39, ArrowDown: 40, Enter: 13 };
-const press = async (page, key) => {
-  const code = KEYS[key] ?? `Key${key.toUpperCase()}`;
-  const windowsVirtualKeyCode = CODES[key] ?? key.toUpperCase().charCodeAt(0);
-  const text = key === "Enter" ? "\r" : key.length === 1 ? key : undefined;
-  await page.send("Input.dispatchKeyEvent", { type: text ? "keyDown" : "rawKeyDown", key, code, text, windowsVirtualKeyCode });
-  await page.send("Input.dispatchKeyEvent", { type: "keyUp", key, code, windowsVirtualKeyCode });
-};
+const see = looker(new URL("./node_modules/axe-core/axe.js", import.meta.url), pictures, { wide: 1440, whole: false });
 
 const PLAYER = "document.querySelector('nexus-player')";
 const seen = (page) => page.evaluate(`({ ...${PLAYER}.seen })`);
