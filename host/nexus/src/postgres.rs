@@ -1,11 +1,12 @@
 //! The way to a PostgreSQL that is ready to work: found or started, migrated, with a role for each
 //! component. A server that is away is waited for; a setting that is wrong is said at once.
 
+use crate::backup::Archive;
 use crate::settings::Database as Choice;
 use nexus_admin::{Condition, Conditions};
 use nexus_storage::cluster::{self, Cluster};
 use nexus_storage::{Database, Error, Limits, Migrations, Server};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The condition's name on the readiness board.
@@ -55,8 +56,7 @@ pub(crate) async fn working(
             return Ok(Some(Working { database, cluster: None }));
         }
         Choice::Private => {
-            let settings = cluster::Settings::default();
-            let cluster = Cluster::start(&wanted.home, settings).await?;
+            let cluster = private(&wanted.home).await?;
             (cluster.server(), Some(cluster))
         }
         Choice::Url(url) => (Server::from_url(url)?, None),
@@ -64,6 +64,22 @@ pub(crate) async fn working(
     let errand = Errand::Open(server, limits);
     let database = retried(conditions, &mut told, &wanted, errand).await?;
     Ok(Some(Working { database, cluster }))
+}
+
+/// The cluster in `home`, and, where the environment names an archive, its log on the way there
+/// for as long as this process runs.
+async fn private(home: &Path) -> Result<Cluster, Error> {
+    let archive = Archive::read(|name| std::env::var(name).ok());
+    let archive = archive
+        .map_err(|error| Error::Cluster { doing: "be archived", detail: format!("{error:#}") })?;
+    cluster::archive(home, archive.as_ref().map(|archive| archive.seconds))?;
+    let cluster = Cluster::start(home, cluster::Settings::default()).await?;
+    if let (Some(archive), Some(spool)) = (archive, cluster::spool(home)?) {
+        let folder = archive.folder.display();
+        tracing::info!(%folder, seconds = archive.seconds, "the log of the database is archived");
+        tokio::spawn(archive.follow(spool));
+    }
+    Ok(cluster)
 }
 
 /// What is tried until the server lets us.

@@ -1,8 +1,10 @@
 //! What the HTTP trigger and PostgreSQL tell operators: their snapshots as metric families and as
 //! JSON. Stands here because neither may know the other, nor the admin surface.
 
+mod backups;
 mod work;
 
+pub(crate) use backups::Backups;
 pub(crate) use work::Work;
 
 use crate::postgres;

@@ -93,7 +93,8 @@ impl Backup {
             list.extend(piece);
         }
         let contents = serde_json::from_slice(&list);
-        let contents = contents.map_err(|_| Refusal::Changed("the list of contents".into()))?;
+        let contents: Contents =
+            contents.map_err(|_| Refusal::Changed("the list of contents".into()))?;
         Ok(Self { place, master, id: header.id, contents })
     }
 

@@ -35,6 +35,18 @@ pub(super) struct Contents {
     pub(super) packs: Vec<PackRecord>,
     pub(super) entries: Vec<Entry>,
     pub(super) configuration: Configuration,
+    /// Set when the files of the server are in it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) base: Option<Base>,
+}
+
+/// From when on the copy of the server's files, with the log since, leads to any instant.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Base {
+    /// The first file of the log that it needs.
+    pub(super) wal: String,
+    /// When the copy was done, as RFC 3339: the first instant that it leads to.
+    pub(super) ended_at: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -97,6 +109,10 @@ pub(super) enum What {
     Manifest,
     /// Only when asked for.
     RootKey,
+    /// The files of the server, as `pg_basebackup` copied them into a tar archive.
+    Base,
+    /// A file of the server's log; the zeros at its end, up to `length` bytes, are left out.
+    Wal { name: String, length: u64 },
 }
 
 impl std::fmt::Display for What {
@@ -107,6 +123,8 @@ impl std::fmt::Display for What {
             Self::KeyValue { name } => write!(f, "file {name} of the key-value store"),
             Self::Manifest => f.write_str("the manifest"),
             Self::RootKey => f.write_str("the root key"),
+            Self::Base => f.write_str("the copy of the server's files"),
+            Self::Wal { name, .. } => write!(f, "part {name} of the server's log"),
         }
     }
 }

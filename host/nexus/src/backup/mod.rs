@@ -25,27 +25,39 @@
 //! the master key, and from it the key of each entry by its number. The id is new in each backup,
 //! so that no key is used twice and nonces may count from zero.
 
+mod archive;
 mod check;
 mod contents;
 mod installation;
 mod key;
 mod pack;
+mod record;
+mod recover;
 mod restore;
+mod retention;
 mod seal;
 mod source;
 mod take;
 mod verify;
 
+pub use archive::Archive;
+pub(crate) use archive::waiting;
 pub use check::{Checked, Line, Verdict};
 pub use installation::Installation;
 pub use key::Given;
+pub use record::Record;
+pub use recover::{Back, Instant, Reached};
 pub use restore::{Restored, Restoring, restore};
+pub use retention::{Keep, Pruned, name, prune};
 pub use take::{Taken, Taking, take};
 
 use std::path::{Path, PathBuf};
 
-/// The version of the format that this host writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+/// The newest version of the format that this host reads.
+pub const VERSION: u32 = 2;
+
+/// What a backup has that holds neither files of a server nor its log.
+const VERSION_OF_DUMPS: u32 = 1;
 
 /// Why a backup is not read, in words for whoever needs it now.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +85,13 @@ pub enum Refusal {
     Changed(String),
     #[error("{0} is missing")]
     Missing(String),
+    #[error(
+        "the backup has no copy of the server's files, so it leads to no instant but its own: it \
+         was made while the server did not archive its log, see NEXUS_WAL_ARCHIVE"
+    )]
+    NoBase,
+    #[error("the backup was made at {0}: to go back further, take an earlier one")]
+    TooLate(String),
     #[error("read {}: {source}", .path.display())]
     Io { path: PathBuf, source: std::io::Error },
 }

@@ -4,7 +4,7 @@
 use super::contents::{Contents, Entry, FORMAT, Header, PackRecord, What};
 use super::key::{Derivation, Given, Master};
 use super::seal::Sealer;
-use super::{NotEmpty, VERSION, hex};
+use super::{NotEmpty, hex};
 use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
@@ -87,13 +87,13 @@ impl Packs {
     /// Begins one where nothing is.
     ///
     /// Fails with [`NotEmpty::Target`] where something is.
-    pub(super) fn begin(to: &Path, given: &Given) -> Result<Self> {
+    pub(super) fn begin(to: &Path, given: &Given, version: u32) -> Result<Self> {
         let place = Place::of(to);
         let made_at = jiff::Timestamp::now().to_string();
         let (id, key) = (hex(&rand::random::<[u8; 16]>()), Derivation::of(given));
         let master = Master::derive(given, &key, &id)?;
         let check = master.check();
-        let (format, version) = (FORMAT.into(), VERSION);
+        let format = FORMAT.into();
         let header = Header { format, version, id, made_at: made_at.clone(), key, check };
         let header = serde_json::to_vec(&header).context("write the header")?;
         let (records, entries) = (Vec::new(), Vec::new());

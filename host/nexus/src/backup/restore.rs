@@ -6,7 +6,7 @@ use super::check::{Backup, Checked, Line};
 use super::contents::{DatabaseContents, What};
 use super::installation::{OWN_ROOT_KEY, connect, written};
 use super::source::Objects;
-use super::{Given, Installation, NotEmpty, verify};
+use super::{Back, Given, Installation, NotEmpty, Reached, recover, verify};
 use crate::assembly;
 use crate::home::{Home, RESTORING};
 use crate::secret;
@@ -38,6 +38,8 @@ pub struct Restoring {
     pub given: Given,
     /// Count and hash what was restored.
     pub verify: bool,
+    /// To another instant than the backup's.
+    pub back: Option<Back>,
 }
 
 /// A restore that was done.
@@ -49,6 +51,9 @@ pub struct Restored {
     /// What was compared; empty unless asked for.
     pub lines: Vec<Line>,
     pub same: bool,
+    /// Where the server's log has led, when it was asked to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reached: Option<Reached>,
     /// What has to be done before secrets can be read.
     pub root_key: String,
     pub seconds: f64,
@@ -72,6 +77,9 @@ pub async fn restore(restoring: &Restoring) -> Result<Restored> {
     let began = Instant::now();
     let backup = Backup::open(&restoring.from, &restoring.given)?;
     let bytes = backup.check_packs()?;
+    if let Some(back) = &restoring.back {
+        back.fits(&backup, &restoring.installation)?;
+    }
     let folder = &restoring.installation.home;
     let earlier = sign(folder)?;
     if earlier.is_none() && !is_empty(folder)? {
@@ -79,7 +87,7 @@ pub async fn restore(restoring: &Restoring) -> Result<Restored> {
     }
     let home = Home::take_to_restore(folder)?;
     let attempt = Attempt { restoring, backup: &backup, home: &home, earlier };
-    let lines = attempt.run().await?;
+    let (lines, reached) = attempt.run().await?;
     let same = lines.iter().all(|line| line.verdict == super::Verdict::Same);
     if same {
         let sign = home.file(RESTORING);
@@ -90,6 +98,7 @@ pub async fn restore(restoring: &Restoring) -> Result<Restored> {
         begun_again: attempt.earlier.is_some(),
         lines,
         same,
+        reached,
         root_key: root_key(&backup, &home),
         seconds: began.elapsed().as_secs_f64(),
     })
@@ -131,7 +140,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    async fn run(&self) -> Result<Vec<Line>> {
+    async fn run(&self) -> Result<(Vec<Line>, Option<Reached>)> {
         let mut sign = self.earlier.clone().unwrap_or_default();
         sign.backup.clone_from(&self.backup.id);
         self.mark(&sign)?;
@@ -149,14 +158,21 @@ impl Attempt<'_> {
         }
         sign.store = Some(address);
         self.mark(&sign)?;
-        let mut lines = self.database(&mut sign).await?;
+        let verify = self.restoring.verify;
+        let (mut lines, reached) = match &self.restoring.back {
+            None => (self.database(&mut sign).await?, None),
+            Some(back) => {
+                let reached = recover::database(self.backup, back, self.home.folder(), verify);
+                (Vec::new(), Some(reached.await?))
+            }
+        };
         self.objects(&store).await.context("restore the objects")?;
         self.files()?;
-        if self.restoring.verify {
+        if verify {
             lines.extend(verify::objects(self.backup, store.as_ref()).await?);
             lines.extend(verify::files(self.backup, &self.home.file("key-value"))?);
         }
-        Ok(lines)
+        Ok((lines, reached))
     }
 
     /// By a rename: what an earlier attempt has found out must not be lost to a kill.
@@ -300,7 +316,7 @@ impl Attempt<'_> {
         for (number, entry) in self.backup.contents.entries.iter().enumerate() {
             let own = self.backup.contents.configuration.root_key_is_of_the_home;
             let file = match &entry.what {
-                What::Database | What::Object { .. } => continue,
+                What::Database | What::Object { .. } | What::Base | What::Wal { .. } => continue,
                 What::KeyValue { name } if sound(name) => key_value.join(name),
                 What::KeyValue { name } => bail!("{name} is no name of a file"),
                 What::Manifest => folder.join("spin.toml"),

@@ -1,15 +1,16 @@
 //! Making a backup: first the database as it is at one instant, then the objects, so that whatever
 //! a row names is there unless it was deleted meanwhile; then the rest, and the contents last.
 
-use super::contents::{Contents, DatabaseContents, What};
+use super::contents::{Base, Contents, DatabaseContents, What};
 use super::pack::Packs;
 use super::source::Objects;
-use super::{Given, Installation};
+use super::{Archive, Given, Installation, VERSION, VERSION_OF_DUMPS};
 use anyhow::{Context as _, Result, bail};
 use capability_blob::{BlobError, BucketName, Key, Place};
 use futures::StreamExt as _;
 use nexus_runtime::Manifest;
-use nexus_storage::backup::Snapshot;
+use nexus_storage::backup::{self as storage, Dump, Snapshot};
+use nexus_storage::cluster;
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -30,6 +31,8 @@ pub struct Taking {
     pub to: PathBuf,
     pub given: Given,
     pub with_root_key: bool,
+    /// Where the private server's log goes, if it is kept.
+    pub archive: Option<Archive>,
 }
 
 /// A backup that was made.
@@ -47,6 +50,11 @@ pub struct Taken {
     /// Which root key the secrets in it need.
     pub root_key: Option<String>,
     pub root_key_included: bool,
+    /// Whether the server archives its log, here or by itself.
+    pub server_archives: bool,
+    /// The first instant that this backup leads to with the server's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leads_on_from: Option<String>,
     pub seconds: f64,
 }
 
@@ -58,7 +66,8 @@ pub async fn take(taking: &Taking) -> Result<Taken> {
     let began = Instant::now();
     let open = taking.installation.open().await?;
     let there = taking.to.exists();
-    let packs = match Packs::begin(&taking.to, &taking.given) {
+    let version = if taking.archive.is_some() { VERSION } else { VERSION_OF_DUMPS };
+    let packs = match Packs::begin(&taking.to, &taking.given, version) {
         Ok(packs) => packs,
         Err(error) => {
             open.close().await;
@@ -90,7 +99,15 @@ async fn fill(
     database: &nexus_storage::Database,
 ) -> Result<Taken> {
     let installation = &taking.installation;
-    let database = dump(&mut packs, database).await.context("back the database up")?;
+    let server_archives = storage::archiving(database).await?.is_on();
+    let contents = dump(&mut packs, database).await.context("back the database up")?;
+    let base = match &taking.archive {
+        None => None,
+        Some(archive) => {
+            let copied = base(&mut packs, database, &installation.home, archive).await;
+            Some(copied.context("copy the files of the database")?)
+        }
+    };
     let objects = Objects::of(installation, &taking.manifest)?;
     let gone = copy(&mut packs, &objects).await?;
     let key_value_files = key_value(&mut packs, &installation.home.join("key-value"))?;
@@ -107,13 +124,16 @@ async fn fill(
     let rest = Contents {
         host: crate::VERSION.into(),
         made_at: String::new(),
-        database: Some(database),
+        database: Some(contents),
         packs: Vec::new(),
         entries: Vec::new(),
         configuration,
+        base,
     };
     let (bytes, contents) = packs.finish(rest)?;
-    Ok(describe(taking, bytes, &contents, gone, key_value_files))
+    let mut taken = describe(taking, bytes, &contents, gone, key_value_files);
+    taken.server_archives = server_archives;
+    Ok(taken)
 }
 
 fn describe(
@@ -137,6 +157,8 @@ fn describe(
         key_value_files,
         root_key: contents.configuration.root_key.clone(),
         root_key_included: taking.with_root_key,
+        server_archives: false,
+        leads_on_from: contents.base.as_ref().map(|base| base.ended_at.clone()),
         seconds: 0.0,
     }
 }
@@ -146,8 +168,17 @@ async fn dump(packs: &mut Packs, database: &nexus_storage::Database) -> Result<D
     let snapshot = Snapshot::take(database).await?;
     let tables = snapshot.census().await.context("count the rows")?;
     let services = snapshot.admitted().await?;
-    let mut dump = snapshot.dump()?;
-    let mut entry = packs.entry(What::Database)?;
+    stream(packs, What::Database, snapshot.dump()?).await?;
+    Ok(DatabaseContents {
+        major: snapshot.major,
+        owner: snapshot.owner().to_owned(),
+        services: services.into_iter().map(Into::into).collect(),
+        tables: tables.into_iter().map(Into::into).collect(),
+    })
+}
+
+async fn stream(packs: &mut Packs, what: What, mut dump: Dump) -> Result<()> {
+    let mut entry = packs.entry(what)?;
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
         match dump.read(&mut buffer).await? {
@@ -156,13 +187,30 @@ async fn dump(packs: &mut Packs, database: &nexus_storage::Database) -> Result<D
         }
     }
     dump.finish().await?;
-    packs.end(entry)?;
-    Ok(DatabaseContents {
-        major: snapshot.major,
-        owner: snapshot.owner().to_owned(),
-        services: services.into_iter().map(Into::into).collect(),
-        tables: tables.into_iter().map(Into::into).collect(),
-    })
+    packs.end(entry)
+}
+
+/// The files of the private server. They lead on only with the log that was written meanwhile, so
+/// that is sealed before this returns.
+async fn base(
+    packs: &mut Packs,
+    database: &nexus_storage::Database,
+    home: &Path,
+    archive: &Archive,
+) -> Result<Base> {
+    let spool = cluster::spool(home)?;
+    let (Some(spool), true) = (spool, storage::archiving(database).await?.is_on()) else {
+        bail!(
+            "the server does not archive its log: start the host with NEXUS_WAL_ARCHIVE once, or \
+             make this backup without it"
+        );
+    };
+    let first = storage::mark(database).await?;
+    let copier = cluster::copier(home)?;
+    stream(packs, What::Base, storage::copy(database, &copier).await?).await?;
+    let done = storage::mark(database).await?;
+    archive.seal(&spool)?;
+    Ok(Base { wal: first.wal, ended_at: done.at })
 }
 
 /// Every object of every bucket; returns how many were deleted before their turn.

@@ -2,10 +2,12 @@
 
 use super::table::{pairs, say, say_json};
 use super::{FAILED, Failure, IN_USE, MISUSED, is_in_use};
-use crate::backup::{self, Checked, NotEmpty, Refusal, Taken, Taking};
+use crate::backup::{self, Checked, NotEmpty, Pruned, Record, Refusal, Taken, Taking};
 use crate::config::{BackupCommand, BackupOptions, BackupVerifyOptions, KeyOptions};
 use crate::manifest;
 use anyhow::Context as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 
 /// The backup is not to be trusted, or not to be opened.
 const REFUSED: u8 = 4;
@@ -18,9 +20,13 @@ pub(super) fn run(options: BackupOptions) -> Result<(), Failure> {
     let root_key = options.root_key().map_err(Failure::Setting)?;
     let manifest_file = manifest::file(&options.application).map_err(Failure::Setting)?;
     let manifest = manifest::read(&manifest_file, &[]).map_err(Failure::Setting)?;
-    let Some(to) = options.to else {
-        return Err(Failure::Setting(anyhow::anyhow!("say with --to where the backup goes")));
+    let to = place(&options)?;
+    let keep = options.keep();
+    let archive = match options.places.database_url {
+        Some(_) => None,
+        None => options.archive.archive(&given),
     };
+    let home = options.home.home.clone();
     let taking = Taking {
         installation: options.places.installation(options.home.home, root_key),
         manifest,
@@ -28,10 +34,51 @@ pub(super) fn run(options: BackupOptions) -> Result<(), Failure> {
         to,
         given,
         with_root_key: options.with_root_key,
+        archive,
     };
     let threads = tokio::runtime::Runtime::new().context("start threads")?;
     let taken = threads.block_on(backup::take(&taking)).map_err(told)?;
-    if options.json { say_json(&json(&taken)?) } else { say(&described(&taken)) }
+    Record::of(&taken).keep(&home)?;
+    let pruned = match keep {
+        None => None,
+        Some(keep) => {
+            let archive = taking.archive.as_ref();
+            let pruned = backup::prune(&taking.to, keep, archive, &taking.given);
+            Some(pruned.context("the backup is made; remove older ones")?)
+        }
+    };
+    if options.json {
+        let mut answer = json(&taken)?;
+        if let Some(pruned) = &pruned {
+            answer["pruned"] = json(pruned)?;
+        }
+        say_json(&answer)
+    } else {
+        say(&described(&taken))?;
+        pruned.map_or(Ok(()), |pruned| say(&pruned_in_words(&pruned)))
+    }
+}
+
+/// Where this backup goes; the folder of all of them is made if need be.
+fn place(options: &BackupOptions) -> Result<PathBuf, Failure> {
+    match (&options.to, &options.into) {
+        (Some(to), _) => Ok(to.clone()),
+        (None, Some(folder)) => {
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.with_context(|| format!("make {}", folder.display()))?;
+            Ok(folder.join(backup::name(jiff::Timestamp::now())))
+        }
+        (None, None) => Err(Failure::Setting(anyhow::anyhow!(
+            "say with --to where the backup goes, or with --in the folder of all backups"
+        ))),
+    }
+}
+
+fn pruned_in_words(pruned: &Pruned) -> String {
+    pairs(&[
+        ("removed", pruned.backups.join(" ")),
+        ("log removed", format!("{} parts", pruned.log_parts)),
+    ])
 }
 
 fn check(
@@ -81,8 +128,18 @@ fn described(taken: &Taken) -> String {
         ("deleted meanwhile", gone),
         ("key-value files", number(taken.key_value_files)),
         ("root key", root_key),
+        ("point in time", instants(taken)),
         ("seconds", format!("{:.1}", taken.seconds)),
     ])
+}
+
+/// To which other instants it leads.
+fn instants(taken: &Taken) -> String {
+    match (&taken.leads_on_from, taken.server_archives) {
+        (Some(from), _) => format!("every one from {from} on, with the archived log"),
+        (None, true) => "by the archive of the server itself, with its own tools".into(),
+        (None, false) => "none but this backup's: the server's log is not archived".into(),
+    }
 }
 
 pub(super) fn checked_in_words(checked: &Checked) -> String {

@@ -2,8 +2,8 @@
 
 use super::Failure;
 use super::backup::{checked_in_words, json, told};
-use super::table::{Table, say, say_json};
-use crate::backup::{self, Line, Restored, Restoring, Verdict};
+use super::table::{Table, pairs, say, say_json};
+use crate::backup::{self, Line, Reached, Restored, Restoring, Verdict};
 use crate::config::RestoreOptions;
 use anyhow::Context as _;
 use std::collections::BTreeMap;
@@ -12,8 +12,10 @@ use std::collections::BTreeMap;
 const DIFFERS: u8 = 5;
 
 pub(super) fn run(options: RestoreOptions) -> Result<(), Failure> {
+    let given = options.key.given().map_err(Failure::Setting)?;
     let restoring = Restoring {
-        given: options.key.given().map_err(Failure::Setting)?,
+        back: options.back(&given),
+        given,
         installation: options.places.installation(options.into, None),
         from: options.from,
         verify: options.verify,
@@ -41,10 +43,30 @@ fn described(restored: &Restored) -> String {
         text.push('\n');
     }
     text += &checked_in_words(&restored.backup);
+    if let Some(reached) = &restored.reached {
+        text += &reached_in_words(reached);
+    }
     if restored.begun_again {
         text += "An earlier attempt had been cut off; this one began anew.\n";
     }
     text + &format!("{}\nRestored in {:.1} s.\n", restored.root_key, restored.seconds)
+}
+
+fn reached_in_words(reached: &Reached) -> String {
+    let mut words = pairs(&[
+        ("brought to", reached.wanted.clone().unwrap_or("the end of the archive".into())),
+        ("last commit", reached.last_commit.clone().unwrap_or("that of the copy".into())),
+        ("log", format!("{} parts", reached.parts)),
+        ("pages", reached.pages.clone().unwrap_or_default()),
+    ]);
+    if !reached.tables.is_empty() {
+        let mut table = Table::new(&["TABLE", "ROWS", "FINGERPRINT"]);
+        for one in &reached.tables {
+            table.row(vec![one.table.clone(), one.rows.to_string(), one.hash.clone()]);
+        }
+        words += &table.render();
+    }
+    words + "Objects and key-value files are those of the backup, not of that instant.\n"
 }
 
 /// Every table; objects by bucket, and one by one only where they differ.

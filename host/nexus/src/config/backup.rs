@@ -1,7 +1,7 @@
 //! `backup` and `restore`: their options and their help. Refuses to know the format.
 
 use super::{ApplicationOptions, HomeOptions};
-use crate::backup::{Given, Installation};
+use crate::backup::{Archive, Back, Given, Installation, Instant, Keep};
 use crate::settings::Objects;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
@@ -11,11 +11,14 @@ use std::path::PathBuf;
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 failed; 2 the command line or a setting is wrong, or no key was given; \
 3 the home is in use, or something is already where the backup should go; 4 the backup is refused: \
-wrong key, cut, changed, incomplete, or of a newer format; 5 restored, but not the same (--verify).
+wrong key, cut, changed, incomplete, of a newer format, or it does not lead to the instant; \
+5 restored, but not the same (--verify).
 The key: `openssl rand -base64 32 > backup.key`, kept somewhere else than the backups. Without it \
 nobody reads them again.
 Daily, by cron: 15 3 * * * NEXUS_HOME=/srv/nexus NEXUS_BACKUP_KEY_FILE=/etc/nexus/backup.key \
-nexus backup -f /srv/nexus/spin.toml --to /backup/nexus-$(date +\\%F).nxb";
+nexus backup -f /srv/nexus/spin.toml --in /backup --keep-daily 7 --keep-weekly 4
+Point in time: with NEXUS_WAL_ARCHIVE=<folder> and the key, `nexus up` keeps the log of the private \
+PostgreSQL there, and with the same setting `nexus backup` adds the server's files.";
 
 /// What opens a backup.
 #[derive(Debug, Args)]
@@ -59,8 +62,20 @@ pub struct BackupOptions {
     #[command(subcommand)]
     pub command: Option<BackupCommand>,
     /// Where it goes, where nothing is yet: a folder, or one file if the name ends in `.nxb`
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "into")]
     pub to: Option<PathBuf>,
+    /// The folder of all backups instead: this one is named by its instant there
+    #[arg(long = "in", value_name = "FOLDER")]
+    pub into: Option<PathBuf>,
+    /// Of the backups in that folder, keep the newest of each of so many days; what is neither of
+    /// those days nor of those weeks is removed once this backup is done
+    #[arg(long, value_name = "NUMBER", requires = "into")]
+    pub keep_daily: Option<usize>,
+    /// Keep the newest of each of so many weeks
+    #[arg(long, value_name = "NUMBER", requires = "into")]
+    pub keep_weekly: Option<usize>,
+    #[command(flatten)]
+    pub archive: ArchiveOptions,
     /// Put the root key in as well: then whoever can open the backup reads every secret
     #[arg(long)]
     pub with_root_key: bool,
@@ -78,6 +93,14 @@ pub struct BackupOptions {
     /// Print JSON
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+/// The log of the private server.
+#[derive(Debug, Args)]
+pub struct ArchiveOptions {
+    /// The folder into which the host puts the log of its private PostgreSQL
+    #[arg(long, env = "NEXUS_WAL_ARCHIVE", value_name = "FOLDER")]
+    pub wal_archive: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -104,6 +127,14 @@ pub struct RestoreOptions {
     /// Afterwards count the rows of each table and hash every object, and compare
     #[arg(long)]
     pub verify: bool,
+    /// Bring the private PostgreSQL to this instant instead of the backup's: RFC 3339, or `latest`
+    ///
+    /// What was committed until then is there, what was committed later is not. Objects and
+    /// key-value files are those of the backup.
+    #[arg(long, value_name = "INSTANT", requires = "wal_archive")]
+    pub to: Option<Instant>,
+    #[command(flatten)]
+    pub archive: ArchiveOptions,
     #[command(flatten)]
     pub places: PlaceOptions,
     #[command(flatten)]
@@ -136,6 +167,21 @@ impl KeyOptions {
     }
 }
 
+impl ArchiveOptions {
+    /// The archive, opened with the key of the backups.
+    pub fn archive(&self, given: &Given) -> Option<Archive> {
+        let folder = self.wal_archive.clone().filter(|folder| !folder.as_os_str().is_empty())?;
+        Some(Archive::new(folder, given.clone()))
+    }
+}
+
+impl RestoreOptions {
+    /// The instant that is wanted, if it is not the backup's own.
+    pub fn back(&self, given: &Given) -> Option<Back> {
+        Some(Back { to: self.to?, archive: self.archive.archive(given)? })
+    }
+}
+
 impl PlaceOptions {
     /// The installation in `home`.
     pub fn installation(self, home: PathBuf, root_key: Option<String>) -> Installation {
@@ -152,6 +198,14 @@ impl PlaceOptions {
 }
 
 impl BackupOptions {
+    /// How many backups stay in the folder; None when none is removed.
+    pub fn keep(&self) -> Option<Keep> {
+        let asked = self.keep_daily.is_some() || self.keep_weekly.is_some();
+        let (daily, weekly) =
+            (self.keep_daily.unwrap_or_default(), self.keep_weekly.unwrap_or_default());
+        asked.then_some(Keep { daily, weekly })
+    }
+
     /// The root key, as `nexus up` reads it.
     ///
     /// Fails when its file cannot be read.

@@ -3,6 +3,8 @@
 
 use super::running::{age, list, named, of, text};
 use super::{Check, Finding};
+use crate::backup::{self, Record};
+use crate::settings::Database as Choice;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::path::Path;
@@ -24,7 +26,17 @@ pub(super) const CHECKS: &[Check] = &[
     }),
     Check::plain("host", "backups", |ground| match &ground.backups {
         Some(folder) => backups(folder, SystemTime::now()),
-        None => Finding::skip("say with --backups where they are"),
+        None => last_backup(Record::read(&ground.home), Timestamp::now()),
+    }),
+    Check::plain("host", "log archive", |ground| {
+        match (&ground.settings, ground.set("NEXUS_WAL_ARCHIVE")) {
+            (Err(_), _) => Finding::skip("the settings are wrong"),
+            (Ok(settings), _) if !matches!(settings.database, Choice::Private) => {
+                Finding::skip("the server of DATABASE_URL archives by itself, or does not")
+            }
+            (Ok(_), None) => Finding::skip("NEXUS_WAL_ARCHIVE is not set: no point in time"),
+            (Ok(_), Some(_)) => log_archive(&ground.home, SystemTime::now()),
+        }
     }),
 ];
 
@@ -34,30 +46,33 @@ const SILENT_SECONDS_MAX: i64 = 30;
 const GONE_SECONDS: i64 = 3_600;
 
 fn converged(answer: &Value, now: Timestamp) -> Finding {
-    let mut silent = Vec::new();
-    let mut generations = std::collections::BTreeSet::new();
-    let mut alive = 0;
+    let (mut silent, mut failures, mut alive) = (Vec::new(), Vec::new(), 0);
+    // How far each has followed the changes of traffic; its generation is a number of its own.
+    let mut applied = std::collections::BTreeSet::new();
     for host in list(answer, "hosts") {
-        let heard =
-            ["heartbeat_at", "heartbeat", "seen_at"].iter().find_map(|name| age(&host[*name], now));
-        match heard.unwrap_or_default() {
+        match age(&host["heartbeat_at"], now).unwrap_or(GONE_SECONDS + 1) {
             ..=SILENT_SECONDS_MAX => {
                 alive += 1;
-                let applied = ["applied", "applied_sequence", "generation"];
-                let applied =
-                    applied.iter().map(|name| &host[*name]).find(|value| !value.is_null());
-                generations.extend(applied.map(Value::to_string));
+                applied.extend(host["sequence"].as_i64());
+                failures.extend(list(host, "failures").map(|failure| {
+                    let (component, reason) = (text(failure, "component"), text(failure, "reason"));
+                    format!("{component} on {}: {reason}", text(host, "name"))
+                }));
             }
             ..=GONE_SECONDS => silent.push(text(host, "name").to_owned()),
             _ => {}
         }
     }
-    match (silent.is_empty(), generations.len()) {
-        (false, _) => {
+    match (silent.is_empty(), failures.is_empty(), applied.len()) {
+        (false, ..) => {
             Finding::fail(format!("{} is silent", named(&silent)), "is it down, or cut off?")
         }
-        (true, 2..) => Finding::warn(
-            format!("{alive} hosts serve different generations"),
+        (true, false, _) => Finding::fail(
+            format!("not applied: {}", named(&failures)),
+            "mend the component, or `nexus rollback` it",
+        ),
+        (true, true, 2..) => Finding::warn(
+            format!("{alive} hosts have followed different changes of traffic"),
             "wait a moment; `nexus status` says which host lags and why",
         ),
         _ => Finding::ok(format!("{alive} hosts")),
@@ -76,8 +91,17 @@ fn rollouts_move(answer: &Value, now: Timestamp) -> Finding {
         .filter(|one| age(&one["created_at"], now).is_some_and(|age| age > ROLLOUT_SECONDS_MAX))
         .map(|one| format!("{} ({})", text(one, "component"), text(one, "state")))
         .collect();
+    let under_way = running.iter().map(|one| {
+        format!(
+            "{} to revision {} ({})",
+            text(one, "component"),
+            one["revision"],
+            text(one, "state")
+        )
+    });
     match stuck.is_empty() {
-        true => Finding::ok(format!("{} under way", running.len())),
+        true if running.is_empty() => Finding::ok("none under way"),
+        true => Finding::ok(format!("under way: {}", named(&under_way.collect::<Vec<_>>()))),
         false => Finding::warn(
             format!("begun more than a day ago: {}", named(&stuck)),
             "`nexus promote` or `nexus rollout abort`",
@@ -86,12 +110,18 @@ fn rollouts_move(answer: &Value, now: Timestamp) -> Finding {
 }
 
 fn frozen(answer: &Value, now: Timestamp) -> Finding {
+    let words = |freeze: &Value| {
+        let component = freeze["component"].as_str().unwrap_or("everything");
+        format!("{component}: {}", text(freeze, "reason"))
+    };
+    let all: Vec<String> = list(answer, "freezes").map(words).collect();
     let old: Vec<String> = list(answer, "freezes")
         .filter(|freeze| age(&freeze["created_at"], now).is_some_and(|age| age > 7 * 86_400))
-        .map(|freeze| format!("{}: {}", text(freeze, "component"), text(freeze, "reason")))
+        .map(words)
         .collect();
     match old.is_empty() {
-        true => Finding::ok(format!("{} in force", list(answer, "freezes").count())),
+        true if all.is_empty() => Finding::ok("none in force"),
+        true => Finding::ok(format!("in force: {}", named(&all))),
         false => Finding::warn(
             format!("for more than a week: {}", named(&old)),
             "`nexus unfreeze` when its reason is gone",
@@ -132,7 +162,7 @@ fn configuration(answer: &Value) -> Finding {
 const BACKUP_AGE_MAX: Duration = Duration::from_secs(30 * 3_600);
 
 fn backups(folder: &Path, now: SystemTime) -> Finding {
-    let todo = "`nexus backup` once a day: see the runbook";
+    let todo = BACKUP_TODO;
     let newest = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let newest = newest.filter_map(|entry| entry.metadata().ok()?.modified().ok()).max();
     let Some(newest) = newest else {
@@ -141,6 +171,53 @@ fn backups(folder: &Path, now: SystemTime) -> Finding {
     let age = now.duration_since(newest).unwrap_or_default();
     let found = format!("the newest is {} h old", age.as_secs() / 3_600);
     if age > BACKUP_AGE_MAX { Finding::fail(found, todo) } else { Finding::ok(found) }
+}
+
+const BACKUP_TODO: &str = "`nexus backup` once a day: see the runbook";
+
+/// What the home remembers, where nobody says in which folder backups are.
+fn last_backup(record: anyhow::Result<Option<Record>>, now: Timestamp) -> Finding {
+    let record = match record {
+        Ok(Some(record)) => record,
+        Ok(None) => return Finding::warn("none was made from this home", BACKUP_TODO),
+        Err(error) => return Finding::fail(format!("{error:#}"), BACKUP_TODO),
+    };
+    let Ok(at) = record.at.parse::<Timestamp>() else {
+        return Finding::fail(format!("it says {:?}", record.at), BACKUP_TODO);
+    };
+    let hours = (now.as_second() - at.as_second()) / 3_600;
+    let found = format!("{hours} h ago, {} bytes in {}", record.bytes, record.to);
+    match u64::try_from(hours).is_ok_and(|hours| hours * 3_600 > BACKUP_AGE_MAX.as_secs()) {
+        true => Finding::fail(found, BACKUP_TODO),
+        false => Finding::ok(found),
+    }
+}
+
+/// A part is sealed within a second or two of its end; a full or lost archive holds it back.
+const WAITING_MAX: Duration = Duration::from_secs(300);
+
+fn log_archive(home: &Path, now: SystemTime) -> Finding {
+    let spool = match nexus_storage::cluster::spool(home) {
+        Ok(Some(spool)) => spool,
+        Ok(None) => {
+            let todo = "start the host with the setting";
+            return Finding::warn("the server does not archive", todo);
+        }
+        Err(error) => return Finding::fail(error.to_string(), "is the home readable?"),
+    };
+    match backup::waiting(&spool) {
+        Err(error) => Finding::fail(format!("{error:#}"), "is the home readable?"),
+        Ok(parts) => {
+            let modified = |file: &Path| file.metadata().ok()?.modified().ok();
+            let oldest = parts.iter().filter_map(|(_, file)| modified(file)).min();
+            let age = oldest.and_then(|at| now.duration_since(at).ok()).unwrap_or_default();
+            let found = format!("{} parts wait, the oldest for {} s", parts.len(), age.as_secs());
+            match age > WAITING_MAX {
+                true => Finding::fail(found, "the host's log says why: is the archive full?"),
+                false => Finding::ok(found),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -155,14 +232,18 @@ mod tests {
 
     #[test]
     fn hosts_that_are_silent_or_lag_are_told() {
-        let host =
-            |at: &str, applied: u64| json!({ "name": "h", "heartbeat_at": at, "applied": applied });
+        let host = |at: &str, applied: u64| {
+            json!({ "name": "h", "heartbeat_at": at, "sequence": applied, "failures": [] })
+        };
         let at = |hosts: Vec<Value>| converged(&json!({ "hosts": hosts }), now()).outcome;
         let fresh = "2027-01-31T03:14:59Z";
         assert_eq!(at(vec![host(fresh, 7), host(fresh, 7)]), Ok);
         assert_eq!(at(vec![host(fresh, 7), host(fresh, 8)]), Warn);
         assert_eq!(at(vec![host(fresh, 7), host("2027-01-31T03:10:00Z", 7)]), Fail);
         assert_eq!(at(vec![host(fresh, 7), host("2027-01-30T03:10:00Z", 3)]), Ok, "it is gone");
+        let mut ill = host(fresh, 7);
+        ill["failures"] = json!([{ "component": "auth", "reason": "it does not compile" }]);
+        assert_eq!(at(vec![host(fresh, 7), ill]), Fail);
     }
 
     #[test]
@@ -190,6 +271,18 @@ mod tests {
         assert_eq!(backups(folder.path(), SystemTime::now()).outcome, Ok);
         let later = SystemTime::now() + Duration::from_secs(7 * 86_400);
         assert_eq!(backups(folder.path(), later).outcome, Fail);
+    }
+
+    #[test]
+    fn a_home_that_remembers_no_backup_of_yesterday_is_told() {
+        let record = |at: &str| {
+            let (at, to) = (at.to_owned(), "/backup/a.nxb".to_owned());
+            let record = Record { at, to, bytes: 1, seconds: 1.0, rows: 1, objects: 1 };
+            last_backup(anyhow::Ok(Some(record)), now()).outcome
+        };
+        assert_eq!(last_backup(anyhow::Ok(None), now()).outcome, Warn);
+        assert_eq!(record("2027-01-30T03:15:00Z"), Ok);
+        assert_eq!((record("2027-01-29T03:15:00Z"), record("soon")), (Fail, Fail));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! migration, on a folder of objects, under kill -9.
 
 mod broken;
+mod instant;
 mod killed;
 
 use super::{Up, folder, manifest, nexus, repository};

@@ -5,6 +5,7 @@
 mod api;
 mod cli;
 mod configured;
+mod doctor;
 mod figures;
 mod observe;
 mod rollouts;

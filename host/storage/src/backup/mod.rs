@@ -2,9 +2,11 @@
 //! PostgreSQL's own programs, and put back into an empty one. Knows no file and no key: what is
 //! dumped is a stream of bytes, and who keeps it is the caller's business.
 
+mod base;
 mod census;
 mod programs;
 
+pub use base::{Archiving, Mark, archiving, copy, mark};
 pub use census::{Counted, GRANTS};
 
 use crate::database::Database;
@@ -89,12 +91,13 @@ impl Snapshot {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = spawned("pg_dump", &mut command, &self.owner)?;
         let out = child.stdout.take().ok_or_else(|| failed("pg_dump", "it has no output"))?;
-        Ok(Dump { child, out })
+        Ok(Dump { program: "pg_dump", child, out })
     }
 }
 
-/// A dump being written.
+/// A dump being written, or a copy of a server's files.
 pub struct Dump {
+    program: &'static str,
     child: Child,
     out: ChildStdout,
 }
@@ -106,18 +109,18 @@ impl Dump {
     ///
     /// [`Error::Program`].
     pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        self.out.read(buffer).await.map_err(|e| failed("pg_dump", &e.to_string()))
+        self.out.read(buffer).await.map_err(|e| failed(self.program, &e.to_string()))
     }
 
     /// Whether all of it was dumped.
     ///
     /// # Errors
     ///
-    /// [`Error::Program`] with what `pg_dump` says.
+    /// [`Error::Program`] with what the program says.
     pub async fn finish(self) -> Result<(), Error> {
-        let Self { child, out } = self;
+        let Self { program, child, out } = self;
         drop(out);
-        finished("pg_dump", child).await
+        finished(program, child).await
     }
 }
 

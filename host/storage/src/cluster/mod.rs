@@ -3,12 +3,16 @@
 //!
 //! Knows folders, users and processes. Refuses to know databases beyond the first.
 
+mod archiving;
 mod binaries;
 mod place;
 mod process;
+mod recovery;
 mod setup;
 mod shared;
 
+pub use archiving::{archive, spool};
+pub use recovery::{Recovered, Recovery, RecoveryError};
 pub use setup::Settings;
 pub use shared::SharedCluster;
 
@@ -162,6 +166,15 @@ pub async fn running(home: &Path) -> Result<Option<Server>, Error> {
         Err(Error::Unreachable { .. } | Error::StartingUp { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The role that may copy the files of the cluster in `home`, which must run.
+///
+/// # Errors
+///
+/// [`Error::File`], [`Error::Cluster`] when the folders cannot be looked at.
+pub fn copier(home: &Path) -> Result<Endpoint, Error> {
+    Ok(setup::superuser(&Place::make(home)?, "postgres"))
 }
 
 fn server(place: &Place, key: &RoleKey) -> Server {

@@ -1,6 +1,7 @@
 //! What a private cluster is made of: initdb, its configuration, who may log in, and what is taken
 //! away from everybody. Refuses to know services; they are admitted later, like on any server.
 
+use super::archiving;
 use super::binaries::Binaries;
 use super::place::{Place, give};
 use super::process::as_user;
@@ -105,6 +106,7 @@ pub(crate) fn configure(place: &Place, settings: &Settings) -> Result<bool, Erro
     let doors = format!(
         "# Nothing listens on the network. Services log in with passwords only the host knows.\n\
          local all {SUPERUSER},{OWNER} peer map=host\n\
+         local replication {SUPERUSER} peer map=host\n\
          local all all scram-sha-256\n"
     );
     let mut changed = false;
@@ -150,8 +152,7 @@ fn config(place: &Place, settings: &Settings) -> String {
          effective_cache_size = 512MB\n\
          max_wal_size = 1GB\n\
          wal_compression = on\n\
-         wal_level = minimal\n\
-         max_wal_senders = 0\n\
+         {}\
          # Short statements: compiling or splitting them costs more than it gains, and a guest\n\
          # must not multiply itself.\n\
          jit = off\n\
@@ -170,6 +171,7 @@ fn config(place: &Place, settings: &Settings) -> String {
          log_checkpoints = off\n",
         place.sockets.display().to_string().replace('\'', "''"),
         settings.connections_max,
+        archiving::config(archiving::seconds(place)),
     )
 }
 
@@ -257,6 +259,19 @@ pub(crate) async fn answers(place: &Place) -> Result<(), Error> {
     })
 }
 
-fn superuser(place: &Place, database: &str) -> Endpoint {
+/// When the last transaction was committed that a recovery has repeated, as RFC 3339.
+pub(crate) async fn last_replayed(place: &Place) -> Result<Option<String>, Error> {
+    let opened = superuser(place, "postgres").connect().await?;
+    let driver = tokio::spawn(opened.driver);
+    let sql = "select to_char(pg_last_xact_replay_timestamp() at time zone 'UTC', \
+               'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+    let row = opened.client.query_one(sql, &[]).await;
+    let said = row.and_then(|row| row.try_get(0));
+    drop(opened.client);
+    driver.abort();
+    said.map_err(Error::Query)
+}
+
+pub(crate) fn superuser(place: &Place, database: &str) -> Endpoint {
     Endpoint::unix(&place.sockets, SUPERUSER, database)
 }
