@@ -6,44 +6,31 @@
 
 use crate::assembly;
 use crate::background::Background;
-use crate::configuration;
+use crate::boot::{Boot, COMPONENTS, Following, Start};
 use crate::dev_tokens::DevKey;
 use crate::development;
 use crate::front::Front;
 use crate::home::Home;
-use crate::object_urls::{StoreUrls, StoredPackages};
-use crate::postgres::{self, Wanted, Working};
 use crate::settings::{Database as Choice, Settings};
+use crate::sockets::{Inherited, Listening, Reserved};
 use crate::sources::{self, Work};
-use crate::takeover::{Handed, Offer, What};
-use crate::workers::{self, Local, Supervisor};
+use crate::takeover::Offer;
+use crate::workers::Supervisor;
 use anyhow::{Context as _, Result};
-use capability_blob::Store;
 use http::Uri;
 use nexus_admin::{Admin, Condition, Conditions, Facts, Source, Token};
-use nexus_configuration::Configuration;
-use nexus_rollout::Rollout;
-use nexus_runtime::{ClockOffset, Manifest, Runtime, Shutdown, ShutdownSender};
+use nexus_runtime::{Runtime, Shutdown, ShutdownSender};
 use nexus_storage::Database;
 use nexus_storage::cluster::Cluster;
-use nexus_storage::identity::Identity;
-use nexus_storage::jobs::Jobs;
-use socket2::{Domain, Protocol, Socket, Type};
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
-use trigger_http::{HttpTrigger, Identities, MediaOrigin, Sockets};
+use tokio::task::JoinHandle;
+use trigger_http::{HttpTrigger, MediaOrigin};
 
-/// Conditions besides PostgreSQL's.
-const COMPONENTS: &str = "components";
+/// Whether this host takes calls at all; a condition besides those of the start.
 const LIFECYCLE: &str = "lifecycle";
-
-/// Between two attempts while PostgreSQL is away.
-const AWAY_PAUSE: Duration = Duration::from_millis(200);
 
 /// For a host that has handed its sockets on: until its last request is answered and its home is
 /// free. Connections wait meanwhile.
@@ -75,24 +62,6 @@ pub struct Host {
     tasks: Tasks,
 }
 
-/// What this host listens with; gone with it.
-struct Listening {
-    http: Sockets,
-    operators: Option<OwnedFd>,
-    operators_address: SocketAddr,
-}
-
-/// What the host before has left.
-#[derive(Default)]
-struct Inherited {
-    http: Vec<trigger_http::Inherited>,
-    operators: Option<OwnedFd>,
-}
-
-/// What keeps the data plane's knowledge of identity up to date, for as long as requests are
-/// served; ended when the host is dropped.
-type Following = Arc<Mutex<JoinSet<Infallible>>>;
-
 /// Cuts a drain short.
 pub struct QuickStop {
     serving: tokio::task::AbortHandle,
@@ -104,16 +73,6 @@ impl QuickStop {
         self.background.cut_short();
         self.serving.abort();
     }
-}
-
-/// How far the start has come.
-#[derive(Debug, Clone)]
-enum Boot {
-    Working,
-    /// PostgreSQL is away; the start goes on when it is there.
-    Waiting,
-    Ready,
-    Failed(Arc<str>),
 }
 
 /// Everything that runs; ended when dropped.
@@ -435,91 +394,12 @@ impl Host {
     }
 }
 
-impl Inherited {
-    /// None where there is nothing.
-    fn sort(handed: Vec<Handed>) -> Option<Self> {
-        if handed.is_empty() {
-            return None;
-        }
-        let mut sorted = Self::default();
-        for Handed { what, address, socket } in handed {
-            match what {
-                What::Operators => sorted.operators = Some(socket),
-                What::Http | What::Tls => {
-                    let tls = what == What::Tls;
-                    sorted.http.push(trigger_http::Inherited { address, tls, socket });
-                }
-            }
-        }
-        Some(sorted)
-    }
-}
-
-impl Listening {
-    /// Ready for the next host of this home. Without that the host works as well.
-    fn offered(self: &Arc<Self>, home: &Home) -> Option<Offer> {
-        let sockets = Arc::downgrade(self);
-        let copies = move || sockets.upgrade().map_or_else(|| Ok(Vec::new()), |one| one.copies());
-        let offer = Offer::open(home.folder(), Arc::new(copies));
-        let why = |error: &anyhow::Error| {
-            tracing::warn!(error = format!("{error:#}"), "no host can follow without a gap");
-        };
-        offer.inspect_err(why).ok()
-    }
-
-    fn copies(&self) -> std::io::Result<Vec<Handed>> {
-        let http = self.http.copies()?.into_iter().map(|one| {
-            let what = if one.tls { What::Tls } else { What::Http };
-            Handed { what, address: one.address, socket: one.socket }
-        });
-        let mut all: Vec<_> = http.collect();
-        if let Some(socket) = &self.operators {
-            let (what, address) = (What::Operators, self.operators_address);
-            all.push(Handed { what, address, socket: socket.try_clone()? });
-        }
-        Ok(all)
-    }
-}
-
 fn ended(served: Result<Result<()>, tokio::task::JoinError>) -> anyhow::Error {
     match served {
         Ok(Ok(())) => anyhow::anyhow!("the HTTP trigger has stopped"),
         Ok(Err(error)) => error.context("serve HTTP"),
         Err(error) => anyhow::Error::new(error).context("serve HTTP"),
     }
-}
-
-/// The public URL and, where it names a port that the kernel picks, a socket that holds that port
-/// until the trigger is bound to it.
-struct Reserved {
-    public_url: Uri,
-    socket: Option<Socket>,
-}
-
-impl Reserved {
-    /// Replaces port 0 of the first address when the public URL is to be that address.
-    fn for_settings(settings: &mut Settings) -> Result<Self> {
-        if let Some(public_url) = settings.public_url.clone() {
-            return Ok(Self { public_url, socket: None });
-        }
-        let first = settings.listen.first_mut().context("there is no address to listen on")?;
-        let socket = (first.port() == 0).then(|| reserve(first)).transpose()?;
-        let public_url = format!("http://{first}").parse().context("name the host by its port")?;
-        Ok(Self { public_url, socket })
-    }
-}
-
-/// Binds without listening: nobody else gets the port, and no connection comes here.
-fn reserve(address: &mut SocketAddr) -> Result<Socket> {
-    let place = || "reserve a port".to_owned();
-    let domain = Domain::for_address(*address);
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP)).with_context(place)?;
-    socket.set_reuse_address(true).with_context(place)?;
-    socket.set_reuse_port(true).with_context(place)?;
-    socket.bind(&(*address).into()).with_context(place)?;
-    let bound = socket.local_addr().with_context(place)?;
-    *address = bound.as_socket().context("the port has a number")?;
-    Ok(socket)
 }
 
 fn operators_sources(
@@ -546,203 +426,6 @@ fn operators_sources(
             conditions: conditions.clone(),
             server,
         }),
+        Box::new(sources::Backups { home: settings.home.clone() }),
     ]
-}
-
-/// The part of the start that takes time.
-struct Start {
-    conditions: Conditions,
-    facts: Facts,
-    front: Front,
-    database: Arc<OnceLock<Database>>,
-    cluster: Arc<Mutex<Option<Cluster>>>,
-    progress: watch::Sender<Boot>,
-    background: Arc<Background>,
-    work: Work,
-    workers: Arc<Mutex<Option<Supervisor>>>,
-    clock: Arc<OnceLock<Arc<ClockOffset>>>,
-    identities: Option<Identities>,
-    media: Option<MediaOrigin>,
-    following: Following,
-    admin: SocketAddr,
-    worker_token: Token,
-    front_door: Option<SocketAddr>,
-    public_url: Uri,
-}
-
-impl Start {
-    /// Runs to the end of the host: after the start it watches PostgreSQL.
-    async fn run(self, settings: Settings, home: std::path::PathBuf) {
-        match self.boot(settings, &home).await {
-            Ok(database) => {
-                self.progress.send_replace(Boot::Ready);
-                if let Some(database) = database {
-                    postgres::watch(database, self.conditions).await;
-                }
-            }
-            Err(error) => {
-                let words: Arc<str> = format!("{error:#}").into();
-                self.conditions.set(COMPONENTS, Condition::Waiting(words.to_string()));
-                self.front.waits_for("the host could not start");
-                self.progress.send_replace(Boot::Failed(words));
-            }
-        }
-    }
-
-    async fn boot(
-        &self,
-        mut settings: Settings,
-        home: &std::path::Path,
-    ) -> Result<Option<Database>> {
-        let manifest = settings.manifest.clone();
-        let database = self.postgres(&mut settings, home, &manifest).await?;
-        let open = configuration::open(&settings, &self.public_url, home, database.clone());
-        let configuration = open.await?;
-        let parts = assembly::Parts {
-            settings: &settings,
-            home,
-            public_url: &self.public_url,
-            database: database.clone(),
-            configuration: Some(configuration.clone()),
-            front_door: self.front_door,
-            clock: self.clock.clone(),
-        };
-        let assembled = assembly::assemble(&parts)?;
-        if let Some(media) = &self.media {
-            media.read_from(Arc::new(StoredPackages(assembled.objects.clone())));
-        }
-        let runtime = assembled.runtime.start(&manifest).await?;
-        parts.clock.get_or_init(|| runtime.clock());
-        self.facts.running(runtime.clone(), manifest.clone());
-        self.conditions.set(COMPONENTS, components(&runtime));
-        if let Some(database) = &database {
-            let declare = configuration::declare(&configuration, &assembled.variables);
-            let public_url = &self.public_url;
-            let rollout = assembly::rollout(&settings, public_url, home, database, declare)?;
-            configuration.revised_by(configuration::revisions(rollout.clone()));
-            self.roll_out(rollout, &runtime, &manifest).await?;
-            let (background, work) = (&self.background, &self.work);
-            assembly::background(&settings, database, &runtime, background, work).await?;
-            self.facts.stores(database.clone());
-            self.facts.configuration(configuration.clone());
-            self.watch(configuration);
-            self.follow(database).await;
-            self.start_workers(&settings, home, Jobs::new(database.clone()), assembled.objects);
-        }
-        self.front.open(runtime, assembled.mounts);
-        Ok(database)
-    }
-
-    /// Credentials are known from the first request on, unless the database goes away just now.
-    async fn follow(&self, database: &Database) {
-        let Some(identities) = &self.identities else { return };
-        let mut follower = identities.follower(Identity::new(database.clone()));
-        if let Err(error) = follower.look().await {
-            tracing::warn!(%error, "credentials are not known yet; looking again");
-        }
-        let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
-        following.spawn(follower.run());
-    }
-
-    /// What was deployed is served from the first request on.
-    async fn roll_out(
-        &self,
-        rollout: Rollout,
-        runtime: &Runtime,
-        manifest: &Arc<Manifest>,
-    ) -> Result<()> {
-        loop {
-            match rollout.start(runtime.clone(), manifest.clone()).await {
-                Ok(()) => break,
-                Err(error) if error.may_pass() => {
-                    tracing::warn!(%error, "what was deployed is not known yet; looking again");
-                    tokio::time::sleep(AWAY_PAUSE).await;
-                }
-                Err(error) => return Err(error).context("serve what was deployed"),
-            }
-        }
-        self.facts.rollouts(rollout.clone());
-        self.background.beside(|stop| async move { rollout.run(stop).await });
-        Ok(())
-    }
-
-    /// Files and Vault are looked at while the host runs.
-    fn watch(&self, configuration: Configuration) {
-        let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
-        following.spawn(async move {
-            configuration.watch().await;
-            std::future::pending().await
-        });
-    }
-
-    /// Lets workers in, and starts the host's own.
-    fn start_workers(
-        &self,
-        settings: &Settings,
-        home: &std::path::Path,
-        jobs: Jobs,
-        objects: Arc<dyn Store>,
-    ) {
-        self.facts.workers(jobs.clone(), Arc::new(StoreUrls(objects)));
-        let supervisor = Supervisor::start(Local {
-            jobs,
-            program: settings.workers.program.clone(),
-            count: settings.workers.count,
-            admin: self.admin,
-            token: self.worker_token.clone(),
-            scratch: home.join("scratch"),
-            mail: workers::mail(&settings.environment, home),
-        });
-        *self.workers.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor);
-    }
-
-    async fn postgres(
-        &self,
-        settings: &mut Settings,
-        home: &std::path::Path,
-        manifest: &Manifest,
-    ) -> Result<Option<Database>> {
-        if matches!(settings.database, Choice::None) {
-            return Ok(None);
-        }
-        self.conditions.set(postgres::CONDITION, Condition::Waiting("connecting".into()));
-        let wanted = Wanted {
-            choice: settings.database.clone(),
-            home: home.to_owned(),
-            connections_max: settings.pg_connections_max.unwrap_or(match settings.database {
-                Choice::Private => 100,
-                _ => 40,
-            }),
-            migrations: settings.migrations.clone(),
-            services: postgres::services(manifest),
-        };
-        let told = |_: &nexus_storage::Error| {
-            // The reason names addresses; those are for operators.
-            self.front.waits_for("PostgreSQL cannot be reached");
-            self.progress.send_replace(Boot::Waiting);
-        };
-        let working = postgres::working(wanted, &self.conditions, told).await;
-        let Some(Working { database, cluster }) = working.context("prepare PostgreSQL")? else {
-            return Ok(None);
-        };
-        *self.cluster.lock().unwrap_or_else(PoisonError::into_inner) = cluster;
-        self.database.get_or_init(|| database.clone());
-        self.conditions.set(postgres::CONDITION, Condition::Met("connected".into()));
-        self.front.waits_for("the components are being loaded");
-        Ok(Some(database))
-    }
-}
-
-fn components(runtime: &Runtime) -> Condition {
-    let all = runtime.snapshot();
-    let inactive: Vec<_> = all
-        .iter()
-        .filter(|component| component.inactive_reason.is_some())
-        .map(|component| component.component.as_str())
-        .collect();
-    if inactive.is_empty() {
-        Condition::Met(format!("{} active", all.len()))
-    } else {
-        Condition::Waiting(format!("not active: {}", inactive.join(", ")))
-    }
 }

@@ -5,6 +5,7 @@
 mod assembly;
 mod background;
 pub mod backup;
+mod boot;
 pub mod commands;
 pub mod config;
 mod configuration;
@@ -21,6 +22,7 @@ mod runtime_config;
 mod secret;
 mod settings;
 mod setup;
+mod sockets;
 mod sources;
 pub mod takeover;
 mod workers;

@@ -17,6 +17,7 @@ pub(super) fn run(options: CompileOptions) -> Result<(), Failure> {
     let manifest =
         manifest::read(&file, &options.application.component_ids).map_err(Failure::Setting)?;
     let mut settings = Settings::new(options.home.home, manifest);
+    options.compiled.apply(&mut settings);
     settings.database = Database::None;
     let runtime = tokio::runtime::Runtime::new().context("start threads")?;
     runtime.block_on(compile(settings))?;
