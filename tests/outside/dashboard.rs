@@ -1,5 +1,5 @@
-//! The operators' pages in Chromium, from the token to the journal, and from a file to a canary that
-//! serves or goes back. The persons at it are `clients/dashboard.mjs` and
+//! The operators' pages in Chromium, from the token to the journal, and from a file to a canary
+//! that serves or goes back. The persons at it are `clients/dashboard.mjs` and
 //! `clients/dashboard_rollout.mjs`. `NEXUS_PICTURES` names a folder for pictures.
 
 use crate::tools::{self, claim_success};

@@ -59,11 +59,22 @@ const order = async (page, words, reason) => {
 const state = (word) => `document.querySelector("#progress .badge")?.innerText === ${JSON.stringify(word)}`;
 const CALLS = `Number(document.querySelector("#watched [data-key=calls] td")?.innerText ?? 0)`;
 
+// On a telephone, nothing that can be typed into or pressed stands out of its card.
+const contained = async (page) => {
+  await page.send("Emulation.setDeviceMetricsOverride", { width: 390, height: 844, deviceScaleFactor: 1, mobile: true });
+  const out = await page.evaluate(`[...document.querySelectorAll(".card")].flatMap((card) =>
+    [...card.querySelectorAll("form input, form button, form select")].filter((it) =>
+      it.getBoundingClientRect().right > card.getBoundingClientRect().right - 8).map((it) => it.outerHTML)).join()`);
+  claim(out === "", `out of its card: ${out}`);
+  await page.send("Emulation.clearDeviceMetricsOverride");
+};
+
 const chooses = async (page) => {
   await page.open(`${admin}${LAMP}/deploy`);
   await signIn(page, token);
   await page.until("back where it was wanted", `location.pathname === "${LAMP}/deploy"`);
   await see(page, "deploy-choose");
+  await contained(page);
   await sendFile(page, GOOD);
   const text = await page.evaluate(`document.querySelector("main").innerText`);
   claim(text.includes("Nothing changes in: imports"), `the same component changes: ${text}`);
@@ -74,6 +85,7 @@ const chooses = async (page) => {
 const watches = async (page) => {
   await page.until("shown figures", `${CALLS} > 0`);
   await see(page, "rollout-stepping");
+  await contained(page);
   await page.type("#reason", "looks slow to me");
   const before = await page.evaluate(`window.stays = true; ${CALLS}`);
   await page.evaluate(`window.shifted = 0; new PerformanceObserver((list) => list.getEntries().forEach((it) => {

@@ -113,12 +113,17 @@ pub(super) async fn act(
         }
     }
     let answered = order(surface, &actor, (&method, &path), &body, (peer, id)).await;
+    let next = back(form, &path, answered.as_ref().ok());
     let flash = match &answered {
-        Ok(answer) => Flash { good: true, words: told(&path, answer) },
-        Err(problem) => Flash { good: false, words: sentence(problem) },
+        // The page of what was begun says how it goes, also when it is over.
+        Ok(_) if next.starts_with("/rollouts/") && path.starts_with("components/") => None,
+        Ok(answer) => Some(Flash { good: true, words: told(&path, answer) }),
+        Err(problem) => Some(Flash { good: false, words: sentence(problem) }),
     };
-    surface.access.sessions.tell(seat, flash);
-    Ok(go(&back(form, &path, answered.ok().as_ref())))
+    if let Some(flash) = flash {
+        surface.access.sessions.tell(seat, flash);
+    }
+    Ok(go(&next))
 }
 
 /// Method, path and body of what a form calls.
@@ -166,8 +171,8 @@ fn told(path: &str, answer: &Value) -> String {
     let verb = path.rsplit('/').next().unwrap_or_default();
     let past = json!({
         "pause": "Paused.", "resume": "Goes on.", "run": "It runs.", "cancel": "Cancelled.",
-        "deploy": "The rollout begins.", "promote": "Promoted.", "abort": "Aborted.",
-        "rollback": "Rolled back.", "apply": "Applied.", "freezes": "Frozen.",
+        "promote": "Promoted.", "abort": "Aborted.", "rollback": "Rolled back.",
+        "apply": "Applied.", "freezes": "Frozen.",
     });
     past[verb].as_str().unwrap_or("Done.").to_owned()
 }

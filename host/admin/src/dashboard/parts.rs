@@ -268,6 +268,29 @@ pub(super) fn list(
     }
 }
 
+/// Every member that says something, by its name; what has members of its own as JSON.
+pub(super) fn facts(value: &Value) -> Markup {
+    let says = |value: &Value| match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(all) => !all.is_empty(),
+        Value::Object(all) => !all.is_empty(),
+        _ => true,
+    };
+    let all = value.as_object().into_iter().flatten().filter(|(_, value)| says(value));
+    html! {
+        dl.facts {
+            @for (name, member) in all {
+                dt { (name.replace('_', " ")) }
+                dd {
+                    @if member.is_object() || member.is_array() { code { (member) } }
+                    @else { (cell(value, name)) }
+                }
+            }
+        }
+    }
+}
+
 /// Any value, for whoever wants to see all of it.
 pub(super) fn code(value: &Value) -> impl Render {
     html! { pre tabindex="0" { (serde_json::to_string_pretty(value).unwrap_or_default()) } }
@@ -296,6 +319,15 @@ mod tests {
         let drawn = sparkline(&[0.0, 500.0, 3.0]).into_string();
         assert!(drawn.contains("1.0,23.0") && drawn.contains("60.0,2.0"), "{drawn}");
         assert!(!sparkline(&[1.0]).into_string().contains("polyline"));
+    }
+
+    #[test]
+    fn facts_are_what_says_something() {
+        let value = serde_json::json!({ "error": null, "path": "/<a>", "fields": {}, "n": 0,
+            "labels": { "a": 1 } });
+        let drawn = facts(&value).into_string();
+        assert_eq!(drawn.matches("<dt>").count(), 3, "{drawn}");
+        assert!(drawn.contains("/&lt;a&gt;") && drawn.contains("{&quot;a&quot;:1}"), "{drawn}");
     }
 
     #[test]

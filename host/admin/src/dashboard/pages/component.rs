@@ -170,7 +170,7 @@ fn history(visit: &Visit<'_>, name: &str, revisions: &Result<Value, Problem>) ->
                     td.tight { (when(one, "created_at")) }
                     td { (badge(text(one, "origin"))) }
                     td { (text(one, "created_by")) }
-                    td { code { (short(text(one, "artifact"))) } }
+                    td.tight { code { (short(text(one, "artifact"))) } }
                     td.n {
                         @if weight > 0 { (rollouts::percent(weight)) }
                         @else { span.soft { "–" } }

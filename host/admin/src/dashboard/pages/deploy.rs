@@ -87,15 +87,16 @@ async fn choose(visit: &Visit<'_>, name: &str) -> Markup {
                 data-csrf=(visit.seat.csrf) {
                 div.field {
                     label for="file" { "Component or archive" }
-                    input #file type="file" required accept=".wasm,.tar" aria-describedby="file-hint";
+                    input #file type="file" required accept=".wasm,.tar"
+                        aria-describedby="file-hint";
                 }
                 button.primary type="submit" { "Send it" }
                 progress #sent max="1" value="0" aria-label="Sent" hidden {}
             }
             p.hint #file-hint {
-                "A " code { ".wasm" } " takes grants and migrations of what serves now; an archive of "
-                code { "nexus build" } " (" code { ".tar" } ") brings its own. It is stored, not \
-                served."
+                "A " code { ".wasm" } " takes the grants and migrations of what serves now; an \
+                archive of " code { "nexus build" } " (" code { ".tar" } ") brings its own. It is \
+                stored, not served."
             }
             div.notice.bad #send-trouble role="alert" hidden {}
             noscript { p { "Sending takes script. " code { "nexus push" } " does the same." } }
@@ -181,7 +182,10 @@ pub(super) fn difference(diff: &Value) -> Markup {
             h3 { "Configuration" }
             ul.changes { li.changed {
                 span.sign aria-hidden="true" { "~" } span.away { "changed: " }
-                span { "version " (from) span.away { " becomes " } span.soft aria-hidden="true" { " → " } (to) }
+                span {
+                    "version " (from) span.away { " becomes " }
+                    span.soft aria-hidden="true" { " → " } (to)
+                }
             } }
         }
         @if !same.is_empty() {

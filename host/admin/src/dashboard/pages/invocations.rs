@@ -4,7 +4,7 @@ use super::super::Visit;
 use super::super::parts::{cell, piece, rows, text};
 use super::logs;
 use super::parts::{
-    badge, clock, code, filter, list, more, ms, nothing, passed, table, title, trouble,
+    badge, clock, facts, filter, list, more, ms, nothing, passed, table, title, trouble,
 };
 use maud::{Markup, html};
 use serde_json::Value;
@@ -103,7 +103,7 @@ pub(super) async fn one(visit: &Visit<'_>, id: &str) -> Markup {
         }
         section.card aria-labelledby="all-title" {
             h2 #all-title { "The call" }
-            (code(&{
+            (facts(&{
                 let mut call = found.clone();
                 if let Some(call) = call.as_object_mut() {
                     call.remove("trace");
@@ -126,7 +126,10 @@ fn tree(trace: &[Value], own: &str) -> Markup {
     };
     let whole = trace.iter().map(end).fold(0.001, f64::max);
     let scale = Scale { first, whole };
-    html! { ul.tree { @for call in roots { (branch(trace, call, own, &scale, 0)) } } }
+    html! {
+        p.scale.small.soft { span { "0 ms" } span { (ms(Some(whole))) } }
+        ul.tree { @for call in roots { (branch(trace, call, own, &scale, 0)) } }
+    }
 }
 
 struct Scale {

@@ -79,13 +79,17 @@ pub(super) async fn one(visit: &Visit<'_>, id: &str) -> Markup {
             div #job data-live {
                 div.actions { (badge(text(&found, "state"))) (progress(&found)) }
                 dl.facts {
-                    dt { "Worker" } dd { (text(&found, "worker")) }
+                    @if found["worker"].is_string() {
+                        dt { "Worker" } dd { (text(&found, "worker")) }
+                    }
                     dt { "Made" } dd { (when(&found, "created_at")) }
                     dt { "Began" } dd { (when(&found, "started_at")) }
                     dt { "Ended" } dd { (when(&found, "finished_at")) }
                     dt { "Attempt" } dd { (cell(&found, "attempt")) " of "
                         (cell(&found, "attempts_max")) }
-                    dt { "Error" } dd { (cell(&found, "error")) }
+                    @if !found["error"].is_null() {
+                        dt { "Error" } dd { (cell(&found, "error")) }
+                    }
                 }
             }
             @if !over && visit.may(Role::Operator) {

@@ -4,7 +4,9 @@ use super::super::Visit;
 use super::super::document::button;
 use super::super::parts::{cell, piece, rows, text};
 use super::letters;
-use super::parts::{badge, code, filter, list, more, nothing, passed, table, title, trouble, when};
+use super::parts::{
+    badge, facts, filter, list, more, nothing, passed, table, title, trouble, when,
+};
 use maud::{Markup, html};
 use nexus_storage::audit::Role;
 use serde_json::Value;
@@ -118,7 +120,7 @@ pub(super) async fn one(visit: &Visit<'_>, service: &str, queue: &str) -> Markup
         }
         section.card aria-labelledby="settings-title" {
             h2 #settings-title { "Settings" }
-            (code(&found["settings"]))
+            (facts(&found["settings"]))
         }
     }
 }
@@ -142,15 +144,16 @@ fn waiting(found: &Value) -> Markup {
     if all.is_empty() {
         return nothing("None.");
     }
-    let head = ["Message", "Topic", "Published", "#Attempt", "Group", "Worker", "Last error"];
+    let head = ["Message", "Published", "#Attempt", "Group", "Worker", "Last error"];
     table(
         "Messages",
         &head,
         &html! {
             @for one in all {
                 tr data-key=(text(one, "id")) {
-                    th scope="row" { code { (text(one, "id")) } }
-                    td { (text(one, "topic")) }
+                    th scope="row" {
+                        (text(one, "topic")) div.small.soft { (text(one, "id")) }
+                    }
                     td.tight { (when(one, "published_at")) }
                     td.n { (cell(one, "attempt")) }
                     td { (text(one, "group")) }

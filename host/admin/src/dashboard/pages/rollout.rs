@@ -1,5 +1,5 @@
-//! One rollout: how far it is, what its gates see, which hosts follow, what happened, and the orders
-//! that are left. An order says why, since it stands in the journal.
+//! One rollout: how far it is, what its gates see, which hosts follow, what happened, and the
+//! orders that are left. An order says why, since it stands in the journal.
 
 use super::super::Visit;
 use super::super::parts::{cell, piece, rows, text};
@@ -162,13 +162,14 @@ fn gates(found: &Value) -> Markup {
     let (new, before) = (format!("#Revision {revision}"), format!("#Revision {from}"));
     html! {
         div.actions { (badge(verdict)) span { (text(figures, "words")) } }
-        (table("Figures", &["Figure", &new, &before, "Gate"], &html! {
+        (table("Figures", &["Figure", &new, &before], &html! {
             @for (name, label, gate) in GATES {
                 tr data-key=(name) {
-                    th scope="row" { (label) }
+                    th scope="row" {
+                        (label) " " span.small.soft { (asked(&found["gates"], gate)) }
+                    }
                     td.n { (figure(&figures["new"], name)) }
                     td.n { (figure(&figures["baseline"], name)) }
-                    td.tight.soft { (asked(&found["gates"], gate)) }
                 }
             }
         }))
@@ -208,7 +209,7 @@ fn hosts(found: &Value) -> Markup {
     }
     let asked = found["step"].as_i64().unwrap_or(-1) >= 0;
     html! {
-        ul.plain {
+        ul.listed {
             @for host in all {
                 li data-key=(text(host, "name")) {
                     div.actions {
@@ -261,8 +262,8 @@ fn orders(visit: &Visit<'_>, found: &Value) -> Markup {
             @if open {
                 p.hint {
                     "Promote serves revision " (cell(found, "revision")) " alone, without waiting. \
-                    Abort and Roll back go back to what served before. Freeze keeps every rollout of "
-                    (component) " from going on."
+                    Abort and Roll back go back to what served before. Freeze keeps every rollout \
+                    of " (component) " from going on."
                 }
             }
         }
@@ -276,14 +277,14 @@ fn events(found: &Value) -> Markup {
     }
     table(
         "Events",
-        &["At (UTC)", "State", "#Share", "What", "By"],
+        &["At (UTC)", "What", "State", "#Share", "By"],
         &html! {
             @for event in all {
                 tr {
                     td.tight { (clock(text(event, "at"))) }
+                    td.words { (text(event, "words")) }
                     td { (badge(text(event, "state"))) }
                     td.n { (percent(event["weight"].as_u64().unwrap_or(0))) }
-                    td.words { (text(event, "words")) }
                     td { (text(event, "by")) }
                 }
             }

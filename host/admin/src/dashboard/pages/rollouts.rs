@@ -134,7 +134,9 @@ pub(super) fn stages(one: &Value) -> Markup {
         ol.steps.(state) aria-label="Steps" {
             @for (index, share) in (0_i64..).zip(all) {
                 @let here = open && index == step;
-                @let done = index < step || state == "done" || state == "draining";
+                @let back = matches!(state, "rolled_back" | "rolling_back" | "aborted");
+                @let done = index < step || (back && index == step)
+                    || matches!(state, "done" | "draining");
                 li.(if here { "here" } else if done { "done" } else { "" })
                     aria-current=[here.then_some("step")] {
                     span.away { "Step " (index + 1) ": " }
@@ -165,7 +167,7 @@ mod tests {
         assert_eq!(drawn("done", 2).matches(", done").count(), 3);
         assert_eq!(drawn("verifying", -1).matches(", not yet").count(), 3);
         let back = drawn("rolled_back", 1);
-        assert!(!back.contains("aria-current") && back.matches(", done").count() == 1, "{back}");
+        assert!(!back.contains("aria-current") && back.matches(", done").count() == 2, "{back}");
     }
 
     #[test]
