@@ -2,11 +2,17 @@
 //! and use per component; durations come with the trigger that measures them.
 
 use crate::{Condition, Facts};
-use nexus_observability::{Exposition, ProcessSample};
+use nexus_observability::{Exposition, ProcessSample, otlp};
 use nexus_runtime::{ComponentSnapshot, EngineSnapshot};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 pub(crate) fn render(facts: &Facts) -> String {
+    page(facts).finish()
+}
+
+/// All numbers of this host as they are now.
+pub(crate) fn page(facts: &Facts) -> Exposition {
     let mut page = Exposition::new();
     host(&mut page, facts);
     process(&mut page, &ProcessSample::read());
@@ -20,7 +26,14 @@ pub(crate) fn render(facts: &Facts) -> String {
     for source in facts.all_sources() {
         source.measure(&mut page);
     }
-    page.finish()
+    page
+}
+
+/// The same numbers go to a collector, where the OpenTelemetry variables name one, until this host
+/// has ended.
+pub(crate) fn push(facts: &Facts) {
+    let facts = Arc::downgrade(&facts.0);
+    otlp::measured_by(move || facts.upgrade().map(|facts| page(&Facts(facts))));
 }
 
 fn host(page: &mut Exposition, facts: &Facts) {

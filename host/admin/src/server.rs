@@ -4,7 +4,7 @@ use crate::access::Access;
 use crate::live::Streams;
 use crate::routes::Surface;
 use crate::worker::Workers;
-use crate::{Error, Facts, Token, samples};
+use crate::{Error, Facts, Token, metrics, samples};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -107,6 +107,7 @@ impl Admin {
         let workers = self.workers.take();
         self.surface.workers = workers.map(|token| Workers::new(facts, token, shutdown.clone()));
         tokio::spawn(sample(self.surface.facts.clone(), shutdown.clone()));
+        metrics::push(&self.surface.facts);
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let graceful = GracefulShutdown::new();
         loop {

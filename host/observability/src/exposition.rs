@@ -1,5 +1,6 @@
-//! Pages of numbers in the Prometheus text format, version 0.0.4. A page is built from snapshots
-//! when somebody asks for it, so nothing is counted twice and nothing is kept here.
+//! Pages of numbers, written in the Prometheus text format, version 0.0.4, or sent by OTLP (see
+//! `otlp/numbers.rs`). A page is built from snapshots when somebody asks for it, so nothing is
+//! counted twice and nothing is kept here.
 //! Source: Prometheus documentation, "Exposition formats", text-based format.
 //!
 //! Names start with `nexus_`, use base units (`_seconds`, `_bytes`) and, for counters, `_total`.
@@ -17,17 +18,46 @@ const SERIES_MAX: usize = 5_000;
 /// A page under construction.
 #[derive(Debug, Default)]
 pub struct Exposition {
-    page: String,
-    names: Vec<String>,
+    metrics: Vec<Metric>,
     cut: u64,
+}
+
+/// All series of one name.
+#[derive(Debug)]
+pub(crate) struct Metric {
+    pub(crate) name: String,
+    pub(crate) help: String,
+    pub(crate) kind: Kind,
+    pub(crate) series: Vec<Sample>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// One series, as it is now.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) value: Reading,
+}
+
+#[derive(Debug)]
+pub(crate) enum Reading {
+    Number(f64),
+    /// Pairs of upper bound and observations in that bucket alone, ascending; those over the last
+    /// bound; and the sum of all that was observed.
+    Observations { buckets: Vec<(f64, u64)>, over: u64, sum: f64 },
 }
 
 /// One metric of a page; takes its samples.
 #[derive(Debug)]
 pub struct Family<'page> {
-    exposition: &'page mut Exposition,
-    name: String,
-    series: usize,
+    metric: &'page mut Metric,
+    cut: &'page mut u64,
 }
 
 impl Exposition {
@@ -38,49 +68,52 @@ impl Exposition {
     /// A number that only grows; `name` ends in `_total`.
     pub fn counter(&mut self, name: &str, help: &str) -> Family<'_> {
         debug_assert!(name.ends_with("_total"), "{name} is a counter and must end in _total");
-        self.family(name, help, "counter")
+        self.family(name, help, Kind::Counter)
     }
 
     /// A number that goes up and down.
     pub fn gauge(&mut self, name: &str, help: &str) -> Family<'_> {
         debug_assert!(!name.ends_with("_total"), "{name} is a gauge and must not end in _total");
-        self.family(name, help, "gauge")
+        self.family(name, help, Kind::Gauge)
     }
 
     /// Counted observations.
     pub fn histogram(&mut self, name: &str, help: &str) -> Family<'_> {
-        self.family(name, help, "histogram")
+        self.family(name, help, Kind::Histogram)
     }
 
-    fn family(&mut self, name: &str, help: &str, kind: &str) -> Family<'_> {
+    fn family(&mut self, name: &str, help: &str, kind: Kind) -> Family<'_> {
         debug_assert!(is_metric_name(name), "{name} is not a metric name");
-        debug_assert!(!self.names.iter().any(|known| known == name), "{name} is on the page twice");
-        self.names.push(name.to_owned());
-        let help = help.replace('\\', "\\\\").replace('\n', "\\n");
-        self.push(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-        Family { exposition: self, name: name.to_owned(), series: 0 }
+        let is_there = self.metrics.iter().any(|known| known.name == name);
+        debug_assert!(!is_there, "{name} is on the page twice");
+        let metric = Metric { name: name.into(), help: help.into(), kind, series: Vec::new() };
+        self.metrics.push(metric);
+        let metric = self.metrics.last_mut().expect("one was pushed");
+        Family { metric, cut: &mut self.cut }
     }
 
-    /// The finished page.
-    pub fn finish(mut self) -> String {
+    /// All that is on the page, in the order in which it was added.
+    pub(crate) fn complete(mut self) -> Vec<Metric> {
         let cut = self.cut;
         let help = "Series left out of this page because a label has too many values.";
         self.gauge("nexus_metrics_series_cut", help).sample(&[], cut as f64);
-        self.page
+        self.metrics
     }
 
-    fn push(&mut self, text: std::fmt::Arguments<'_>) {
-        self.page.write_fmt(text).expect("writing to a string cannot fail");
+    /// The finished page.
+    pub fn finish(self) -> String {
+        let mut page = String::new();
+        for metric in self.complete() {
+            metric.write(&mut page).expect("writing to a string cannot fail");
+        }
+        page
     }
 }
 
 impl Family<'_> {
     /// One series with its value.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: f64) -> &mut Self {
-        if self.admits() {
-            self.line("", labels, None, value);
-        }
-        self
+        self.take(labels, || Reading::Number(value))
     }
 
     /// One histogram series: `buckets` are pairs of upper bound and number of observations in
@@ -92,43 +125,71 @@ impl Family<'_> {
         over: u64,
         sum: f64,
     ) -> &mut Self {
-        if !self.admits() {
+        self.take(labels, || Reading::Observations { buckets: buckets.to_vec(), over, sum })
+    }
+
+    fn take(&mut self, labels: &[(&str, &str)], value: impl FnOnce() -> Reading) -> &mut Self {
+        if self.metric.series.len() >= SERIES_MAX {
+            *self.cut += 1;
             return self;
         }
-        let mut count = 0;
-        for (bound, observed) in buckets {
-            count += observed;
-            self.line("_bucket", labels, Some(*bound), count as f64);
-        }
-        count += over;
-        self.line("_bucket", labels, Some(f64::INFINITY), count as f64);
-        self.line("_sum", labels, None, sum);
-        self.line("_count", labels, None, count as f64);
+        let unnamed = labels.iter().find(|(name, _)| !is_label_name(name));
+        debug_assert!(unnamed.is_none(), "{unnamed:?} is not a label name");
+        let labels = labels.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        self.metric.series.push(Sample { labels: labels.collect(), value: value() });
         self
     }
+}
 
-    fn admits(&mut self) -> bool {
-        self.series += 1;
-        if self.series > SERIES_MAX {
-            self.exposition.cut += 1;
+impl Metric {
+    fn write(&self, page: &mut String) -> std::fmt::Result {
+        let (name, help) = (&self.name, self.help.replace('\\', "\\\\").replace('\n', "\\n"));
+        let kind = match self.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        write!(page, "# HELP {name} {help}\n# TYPE {name} {kind}\n")?;
+        for Sample { labels, value } in &self.series {
+            let (buckets, over, sum) = match value {
+                Reading::Number(value) => {
+                    line(page, (name, ""), labels, None, *value)?;
+                    continue;
+                }
+                Reading::Observations { buckets, over, sum } => (buckets, over, sum),
+            };
+            let mut count = 0;
+            for (bound, observed) in buckets {
+                count += observed;
+                line(page, (name, "_bucket"), labels, Some(*bound), count as f64)?;
+            }
+            count += over;
+            line(page, (name, "_bucket"), labels, Some(f64::INFINITY), count as f64)?;
+            line(page, (name, "_sum"), labels, None, *sum)?;
+            line(page, (name, "_count"), labels, None, count as f64)?;
         }
-        self.series <= SERIES_MAX
+        Ok(())
     }
+}
 
-    fn line(&mut self, suffix: &str, labels: &[(&str, &str)], bound: Option<f64>, value: f64) {
-        let page = &mut *self.exposition;
-        page.push(format_args!("{}{suffix}", self.name));
-        let bound = bound.map(|bound| ("le", number(bound)));
-        let given = labels.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        let mut separator = '{';
-        for (name, value) in given.chain(bound) {
-            debug_assert!(is_label_name(name), "{name} is not a label name");
-            page.push(format_args!("{separator}{name}=\"{}\"", escaped(&value)));
-            separator = ',';
-        }
-        let end = if separator == ',' { "}" } else { "" };
-        page.push(format_args!("{end} {}\n", number(value)));
+/// One line of a series whose name has two parts.
+fn line(
+    page: &mut String,
+    (name, suffix): (&str, &str),
+    labels: &[(String, String)],
+    bound: Option<f64>,
+    value: f64,
+) -> std::fmt::Result {
+    write!(page, "{name}{suffix}")?;
+    let bound = bound.map(number);
+    let given = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut separator = '{';
+    for (name, value) in given.chain(bound.as_deref().map(|bound| ("le", bound))) {
+        write!(page, "{separator}{name}=\"{}\"", escaped(value))?;
+        separator = ',';
     }
+    let end = if separator == ',' { "}" } else { "" };
+    writeln!(page, "{end} {}", number(value))
 }
 
 fn escaped(value: &str) -> String {

@@ -60,7 +60,7 @@ pub struct Settings {
     pub format: Format,
     /// Directives of `tracing_subscriber::EnvFilter`, such as `info,guest=warn`.
     pub filter: String,
-    /// Where spans go; nowhere if None.
+    /// Where spans and numbers go; nowhere if None.
     pub otlp: Option<otlp::Settings>,
 }
 
@@ -111,11 +111,18 @@ pub fn init_before(witness: Witness, settings: &Settings) -> Result<Guard, Error
 fn start(settings: &Settings, witness: Option<Witness>) -> Result<Guard, Error> {
     let ansi = settings.format == Format::Pretty && std::io::stderr().is_terminal();
     let sink = writer::Sink::start(std::io::stderr())?;
-    let spans = settings.otlp.as_ref().map(otlp::Exporter::start).transpose()?;
+    let traces = settings.otlp.as_ref().and_then(|otlp| otlp.traces.as_ref());
+    let spans = traces.map(otlp::Exporter::start).transpose()?;
     let subscriber = subscriber(settings, ansi, sink.clone(), spans.as_ref())?;
     let subscriber = subscriber.with(witness);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::AlreadyStarted)?;
-    trace::sample_roots(settings.otlp.as_ref().map_or(0.0, |otlp| otlp.ratio));
+    trace::sample_roots(traces.map_or(0.0, |traces| traces.ratio));
+    if let Some(spans) = &spans {
+        otlp::export_by(spans.queue());
+    }
+    if let Some(metrics) = settings.otlp.as_ref().and_then(|otlp| otlp.metrics.as_ref()) {
+        otlp::push(metrics)?;
+    }
     Ok(Guard { lines: sink, spans })
 }
 
@@ -132,7 +139,7 @@ fn subscriber(
         reason: error.to_string(),
     })?;
     let spans = span::Spans::new(spans.map(otlp::Exporter::queue));
-    let registry = tracing_subscriber::registry().with(filter).with(spans).with(ring::Watch);
+    let registry = tracing_subscriber::registry().with(filter).with(spans);
     Ok(registry.with(lines(settings.format, ansi, sink)))
 }
 
@@ -143,7 +150,8 @@ where
     match format {
         Format::Json => Box::new(lines::JsonLines::new(sink)),
         Format::Pretty => {
-            Box::new(tracing_subscriber::fmt::layer().compact().with_ansi(ansi).with_writer(sink))
+            let words = tracing_subscriber::fmt::layer().compact().with_ansi(ansi);
+            Box::new(ring::Watch.and_then(words.with_writer(sink)))
         }
     }
 }

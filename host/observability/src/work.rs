@@ -6,6 +6,7 @@
 //! A message's creation context is the span that committed it: the outbox keeps its `traceparent`
 //! through retries, dead letters and what is sent again, so all of it stays in one trace.
 
+use crate::otlp;
 use crate::trace::TraceParent;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,7 +14,7 @@ use tracing::Span;
 use tracing::field::{Empty, display};
 
 /// What the spans of the queue say in `messaging.system`.
-const SYSTEM: &str = "nexus";
+pub(crate) const SYSTEM: &str = "nexus";
 
 /// Where a span stands: itself, and what it continues.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +43,63 @@ impl Place {
     pub fn root() -> Self {
         Self { own: TraceParent::root(), parent: None }
     }
+}
+
+/// A message that a component is handing to a queue. Its span is the context that the message
+/// carries, and is told to the exporter alone: it is no call.
+#[derive(Debug)]
+pub struct Sending {
+    place: Place,
+    began: SystemTime,
+}
+
+impl Sending {
+    /// Below the context that the sender gave; None when that is in no recorded trace, or when
+    /// nothing is exported, which costs one load.
+    pub fn below(context: &str) -> Option<Self> {
+        otlp::exporting()?;
+        let place = Place::below(Some(context)).filter(|place| place.own.is_sampled())?;
+        Some(Self { place, began: SystemTime::now() })
+    }
+
+    /// Whether anything is exported that this could be part of.
+    pub fn is_told() -> bool {
+        otlp::exporting().is_some()
+    }
+
+    /// The `traceparent` of the message.
+    pub fn context(&self) -> String {
+        self.place.own.to_string()
+    }
+
+    /// Tells the span, which ends now.
+    pub fn end(self, letter: Letter, error: Option<&'static str>) {
+        let (Some(queue), Some(parent)) = (otlp::exporting(), self.place.parent) else { return };
+        queue.send_sent(otlp::Sent {
+            own: self.place.own,
+            parent,
+            component: letter.component,
+            destination: letter.destination,
+            message: letter.message,
+            operation: letter.operation,
+            began: self.began,
+            ended: SystemTime::now(),
+            error,
+        });
+    }
+}
+
+/// What is sent (see [`Sending`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// The component that sends it.
+    pub component: String,
+    /// A topic, or a kind of job.
+    pub destination: String,
+    /// Its id.
+    pub message: String,
+    /// `publish` for events, `submit` for jobs.
+    pub operation: &'static str,
 }
 
 /// One delivery: of a message, or of a batch.

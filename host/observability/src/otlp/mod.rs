@@ -1,18 +1,24 @@
-//! Export of spans over OTLP/HTTP with protobuf bodies, to the collector that the OpenTelemetry
-//! variables name. Bounded everywhere: a collector that is slow or away costs spans, never calls.
+//! Export of spans and numbers over OTLP/HTTP with protobuf bodies, to the collector that the
+//! OpenTelemetry variables name. Bounded everywhere: a collector that is slow or away costs spans
+//! and readings, never calls. Numbers are those of the page `/metrics`, read when they are due.
 //! Sources: OTLP 1.x (opentelemetry-proto, docs/specification.md) and the OpenTelemetry
 //! specification's "Environment Variable Specification" and "OTLP Exporter Configuration".
 
+mod measure;
+mod numbers;
+mod post;
 mod proto;
 mod send;
 mod settings;
 
-pub use settings::Settings;
+pub use measure::measured_by;
+pub(crate) use measure::push;
+pub use settings::{Collector, Metrics, Settings, Traces};
 
 use crate::Error;
 use crate::fields::Fields;
 use crate::trace::TraceParent;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, SystemTime};
@@ -32,8 +38,29 @@ pub(crate) struct Finished {
     pub(crate) fields: Fields,
 }
 
+/// A message that somebody has handed to a queue: its creation context.
+pub(crate) struct Sent {
+    pub(crate) own: TraceParent,
+    pub(crate) parent: TraceParent,
+    pub(crate) component: String,
+    /// A topic, or a kind of job.
+    pub(crate) destination: String,
+    pub(crate) message: String,
+    /// `publish` or `submit`.
+    pub(crate) operation: &'static str,
+    pub(crate) began: SystemTime,
+    pub(crate) ended: SystemTime,
+    pub(crate) error: Option<&'static str>,
+}
+
+/// Whatever becomes a span.
+enum Ended {
+    Call(Box<Finished>),
+    Sent(Box<Sent>),
+}
+
 enum Order {
-    Span(Box<Finished>),
+    Span(Ended),
     Flush(std::sync::mpsc::SyncSender<()>),
 }
 
@@ -44,9 +71,30 @@ pub(crate) struct Queue {
     dropped: Arc<AtomicU64>,
 }
 
+/// Where spans are handed in that are told without `tracing`; set while something exports.
+static EXPORTING: OnceLock<Queue> = OnceLock::new();
+
+/// None while nothing is exported.
+pub(crate) fn exporting() -> Option<&'static Queue> {
+    EXPORTING.get()
+}
+
+/// The first exporter of the process takes what is told without `tracing`.
+pub(crate) fn export_by(queue: Queue) {
+    EXPORTING.get_or_init(|| queue);
+}
+
 impl Queue {
     pub(crate) fn send(&self, span: Finished) {
-        if self.orders.try_send(Order::Span(Box::new(span))).is_err() {
+        self.take(Ended::Call(Box::new(span)));
+    }
+
+    pub(crate) fn send_sent(&self, sent: Sent) {
+        self.take(Ended::Sent(Box::new(sent)));
+    }
+
+    fn take(&self, span: Ended) {
+        if self.orders.try_send(Order::Span(span)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -59,7 +107,7 @@ pub(crate) struct Exporter {
 }
 
 impl Exporter {
-    pub(crate) fn start(settings: &Settings) -> Result<Self, Error> {
+    pub(crate) fn start(settings: &Traces) -> Result<Self, Error> {
         let thread = |source| Error::Thread { name: "otlp", source };
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(thread)?;

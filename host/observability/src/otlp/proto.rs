@@ -1,7 +1,7 @@
 //! The part of `opentelemetry/proto/{collector/trace,trace,common,resource}/v1` that we write.
 //! Field numbers are those of opentelemetry-proto 1.x, where they are frozen.
 
-use super::{Finished, Settings};
+use super::{Collector, Ended, Finished, Sent};
 use crate::fields::Value;
 use crate::trace::TraceParent;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -123,11 +123,10 @@ const NOT_ATTRIBUTES: [&str; 10] = [
     "trigger",
 ];
 
-pub(super) fn request(settings: &Settings, spans: &[Finished]) -> ExportTraceServiceRequest {
-    let attributes = settings.resource.iter().map(|(name, value)| text(name, value)).collect();
+pub(super) fn request(collector: &Collector, spans: &[Ended]) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
-            resource: Some(Resource { attributes }),
+            resource: Some(resource(collector)),
             scope_spans: vec![ScopeSpans {
                 scope: Some(Scope { name: "nexus".into() }),
                 spans: spans.iter().map(span).collect(),
@@ -136,8 +135,49 @@ pub(super) fn request(settings: &Settings, spans: &[Finished]) -> ExportTraceSer
     }
 }
 
-fn span(span: &Finished) -> Span {
+/// This host, as every export says it.
+pub(super) fn resource(collector: &Collector) -> Resource {
+    let attributes = collector.resource.iter().map(|(name, value)| text(name, value)).collect();
+    Resource { attributes }
+}
+
+fn span(span: &Ended) -> Span {
+    match span {
+        Ended::Call(call) => finished(call),
+        Ended::Sent(message) => sent(message),
+    }
+}
+
+/// The producer's span of one message. Source: semantic conventions for messaging spans, "Span
+/// name" and "Span kind": `send` is what a message's context is created by here.
+fn sent(sent: &Sent) -> Span {
+    let mut attributes = vec![
+        text("faas.name", &sent.component),
+        text("messaging.system", crate::work::SYSTEM),
+        text("messaging.operation.type", "send"),
+        text("messaging.operation.name", sent.operation),
+        text("messaging.destination.name", &sent.destination),
+        text("messaging.message.id", &sent.message),
+    ];
+    attributes.extend(sent.error.map(|error| text("error.type", error)));
+    Span {
+        trace_id: sent.own.trace_id_bytes(),
+        span_id: sent.own.span_id_bytes(),
+        parent_span_id: sent.parent.span_id_bytes(),
+        name: format!("{} {}", sent.operation, sent.destination),
+        kind: kind(Some("producer")),
+        start_time_unix_nano: nanoseconds(sent.began),
+        end_time_unix_nano: nanoseconds(sent.ended.max(sent.began)),
+        attributes,
+        links: Vec::new(),
+        status: sent.error.map(|_| Status { code: STATUS_ERROR }),
+    }
+}
+
+fn finished(span: &Finished) -> Span {
     let fields = span.fields.iter().filter(|(name, _)| !NOT_ATTRIBUTES.contains(name));
+    let mut attributes: Vec<_> = fields.map(|(name, value)| attribute(name, value)).collect();
+    attributes.extend(trigger(span).map(|word| text("faas.trigger", word)));
     let failed = span.fields.text("error.type").is_some();
     Span {
         trace_id: span.place.trace_id_bytes(),
@@ -147,9 +187,21 @@ fn span(span: &Finished) -> Span {
         kind: kind(span.fields.text("otel.kind")),
         start_time_unix_nano: nanoseconds(span.began),
         end_time_unix_nano: nanoseconds(span.ended.max(span.began)),
-        attributes: fields.map(|(name, value)| attribute(name, value)).collect(),
+        attributes,
         links: links(span.fields.text("links").unwrap_or_default()),
         status: failed.then_some(Status { code: STATUS_ERROR }),
+    }
+}
+
+/// What `faas.trigger` is of a request at the door, of which the span says no more than that a
+/// component was called (semantic conventions for FaaS spans, "Incoming FaaS span attributes").
+fn trigger(span: &Finished) -> Option<&'static str> {
+    let is_called = span.fields.text("component").is_some();
+    let is_said = span.fields.text("faas.trigger").is_some();
+    match span.fields.text("trigger") {
+        None | Some("http") if is_called && !is_said => Some("http"),
+        Some("invoke") if is_called && !is_said => Some("other"),
+        _ => None,
     }
 }
 
@@ -174,12 +226,12 @@ fn kind(name: Option<&str>) -> i32 {
     }
 }
 
-fn nanoseconds(time: SystemTime) -> u64 {
+pub(super) fn nanoseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn text(name: &str, value: &str) -> KeyValue {
+pub(super) fn text(name: &str, value: &str) -> KeyValue {
     attribute(name, &Value::Text(value.to_owned()))
 }
 

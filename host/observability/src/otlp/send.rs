@@ -1,29 +1,21 @@
-//! Batches and their way to the collector: one connection per batch, retried a few times when the
-//! collector says it is worth it (OTLP specification, "Retryable Response Codes").
+//! Batches of spans, and what is told when they cannot be delivered.
 
-use super::proto::{ExportTraceServiceRequest, request};
-use super::{Finished, Order, Settings};
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use http_body_util::Full;
-use hyper_util::rt::TokioIo;
+use super::post::{Failure, deliver};
+use super::proto::request;
+use super::{Ended, Order, Traces};
 use prost::Message as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// The specification's default of `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`.
 const BATCH_SPANS_MAX: usize = 512;
-/// Tries per batch; a collector that restarts is back by then, and memory stays bounded.
-const ATTEMPTS_MAX: u32 = 4;
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Takes spans until the last sender is gone.
 pub(super) async fn export(
-    settings: Settings,
+    settings: Traces,
     mut orders: mpsc::Receiver<Order>,
     dropped: Arc<AtomicU64>,
 ) {
@@ -31,7 +23,8 @@ pub(super) async fn export(
     while let Some(first) = orders.recv().await {
         let (batch, waiter) = collect(first, &mut orders, settings.delay).await;
         if !batch.is_empty() {
-            let outcome = deliver(&settings, request(&settings, &batch)).await;
+            let body = request(&settings.collector, &batch).encode_to_vec();
+            let outcome = deliver(&settings.collector, body).await;
             report(&outcome, &mut away, batch.len(), &dropped);
         }
         if let Some(waiter) = waiter {
@@ -45,14 +38,14 @@ async fn collect(
     first: Order,
     orders: &mut mpsc::Receiver<Order>,
     delay: Duration,
-) -> (Vec<Finished>, Option<std::sync::mpsc::SyncSender<()>>) {
+) -> (Vec<Ended>, Option<std::sync::mpsc::SyncSender<()>>) {
     let end = Instant::now() + delay;
     let mut batch = Vec::new();
     let mut next = Some(first);
     while let Some(order) = next {
         match order {
             Order::Flush(waiter) => return (batch, Some(waiter)),
-            Order::Span(span) => batch.push(*span),
+            Order::Span(span) => batch.push(span),
         }
         if batch.len() >= BATCH_SPANS_MAX {
             break;
@@ -79,74 +72,10 @@ fn report(outcome: &Result<(), Failure>, away: &mut bool, spans: usize, dropped:
     *away = outcome.is_err();
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("the collector cannot be reached: {0}")]
-    Unreachable(String),
-    #[error("the collector did not answer within {0:?}")]
-    Slow(Duration),
-    #[error("the collector answered {0}")]
-    Refused(http::StatusCode),
-}
-
-impl Failure {
-    fn is_worth_retrying(&self) -> bool {
-        match self {
-            Self::Unreachable(_) | Self::Slow(_) => true,
-            Self::Refused(status) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
-        }
-    }
-}
-
-async fn deliver(settings: &Settings, batch: ExportTraceServiceRequest) -> Result<(), Failure> {
-    let body = Bytes::from(batch.encode_to_vec());
-    let mut pause = FIRST_PAUSE;
-    for attempt in 1.. {
-        let post = timeout(settings.timeout, post(settings, body.clone())).await;
-        match post.unwrap_or(Err(Failure::Slow(settings.timeout))) {
-            Err(failure) if failure.is_worth_retrying() && attempt < ATTEMPTS_MAX => {
-                sleep(pause).await;
-                pause *= 2;
-            }
-            outcome => return outcome,
-        }
-    }
-    unreachable!("the loop returns with its last attempt")
-}
-
-async fn post(settings: &Settings, body: Bytes) -> Result<(), Failure> {
-    let unreachable = |error: &dyn std::fmt::Display| Failure::Unreachable(error.to_string());
-    let host = settings.endpoint.host_str().unwrap_or_default();
-    let port = settings.endpoint.port_or_known_default().unwrap_or(4318);
-    // An IPv6 address stands in brackets in a URL and without them in a socket address.
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((bare, port)).await.map_err(|e| unreachable(&e))?;
-    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.map_err(|e| unreachable(&e))?;
-    let driver = tokio::spawn(connection);
-    let mut request = http::Request::post(path(settings))
-        .header(HOST, format!("{host}:{port}"))
-        .header(CONTENT_TYPE, "application/x-protobuf")
-        .header(USER_AGENT, "nexus-otlp");
-    for (name, value) in &settings.headers {
-        request = request.header(name, value);
-    }
-    let request = request.body(Full::new(body)).map_err(|e| unreachable(&e))?;
-    let response = sender.send_request(request).await.map_err(|e| unreachable(&e))?;
-    driver.abort();
-    let status = response.status();
-    if status.is_success() { Ok(()) } else { Err(Failure::Refused(status)) }
-}
-
-fn path(settings: &Settings) -> String {
-    let path = settings.endpoint.path();
-    settings.endpoint.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::proto::{ExportTraceServiceRequest, Span, any_value};
-    use super::super::{Exporter, Settings};
+    use super::super::{Exporter, Settings, Traces};
     use crate::span::Spans;
     use crate::{TraceParent, call_span};
     use prost::Message as _;
@@ -156,7 +85,7 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt as _;
 
     /// A collector on a free port: takes one POST per entry of `answers`, returns head and body.
-    fn collector(
+    pub(in crate::otlp) fn collector(
         answers: &'static [&'static str],
     ) -> (u16, std::thread::JoinHandle<Vec<(String, Vec<u8>)>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -188,14 +117,14 @@ mod tests {
         }
     }
 
-    fn settings(port: u16) -> Settings {
+    fn settings(port: u16) -> Traces {
         let endpoint = format!("http://127.0.0.1:{port}");
         let settings = Settings::read("1.0.0", |name| match name {
             "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(endpoint.clone()),
             "OTEL_EXPORTER_OTLP_HEADERS" => Some("x-scope=tests".into()),
             _ => None,
         });
-        settings.unwrap().unwrap()
+        settings.unwrap().unwrap().traces.unwrap()
     }
 
     fn spans_of(body: &[u8]) -> Vec<Span> {

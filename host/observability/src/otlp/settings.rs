@@ -6,32 +6,59 @@ use http::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use std::time::Duration;
 use url::Url;
+use uuid::Uuid;
 
 /// What an exporter here can do, for those who asked for something else. TLS and gRPC are the
 /// business of a collector beside the host: its own exporters have both, with their credentials.
 const SPOKEN: &str = "only OTLP as http/protobuf over http://: for https or gRPC, run a collector \
                       beside the host and name that one";
 
-/// Where spans go, and which.
-#[derive(Debug, Clone)]
+/// What is exported, and where to; one of both at least.
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// The full URL that batches are posted to.
-    pub endpoint: Url,
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Attributes of the resource: this host.
-    pub resource: Vec<(String, String)>,
+    pub traces: Option<Traces>,
+    pub metrics: Option<Metrics>,
+}
+
+/// Which spans go, and when.
+#[derive(Debug, Clone)]
+pub struct Traces {
+    pub collector: Collector,
     /// Share of the traces begun here that are recorded, 0 to 1. Traces begun elsewhere are
     /// recorded when their `traceparent` says so.
     pub ratio: f64,
-    /// Bound of one export.
-    pub timeout: Duration,
     /// Longest wait of a finished span for its batch.
     pub delay: Duration,
 }
 
+/// When numbers go.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    pub collector: Collector,
+    /// From one reading to the next.
+    pub interval: Duration,
+    /// Bound of one reading's way to the collector, all tries together.
+    pub patience: Duration,
+}
+
+/// Where something goes.
+#[derive(Debug, Clone)]
+pub struct Collector {
+    /// The full URL that is posted to.
+    pub endpoint: Url,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Attributes of the resource: this host.
+    pub resource: Vec<(String, String)>,
+    /// Bound of one try.
+    pub timeout: Duration,
+}
+
 impl Settings {
-    /// Reads the variables through `look_up`; None when no endpoint is named or
+    /// Reads the variables through `look_up`; None when they ask for no export, or when
     /// `OTEL_SDK_DISABLED` is `true`. `version` becomes `service.version`.
+    ///
+    /// # Errors
+    /// [`Error::Otlp`] with the variable that asks for what is not done here.
     pub fn read(
         version: &str,
         look_up: impl Fn(&str) -> Option<String>,
@@ -40,33 +67,132 @@ impl Settings {
         if set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Ok(None);
         }
-        let Some(endpoint) = endpoint(&set)? else {
-            return Ok(None);
+        let resource = resource(version, &set);
+        let traces = match collector(&TRACES, &resource, &set)? {
+            None => None,
+            Some(collector) => Some(Traces {
+                collector,
+                ratio: ratio(&set)?,
+                delay: milliseconds(&set, "OTEL_BSP_SCHEDULE_DELAY", 5_000)?,
+            }),
         };
-        protocol(&set)?;
-        Ok(Some(Self {
-            endpoint,
-            headers: headers(&set)?,
-            resource: resource(version, &set),
-            ratio: ratio(&set)?,
-            timeout: milliseconds(&set, "OTEL_EXPORTER_OTLP_TIMEOUT", 10_000)?,
-            delay: milliseconds(&set, "OTEL_BSP_SCHEDULE_DELAY", 5_000)?,
-        }))
+        let metrics = match collector(&METRICS, &resource, &set)? {
+            None => None,
+            Some(collector) => Some(metrics(collector, &set)?),
+        };
+        let any = traces.is_some() || metrics.is_some();
+        Ok(any.then_some(Self { traces, metrics }))
     }
+}
+
+/// The names of one signal's variables; each is asked before the general one.
+struct Signal {
+    exporter: &'static str,
+    /// What else than OTLP may stand there, because it is so anyway.
+    besides: &'static [&'static str],
+    endpoint: &'static str,
+    path: &'static str,
+    protocol: &'static str,
+    headers: &'static str,
+    timeout: &'static str,
+}
+
+const TRACES: Signal = Signal {
+    exporter: "OTEL_TRACES_EXPORTER",
+    besides: &[],
+    endpoint: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    path: "v1/traces",
+    protocol: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    headers: "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    timeout: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+};
+
+const METRICS: Signal = Signal {
+    exporter: "OTEL_METRICS_EXPORTER",
+    // `/metrics` is always there.
+    besides: &["prometheus"],
+    endpoint: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+    path: "v1/metrics",
+    protocol: "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+    headers: "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+    timeout: "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+};
+
+/// The specification's default, for those who name the exporter and no place.
+const NEARBY: &str = "http://localhost:4318";
+
+fn collector(
+    signal: &Signal,
+    resource: &[(String, String)],
+    set: &impl Fn(&str) -> Option<String>,
+) -> Result<Option<Collector>, Error> {
+    let asked = set(signal.exporter);
+    if let Some(words) = &asked {
+        let words: Vec<_> = words.split(',').map(str::trim).collect();
+        let known = |word: &&&str| matches!(**word, "otlp" | "none" | "");
+        let unknown = words.iter().find(|word| !known(word) && !signal.besides.contains(word));
+        if let Some(unknown) = unknown {
+            return refuse(signal.exporter, format!("there is no exporter {unknown} here"));
+        }
+        if !words.contains(&"otlp") {
+            return Ok(None);
+        }
+    }
+    let Some(endpoint) = endpoint(signal, asked.is_some(), set)? else {
+        return Ok(None);
+    };
+    protocol(signal, set)?;
+    let timeout = first(set, signal.timeout, "OTEL_EXPORTER_OTLP_TIMEOUT");
+    Ok(Some(Collector {
+        endpoint,
+        headers: headers(signal, set)?,
+        resource: resource.to_vec(),
+        timeout: milliseconds(set, timeout, 10_000)?,
+    }))
+}
+
+/// The first of two variables that is set; the second where none is.
+fn first(
+    set: &impl Fn(&str) -> Option<String>,
+    special: &'static str,
+    general: &'static str,
+) -> &'static str {
+    if set(special).is_some() { special } else { general }
+}
+
+fn metrics(
+    collector: Collector,
+    set: &impl Fn(&str) -> Option<String>,
+) -> Result<Metrics, Error> {
+    const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+    let temporality = set(TEMPORALITY).unwrap_or_else(|| "cumulative".into());
+    if !temporality.eq_ignore_ascii_case("cumulative") {
+        return refuse(TEMPORALITY, format!("numbers are cumulative here, not {temporality}"));
+    }
+    Ok(Metrics {
+        collector,
+        interval: milliseconds(set, "OTEL_METRIC_EXPORT_INTERVAL", 60_000)?,
+        patience: milliseconds(set, "OTEL_METRIC_EXPORT_TIMEOUT", 30_000)?,
+    })
 }
 
 fn refuse<T>(variable: &'static str, reason: impl Into<String>) -> Result<T, Error> {
     Err(Error::Otlp { variable, reason: reason.into() })
 }
 
-/// The variable for traces is a full URL; the general one is a base (OTLP exporter, "Endpoint
+/// The variable of a signal is a full URL; the general one is a base (OTLP exporter, "Endpoint
 /// URLs for OTLP/HTTP").
-fn endpoint(set: &impl Fn(&str) -> Option<String>) -> Result<Option<Url>, Error> {
-    const TRACES: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+fn endpoint(
+    signal: &Signal,
+    is_asked: bool,
+    set: &impl Fn(&str) -> Option<String>,
+) -> Result<Option<Url>, Error> {
     const BASE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-    let (variable, text) = match (set(TRACES), set(BASE)) {
-        (Some(full), _) => (TRACES, full),
-        (None, Some(base)) => (BASE, format!("{}/v1/traces", base.trim_end_matches('/'))),
+    let below = |base: &str| format!("{}/{}", base.trim_end_matches('/'), signal.path);
+    let (variable, text) = match (set(signal.endpoint), set(BASE)) {
+        (Some(full), _) => (signal.endpoint, full),
+        (None, Some(base)) => (BASE, below(&base)),
+        (None, None) if is_asked => (BASE, below(NEARBY)),
         (None, None) => return Ok(None),
     };
     match Url::parse(&text) {
@@ -78,22 +204,20 @@ fn endpoint(set: &impl Fn(&str) -> Option<String>) -> Result<Option<Url>, Error>
     }
 }
 
-fn protocol(set: &impl Fn(&str) -> Option<String>) -> Result<(), Error> {
-    for variable in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
-        match set(variable).as_deref() {
-            None => {}
-            Some("http/protobuf") => return Ok(()),
-            Some(other) => {
-                return refuse(variable, format!("{other} is not spoken here, {SPOKEN}"));
-            }
-        }
+fn protocol(signal: &Signal, set: &impl Fn(&str) -> Option<String>) -> Result<(), Error> {
+    let variable = first(set, signal.protocol, "OTEL_EXPORTER_OTLP_PROTOCOL");
+    match set(variable).as_deref() {
+        None | Some("http/protobuf") => Ok(()),
+        Some(other) => refuse(variable, format!("{other} is not spoken here, {SPOKEN}")),
     }
-    Ok(())
 }
 
-fn headers(set: &impl Fn(&str) -> Option<String>) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
-    const VARIABLE: &str = "OTEL_EXPORTER_OTLP_HEADERS";
-    let text = set(VARIABLE).unwrap_or_default();
+fn headers(
+    signal: &Signal,
+    set: &impl Fn(&str) -> Option<String>,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
+    let variable = first(set, signal.headers, "OTEL_EXPORTER_OTLP_HEADERS");
+    let text = set(variable).unwrap_or_default();
     let pairs = pairs(&text).into_iter().map(|(name, value)| {
         let name = HeaderName::try_from(name).ok()?;
         Some((name, HeaderValue::try_from(value).ok()?))
@@ -101,7 +225,7 @@ fn headers(set: &impl Fn(&str) -> Option<String>) -> Result<Vec<(HeaderName, Hea
     match pairs.collect::<Option<Vec<_>>>() {
         Some(headers) => Ok(headers),
         // The value is not repeated: it usually is a credential.
-        None => refuse(VARIABLE, "it is not a list of name=value with names and values of HTTP"),
+        None => refuse(variable, "it is not a list of name=value with names and values of HTTP"),
     }
 }
 
@@ -120,6 +244,8 @@ fn resource(version: &str, set: &impl Fn(&str) -> Option<String>) -> Vec<(String
         None => put("service.name", "nexus".into(), false),
     }
     put("service.version", version.into(), false);
+    // Which of several hosts: what is counted is counted by each for itself.
+    put("service.instance.id", Uuid::new_v4().to_string(), false);
     put("process.pid", std::process::id().to_string(), false);
     attributes
 }
@@ -161,70 +287,5 @@ fn pairs(text: &str) -> Vec<(String, String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(variables: &[(&str, &str)]) -> Result<Option<Settings>, Error> {
-        Settings::read("1.2.3", |name| {
-            let found = variables.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    #[test]
-    fn nothing_is_exported_unless_an_endpoint_is_named() {
-        assert!(read(&[]).unwrap().is_none());
-        let off = [
-            ("OTEL_SDK_DISABLED", "true"),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
-        ];
-        assert!(read(&off).unwrap().is_none());
-    }
-
-    #[test]
-    fn the_general_endpoint_is_a_base_and_the_one_for_traces_is_a_whole_url() {
-        let base = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/")]);
-        assert_eq!(base.unwrap().unwrap().endpoint.as_str(), "http://collector:4318/v1/traces");
-        let full = read(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector:4318/in")]);
-        assert_eq!(full.unwrap().unwrap().endpoint.path(), "/in");
-    }
-
-    #[test]
-    fn headers_and_attributes_are_percent_decoded_and_the_service_has_a_name() {
-        let settings = read(&[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x, x-scope = a"),
-            ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=staging"),
-            ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
-            ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
-        ]);
-        let settings = settings.unwrap().unwrap();
-        assert_eq!(settings.headers[0].1, "Bearer x");
-        assert_eq!(settings.headers[1].0, "x-scope");
-        assert_eq!(settings.ratio, 0.25);
-        let has = |name: &str, value: &str| {
-            settings.resource.iter().any(|(n, v)| n == name && v == value)
-        };
-        assert!(has("deployment.environment", "staging"));
-        assert!(has("service.name", "nexus"));
-        assert!(has("service.version", "1.2.3"));
-    }
-
-    #[test]
-    fn what_we_do_not_speak_is_refused_by_name() {
-        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
-        for (variable, value) in [
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318"),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-            ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
-            ("OTEL_TRACES_SAMPLER_ARG", "2"),
-            ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "bad name=x"),
-        ] {
-            let ratio = ("OTEL_TRACES_SAMPLER", "traceidratio");
-            let error = read(&[(variable, value), endpoint, ratio]);
-            assert!(matches!(error, Err(Error::Otlp { variable: v, .. }) if v == variable));
-        }
-    }
-}
+#[path = "settings_tests.rs"]
+mod tests;
