@@ -10,4 +10,5 @@ mod player;
 mod protection;
 pub mod stage;
 mod subtitles;
+mod trace;
 mod uploads;

@@ -15,6 +15,7 @@ mod host;
 mod outside;
 mod places;
 mod rows;
+mod sends;
 mod text;
 
 pub use decode::Malformed;

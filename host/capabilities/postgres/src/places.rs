@@ -5,8 +5,9 @@ use crate::encode::Param;
 use crate::error::PostgresError;
 use crate::host::spin::postgres::postgres::{ParameterValue, RowSet};
 use crate::rows::{columns, values};
+use crate::sends::Sends;
 use crate::{OPEN_MAX, Postgres};
-use nexus_runtime::ComponentManifest;
+use nexus_runtime::{ComponentId, ComponentManifest};
 use nexus_storage::tokio_postgres::types::ToSql;
 use nexus_storage::{Error, Rows, Session};
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct State {
 #[expect(unreachable_pub, reason = "the generated bindings export it again")]
 #[derive(Clone)]
 pub struct Open {
+    /// Whose it is.
+    component: ComponentId,
     session: Session,
     place: Arc<OwnedSemaphorePermit>,
 }
@@ -50,7 +53,7 @@ impl State {
         if let Err(error) = &opened {
             tracing::warn!(component = %component.id, %error, "no database connection");
         }
-        Ok(Open { session: opened?, place })
+        Ok(Open { component: component.id.clone(), session: opened?, place })
     }
 }
 
@@ -60,20 +63,30 @@ impl Open {
         self.place.clone()
     }
 
-    pub(crate) async fn rows(&self, sql: &str, params: Vec<ParameterValue>) -> Result<Rows, Error> {
+    pub(crate) async fn rows(
+        &self,
+        sql: &str,
+        mut params: Vec<ParameterValue>,
+    ) -> Result<Rows, Error> {
+        let sends = Sends::begin(&self.component, sql, &mut params);
         let params: Vec<Param> = params.into_iter().map(Param).collect();
         let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|p| p as _).collect();
-        self.session.rows(sql, &params).await
+        let rows = self.session.rows(sql, &params).await;
+        sends.end(&rows);
+        rows
     }
 
     pub(crate) async fn execute(
         &self,
         sql: &str,
-        params: Vec<ParameterValue>,
+        mut params: Vec<ParameterValue>,
     ) -> Result<u64, Error> {
+        let sends = Sends::begin(&self.component, sql, &mut params);
         let params: Vec<Param> = params.into_iter().map(Param).collect();
         let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|p| p as _).collect();
-        self.session.execute(sql, &params).await
+        let executed = self.session.execute(sql, &params).await;
+        sends.end(&executed);
+        executed
     }
 
     /// A whole result, bounded like what a guest may make the host hold.
