@@ -22,6 +22,25 @@ impl Value {
         }
     }
 
+    /// As [`Value::to_json`] would be written.
+    pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
+        // Writing into memory does not fail.
+        let _written = match self {
+            Self::Text(text) => serde_json::to_writer(out, text),
+            Self::Signed(n) => serde_json::to_writer(out, n),
+            Self::Unsigned(n) => serde_json::to_writer(out, n),
+            Self::Float(n) => serde_json::to_writer(out, n),
+            Self::Bool(b) => serde_json::to_writer(out, b),
+        };
+    }
+
+    pub(crate) fn into_json(self) -> serde_json::Value {
+        match self {
+            Self::Text(text) => text.into(),
+            other => other.to_json(),
+        }
+    }
+
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Text(text) => text.as_str().into(),
@@ -34,8 +53,17 @@ impl Value {
 }
 
 /// The fields of one span or event, in the order they were recorded; a later value replaces.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fields(Vec<(&'static str, Value)>);
+
+/// What most calls say: their fields are asked for room once.
+const USUAL: usize = 16;
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self(Vec::with_capacity(USUAL))
+    }
+}
 
 impl Fields {
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
@@ -46,8 +74,21 @@ impl Fields {
         self.get(name).and_then(Value::as_text).filter(|text| !text.is_empty())
     }
 
+    /// Takes a text out, for whoever keeps it: what is left is empty, which is as if unsaid.
+    pub(crate) fn take_text(&mut self, name: &str) -> Option<String> {
+        let (_, value) = self.0.iter_mut().find(|(n, _)| *n == name)?;
+        match value {
+            Value::Text(text) => Some(std::mem::take(text)).filter(|text| !text.is_empty()),
+            _ => None,
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         self.0.iter().map(|(name, value)| (*name, value))
+    }
+
+    pub(crate) fn into_iter(self) -> impl Iterator<Item = (&'static str, Value)> {
+        self.0.into_iter()
     }
 
     fn put(&mut self, field: &Field, value: Value) {

@@ -2,9 +2,9 @@
 //! `trace_id` wherever one is in progress, then the event's own fields.
 
 use crate::fields::Fields;
+use crate::ring;
 use crate::span::SpanRecord;
 use crate::writer::Sink;
-use serde_json::Value;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::format::Writer;
@@ -15,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 /// What a line says about the call it belongs to.
 const OF_THE_CALL: [&str; 3] = ["request_id", "component", "trace_id"];
 
+/// Writes lines, and hands them to the ring: their fields are taken down once for both.
 pub(crate) struct JsonLines {
     sink: Sink,
 }
@@ -31,24 +32,25 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for JsonLines {
         event.record(&mut fields);
         let metadata = event.metadata();
         let mut line = Line::new();
-        line.put("time", &now().into());
-        line.put("level", &metadata.level().as_str().to_ascii_lowercase().into());
-        line.put("target", &metadata.target().into());
+        line.put_text("time", &now());
+        line.put_text("level", level(*metadata.level()));
+        line.put_text("target", metadata.target());
         if let Some(message) = fields.text("message") {
-            line.put("message", &message.into());
+            line.put_text("message", message);
         }
         for name in OF_THE_CALL {
-            let of_span = || inherited(&context, event, name);
-            if let Some(text) = fields.text(name).map(str::to_owned).or_else(of_span) {
-                line.put(name, &text.into());
+            match fields.text(name) {
+                Some(text) => line.put_text(name, text),
+                None => inherit(&context, event, name, &mut line),
             }
         }
         for (name, value) in fields.iter() {
             if !matches!(value.as_text(), Some("")) {
-                line.put(name, &value.to_json());
+                line.put(name, |out| value.write_json(out));
             }
         }
         self.sink.send(line.finish());
+        ring::keep(fields, event, &context);
     }
 }
 
@@ -60,18 +62,23 @@ struct Line {
 
 impl Line {
     fn new() -> Self {
-        Self { bytes: Vec::with_capacity(256), names: Vec::new() }
+        Self { bytes: Vec::with_capacity(512), names: Vec::with_capacity(16) }
     }
 
     /// Adds a member, unless there is one of that name.
-    fn put(&mut self, name: &'static str, value: &Value) {
+    fn put(&mut self, name: &'static str, value: impl FnOnce(&mut Vec<u8>)) {
         if self.names.contains(&name) {
             return;
         }
         self.bytes.push(if self.names.is_empty() { b'{' } else { b',' });
         self.names.push(name);
-        let member = format!("{}:{value}", Value::from(name));
-        self.bytes.extend_from_slice(member.as_bytes());
+        write_text(&mut self.bytes, name);
+        self.bytes.push(b':');
+        value(&mut self.bytes);
+    }
+
+    fn put_text(&mut self, name: &'static str, text: &str) {
+        self.put(name, |out| write_text(out, text));
     }
 
     fn finish(mut self) -> Vec<u8> {
@@ -80,14 +87,34 @@ impl Line {
     }
 }
 
-/// The value of `name` in the innermost span that has one.
-fn inherited<S>(context: &Context<'_, S>, event: &Event<'_>, name: &str) -> Option<String>
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    // Writing into memory does not fail.
+    let _written = serde_json::to_writer(out, text);
+}
+
+/// Adds the value of `name` in the innermost span that has one.
+fn inherit<S>(context: &Context<'_, S>, event: &Event<'_>, name: &'static str, line: &mut Line)
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    context.event_scope(event)?.find_map(|span| {
-        span.extensions().get::<SpanRecord>()?.fields.text(name).map(str::to_owned)
-    })
+    for span in context.event_scope(event).into_iter().flatten() {
+        let extensions = span.extensions();
+        let record = extensions.get::<SpanRecord>();
+        if let Some(text) = record.and_then(|record| record.fields.text(name)) {
+            return line.put_text(name, text);
+        }
+    }
+}
+
+/// As lines say it.
+pub(crate) fn level(level: tracing::Level) -> &'static str {
+    match level {
+        tracing::Level::ERROR => "error",
+        tracing::Level::WARN => "warn",
+        tracing::Level::INFO => "info",
+        tracing::Level::DEBUG => "debug",
+        tracing::Level::TRACE => "trace",
+    }
 }
 
 /// RFC 3339, UTC, microseconds.

@@ -24,8 +24,8 @@ pub fn call_span(request_id: &str, own: &TraceParent, parent: Option<&TraceParen
         target: "call",
         "call",
         request_id,
-        trace_id = %display(own.trace_id()),
-        span_id = %display(own.span_id()),
+        trace_id = %own.trace_name(),
+        span_id = %own.span_name(),
         parent_span_id = Empty,
         sampled = own.is_sampled(),
         component = Empty,
@@ -92,26 +92,33 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Spans {
             return;
         };
         let Some(place) = record.place else { return };
-        if span.metadata().target() == "call" {
-            let parent = record.fields.text("parent_span_id").map(str::to_owned);
-            let parent = parent.or_else(|| record.parent.map(|parent| parent.span_id()));
-            let (fields, name) = (&record.fields, span.name());
-            let call = ring::invocation_of(fields, &place, parent, name, record.began);
-            ring::recent().keep_invocation(call);
+        let name = span.name();
+        if let Some(queue) = self.queue.as_ref().filter(|_| place.is_sampled()) {
+            queue.send(finished(&record, place, name));
         }
-        let Some(queue) = self.queue.as_ref().filter(|_| place.is_sampled()) else { return };
-        let parent_id = record.fields.text("parent_span_id").and_then(hex_u128);
-        queue.send(Finished {
-            place,
-            parent_span_id: parent_id
-                .map(|id| (id as u64).to_be_bytes().to_vec())
-                .or_else(|| record.parent.map(|parent| parent.span_id_bytes()))
-                .unwrap_or_default(),
-            name: record.fields.text("otel.name").unwrap_or(span.name()).to_owned(),
-            began: record.began,
-            ended: SystemTime::now(),
-            fields: record.fields,
-        });
+        if span.metadata().target() == "call" {
+            let SpanRecord { mut fields, began, parent, .. } = record;
+            let said = fields.take_text("parent_span_id");
+            let parent = said.or_else(|| parent.map(|parent| parent.span_id()));
+            ring::recent()
+                .keep_invocation(ring::invocation_of(fields, &place, parent, name, began));
+        }
+    }
+}
+
+/// A span as the exporter wants it.
+fn finished(record: &SpanRecord, place: TraceParent, name: &str) -> Finished {
+    let parent_id = record.fields.text("parent_span_id").and_then(hex_u128);
+    Finished {
+        place,
+        parent_span_id: parent_id
+            .map(|id| (id as u64).to_be_bytes().to_vec())
+            .or_else(|| record.parent.map(|parent| parent.span_id_bytes()))
+            .unwrap_or_default(),
+        name: record.fields.text("otel.name").unwrap_or(name).to_owned(),
+        began: record.began,
+        ended: SystemTime::now(),
+        fields: record.fields.clone(),
     }
 }
 

@@ -73,6 +73,16 @@ impl TraceParent {
         format!("{:016x}", self.span_id)
     }
 
+    /// As [`TraceParent::trace_id`], where it is written and not kept.
+    pub(crate) fn trace_name(&self) -> impl fmt::Display {
+        Hex::<32>(self.trace_id)
+    }
+
+    /// As [`TraceParent::span_id`], where it is written and not kept.
+    pub(crate) fn span_name(&self) -> impl fmt::Display {
+        Hex::<16>(self.span_id.into())
+    }
+
     /// Whether the caller asked for this trace to be recorded.
     pub fn is_sampled(&self) -> bool {
         self.sampled
@@ -88,6 +98,15 @@ impl TraceParent {
 
     pub(crate) fn span_id_bytes(&self) -> Vec<u8> {
         self.span_id.to_be_bytes().to_vec()
+    }
+}
+
+/// A number as so many hexadecimal digits.
+struct Hex<const DIGITS: usize>(u128);
+
+impl<const DIGITS: usize> fmt::Display for Hex<DIGITS> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:0DIGITS$x}", self.0)
     }
 }
 

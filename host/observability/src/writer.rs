@@ -12,6 +12,10 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Lines waiting for the writer: some megabytes when each is long, a second of heavy logging.
 const QUEUE_LINES_MAX: usize = 8_192;
 
+/// Lines that come within this time are written together. A writer that went to sleep between two
+/// lines would have to be woken by whoever logs, and woke a shard's thread each time.
+const GATHER: Duration = Duration::from_millis(2);
+
 enum Order {
     Line(Vec<u8>),
     Flush(SyncSender<()>),
@@ -64,6 +68,9 @@ impl Sink {
 fn write_all(queue: &Receiver<Order>, dropped: &AtomicU64, out: impl Write) {
     let mut out = BufWriter::with_capacity(64 * 1024, out);
     while let Ok(first) = queue.recv() {
+        if matches!(first, Order::Line(_)) {
+            std::thread::sleep(GATHER);
+        }
         let waiting = std::iter::from_fn(|| queue.try_recv().ok());
         for order in std::iter::once(first).chain(waiting) {
             let lost = dropped.swap(0, Ordering::Relaxed);

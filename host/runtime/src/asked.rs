@@ -1,17 +1,20 @@
 //! What is asked of an instance: its function is called, its answer awaited and sent to whoever
 //! asked. Knows the shapes of the exports; refuses to know limits, which end a call from outside.
 
-use crate::body::{Request, Response};
+use crate::body::{self, Request, Response};
+use crate::call::Call;
 use crate::exports::{Guest, Handle, HandleBatch, Run, wit};
 use crate::instance::Instance;
 use crate::work::Outcome;
 use futures::channel::oneshot;
 use futures::future::Either;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use wasmtime::StoreContextMut;
+use wasmtime::component::Resource;
 use wasmtime::component::{Accessor, GuestTaskId, TypedFuncCallConcurrent};
-use wasmtime_wasi_http::WasiHttpView as _;
-use wasmtime_wasi_http::handler::{ExpirationError, Prepared};
+use wasmtime_wasi_http::handler::{ExpirationError, Prepared, Proxy};
+use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::{Error, WasiHttpView as _, p3};
 
 /// Where an answer is waited for.
 pub(crate) type Answer<R> = oneshot::Sender<wasmtime::Result<R>>;
@@ -40,7 +43,9 @@ impl Work {
 
 /// A guest's function that was called and has not answered.
 pub(crate) enum Begun<'a> {
-    Http(Prepared<'a, Instance>),
+    Http(Front<'a>, Answer<Response>),
+    /// A WASI 0.2 guest.
+    OldHttp(Prepared<'a, Instance>),
     Message(Handle, Concurrent<(String, wit::Message), (wit::Outcome,)>, Answer<Vec<Outcome>>),
     Batch(
         HandleBatch,
@@ -57,17 +62,25 @@ impl<'a> Begun<'a> {
         store: StoreContextMut<'_, Instance>,
         guest: &'a Guest,
         work: Work,
+        call: &Call,
     ) -> wasmtime::Result<(Self, GuestTaskId)> {
         let absent = || wasmtime::format_err!("the component does not export what was called");
         Ok(match work {
-            Work::Http(request, answer) => {
-                let begun = Prepared::new(store, &guest.http, request, Instance::http, answer)?;
-                let task = match &begun {
-                    Prepared::P2 { call, .. } => call.task(),
-                    Prepared::P3 { call, .. } => call.task(),
-                };
-                (Self::Http(begun), task)
-            }
+            Work::Http(request, answer) => match &guest.http {
+                Proxy::P3(service) => {
+                    let front = Front::new(store, service, request, call.body_is_whole)?;
+                    let task = front.call.task();
+                    (Self::Http(front, answer), task)
+                }
+                Proxy::P2(_) => {
+                    let begun = Prepared::new(store, &guest.http, request, Instance::http, answer)?;
+                    let task = match &begun {
+                        Prepared::P2 { call, .. } => call.task(),
+                        Prepared::P3 { call, .. } => call.task(),
+                    };
+                    (Self::OldHttp(begun), task)
+                }
+            },
             Work::Message(subscription, message, answer) => {
                 let (handle, _) = guest.messages.as_ref().ok_or_else(absent)?;
                 let call = handle.start_call_concurrent(store, (subscription, message))?;
@@ -96,7 +109,8 @@ impl<'a> Begun<'a> {
         gave_up: impl Future<Output = ()>,
     ) -> wasmtime::Result<()> {
         match self {
-            Self::Http(prepared) => prepared.run(accessor, gave_up).await.map(drop),
+            Self::Http(front, answer) => settled(front.finish(accessor), gave_up, answer).await,
+            Self::OldHttp(prepared) => prepared.run(accessor, gave_up).await.map(drop),
             Self::Message(handle, call, answer) => {
                 let done = handle.finish_call_concurrent(accessor, call);
                 let done = async { done.await.map(|(outcome,)| vec![outcome.into()]) };
@@ -119,10 +133,60 @@ impl<'a> Begun<'a> {
     }
 }
 
-async fn settled(
-    done: impl Future<Output = wasmtime::Result<Vec<Outcome>>>,
+/// A request that a WASI 0.3 guest has been handed.
+pub(crate) struct Front<'a> {
+    service: &'a p3::bindings::Service,
+    call: Concurrent<(Resource<p3::Request>,), (Result<Resource<p3::Response>, ErrorCode>,)>,
+    /// What became of a request that is read as it comes.
+    received: Option<Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>>,
+}
+
+impl<'a> Front<'a> {
+    fn new(
+        mut store: StoreContextMut<'_, Instance>,
+        service: &'a p3::bindings::Service,
+        request: Request,
+        body_is_whole: bool,
+    ) -> wasmtime::Result<Self> {
+        let (parts, mut body) = request.into_parts();
+        let whole = body::whole(&mut body, body_is_whole);
+        if whole.is_some() {
+            body = body::full("");
+        }
+        let request = http::Request::from_parts(parts, body);
+        let view = store.data_mut().http();
+        let (request, received) = p3::Request::from_http(view.hooks, request);
+        let request = view.table.push(request)?;
+        let received: Option<Pin<Box<dyn Future<Output = _> + Send>>> = match &whole {
+            Some(_) => None,
+            None => Some(Box::pin(received)),
+        };
+        store.data_mut().arrived.put(&request, whole);
+        let handle = service.wasi_http_handler().func_handle();
+        Ok(Self { service, call: handle.start_call_concurrent(store, (request,))?, received })
+    }
+
+    async fn finish(self, accessor: &Accessor<Instance>) -> wasmtime::Result<Response> {
+        let handle = self.service.wasi_http_handler().func_handle();
+        let (response,) = handle.finish_call_concurrent(accessor, self.call).await?;
+        let response = response?;
+        let received = async {
+            match self.received {
+                Some(received) => received.await,
+                None => Ok(()),
+            }
+        };
+        accessor.with(|mut access| {
+            let response = access.data_mut().http().table.delete(response)?;
+            response.into_http_with_getter(&mut access, received, Instance::http)
+        })
+    }
+}
+
+async fn settled<R>(
+    done: impl Future<Output = wasmtime::Result<R>>,
     gave_up: impl Future<Output = ()>,
-    answer: Answer<Vec<Outcome>>,
+    answer: Answer<R>,
 ) -> wasmtime::Result<()> {
     let result = match futures::future::select(pin!(done), pin!(gave_up)).await {
         Either::Left((result, _)) => result,

@@ -7,7 +7,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 use wasmtime_wasi_http::{Error, WasiBody};
@@ -22,9 +22,37 @@ pub fn full(bytes: impl Into<Bytes>) -> WasiBody {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
+/// Takes the bytes of a body that is all there; None when it has to be waited for. `is_whole` says
+/// that it may be asked: asking a client for its body is what makes it send one.
+pub(crate) fn whole(body: &mut WasiBody, is_whole: bool) -> Option<Bytes> {
+    if body.is_end_stream() {
+        return Some(Bytes::new());
+    }
+    if !is_whole {
+        return None;
+    }
+    match at_once(body) {
+        Some(Some(Ok(frame))) if body.is_end_stream() => frame.into_data().ok(),
+        // Whoever says that it is whole makes it of one piece.
+        _ => None,
+    }
+}
+
+type Next = Option<Result<Frame<Bytes>, Error>>;
+
+/// The next frame, if it is there.
+fn at_once(body: &mut WasiBody) -> Option<Next> {
+    match Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(next) => Some(next),
+        Poll::Pending => None,
+    }
+}
+
 /// A response body under its component's limits: bytes, idle time, wall time. While it flows, the
 /// call is in flight.
 pub(crate) struct Guarded {
+    /// What was there when the response came.
+    first: Option<Next>,
     inner: WasiBody,
     running: Arc<Running>,
     left: u64,
@@ -39,9 +67,23 @@ impl Guarded {
         if response.body().is_end_stream() {
             return response;
         }
+        let (parts, mut inner) = response.into_parts();
+        let first = match at_once(&mut inner) {
+            Some(Some(Ok(frame))) if inner.is_end_stream() => match frame.into_data() {
+                // All of it: the call is over, and nothing of it is left to watch.
+                Ok(bytes) if bytes.len() as u64 <= limits.body_out_bytes => {
+                    return Response::from_parts(parts, full(bytes));
+                }
+                Ok(bytes) => Some(Some(Ok(Frame::data(bytes)))),
+                Err(frame) => Some(Some(Ok(frame))),
+            },
+            first => first,
+        };
         running.stream_begins();
-        response.map(|inner| {
+        Response::from_parts(
+            parts,
             Self {
+                first,
                 inner,
                 running,
                 left: limits.body_out_bytes,
@@ -49,8 +91,8 @@ impl Guarded {
                 idle: limits.stream_idle,
                 alarm: None,
             }
-            .boxed_unsync()
-        })
+            .boxed_unsync(),
+        )
     }
 
     /// Gives up: the client sees a broken body, the instance is retired.
@@ -70,7 +112,11 @@ impl Body for Guarded {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.inner).poll_frame(cx) {
+        let polled = match this.first.take() {
+            Some(first) => Poll::Ready(first),
+            None => Pin::new(&mut this.inner).poll_frame(cx),
+        };
+        match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 this.alarm = None;
                 let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -99,11 +145,14 @@ impl Body for Guarded {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.first.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let left = self.inner.size_hint();
+        let Some(Some(Ok(first))) = &self.first else { return left };
+        let first = first.data_ref().map_or(0, |data| data.len() as u64);
+        left.exact().map_or_else(SizeHint::default, |left| SizeHint::with_exact(first + left))
     }
 }
 

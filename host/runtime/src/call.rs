@@ -35,6 +35,8 @@ pub struct Call {
     pub affinity: Option<u64>,
     /// Revisions that were asked for by number, also by the calls that follow from this one.
     pub pins: Option<Pins>,
+    /// The request's body is all in memory: reading it never waits.
+    pub body_is_whole: bool,
     /// Outbound requests made on behalf of this call.
     outbound: AtomicU32,
 }
@@ -63,6 +65,7 @@ impl Call {
             depth: 0,
             affinity: None,
             pins: None,
+            body_is_whole: false,
             outbound: AtomicU32::new(0),
         }
     }
@@ -79,6 +82,7 @@ impl Call {
             depth: self.depth.saturating_add(1),
             affinity: self.affinity,
             pins: self.pins.clone(),
+            body_is_whole: false,
             outbound: AtomicU32::new(0),
         }
     }

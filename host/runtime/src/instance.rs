@@ -8,6 +8,7 @@ use crate::limits::Meter;
 use crate::logs::{GuestLog, LogGate};
 use crate::manifest::ComponentManifest;
 use crate::runtime::WeakRuntime;
+use crate::whole::Arrived;
 use crate::worker::Running;
 use std::any::{Any, TypeId};
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub struct Instance {
     component: Arc<ComponentManifest>,
     pub(crate) meter: Meter,
     calls: Vec<(GuestTaskId, Arc<Running>)>,
+    pub(crate) arrived: Arrived,
 }
 
 impl Instance {
@@ -71,6 +73,7 @@ impl Instance {
             component: component.clone(),
             meter,
             calls: Vec::new(),
+            arrived: Arrived::default(),
         }
     }
 
@@ -124,6 +127,7 @@ impl Instance {
     /// Forgets finished calls once nothing runs on their behalf any more.
     pub(crate) fn forget_finished(&mut self) {
         self.calls.retain(|(_, running)| !running.is_finished());
+        self.arrived.clear();
     }
 }
 

@@ -108,6 +108,8 @@ impl Workshop {
             &mut linker,
             wasmtime_wasi_http::WasiHttpView::http,
         )?;
+        crate::whole::link(&mut linker)?;
+        crate::headers::link(&mut linker)?;
         for capability in &capabilities {
             capability.link(&mut linker)?;
         }

@@ -459,7 +459,7 @@ fn begin<'a>(
     }
     let _only_once = running.worker.set(watch.clone());
     let begun = accessor.with(|mut access| {
-        let (begun, task) = Begun::new(access.as_context_mut(), guest, work)?;
+        let (begun, task) = Begun::new(access.as_context_mut(), guest, work, &running.call)?;
         access.data_mut().begin(task, running.clone());
         wasmtime::error::Ok(begun)
     });

@@ -214,6 +214,7 @@ impl<B: Backend> Door<B> {
         let (headers, principal) = (&letter.parts.headers, &sender.identity.principal);
         let pins = steering::pins(headers, principal)?;
         let affinity = steering::affinity(headers);
+        let is_small = upload::is_small(&letter.body, headers);
         self.address(draft, entry, matched, &mut letter)?;
         let limits = &self.shard.plane.limits;
         let limits = UploadLimits {
@@ -221,7 +222,14 @@ impl<B: Backend> Door<B> {
             grace: limits.body_grace,
             rate_min: limits.body_rate_min,
         };
-        let (body, faults) = upload::wrap(letter.body, limits);
+        let (mut body, mut faults) = upload::wrap(letter.body, limits);
+        let mut body_is_whole = false;
+        if let Some(told) = faults.take_if(|_| is_small) {
+            let read = upload::collect(body, &told).await;
+            let broken = |fault: Option<_>| fault.unwrap_or(upload::Fault::Broken);
+            let read = read.map_err(|fault| Refusal::of_body(broken(fault), entry.body_max));
+            (body, body_is_whole) = read?;
+        }
         let mut request = Request::new(body);
         *request.method_mut() = letter.parts.method;
         *request.uri_mut() = letter.parts.uri;
@@ -229,6 +237,7 @@ impl<B: Backend> Door<B> {
         let id = draft.record.request_id.clone();
         let mut call = Call::with_header(id, sender.identity.principal, sender.identity.header);
         call.trace = letter.trace.context();
+        call.body_is_whole = body_is_whole;
         (call.pins, call.affinity) = (pins, affinity);
         let mut response = self.call(entry, request, call, faults).await?;
         if response.status().is_informational() {

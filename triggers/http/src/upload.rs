@@ -5,8 +5,9 @@
 use crate::inbound;
 use crate::wire::Alarm;
 use bytes::Bytes;
+use http::header::{EXPECT, HeaderMap};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -98,6 +99,35 @@ pub(crate) fn wrap(inner: Incoming, limits: UploadLimits) -> (WasiBody, Option<A
         ended: false,
     };
     (upload.boxed_unsync(), Some(faults))
+}
+
+/// A small body is read before its component is called: it has arrived with its head, or will soon,
+/// and one that comes slowly holds no instance. Larger ones are read as they are wanted.
+const WHOLE_MAX: u64 = 64 << 10;
+
+/// Whether a body is to be read by [`collect`]: small by its own word, from a client that does not
+/// wait for somebody to want it.
+pub(crate) fn is_small(inner: &Incoming, headers: &HeaderMap) -> bool {
+    let length = inner.size_hint().exact();
+    length.is_some_and(|length| (1..=WHOLE_MAX).contains(&length)) && !headers.contains_key(EXPECT)
+}
+
+/// Reads a body to its end; false beside it when it is not only bytes. A fault is an error here:
+/// nobody has begun to read yet.
+pub(crate) async fn collect(
+    body: WasiBody,
+    faults: &Faults,
+) -> Result<(WasiBody, bool), Option<Fault>> {
+    let collected = body.collect().await.map_err(|_error| faults.first())?;
+    let trailers = collected.trailers().cloned();
+    let bytes = Full::new(collected.to_bytes()).map_err(|never| match never {});
+    Ok(match trailers {
+        None => (bytes.boxed_unsync(), true),
+        Some(trailers) => {
+            let trailers = std::future::ready(Some(Ok(trailers)));
+            (bytes.with_trailers(trailers).boxed_unsync(), false)
+        }
+    })
 }
 
 impl Upload {

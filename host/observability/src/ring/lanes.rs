@@ -33,13 +33,16 @@ impl<E: Entry> Lanes<E> {
     /// The number of `entry` is greater than every one before.
     pub(super) fn push(&mut self, entry: E) {
         let bytes = entry.bytes();
-        if !self.lanes.contains_key(entry.lane()) {
-            let lane = Lane { entries: VecDeque::new(), bytes: 0 };
-            self.lanes.insert(entry.lane().to_owned(), lane);
-        }
-        if let Some(lane) = self.lanes.get_mut(entry.lane()) {
-            lane.bytes += bytes;
-            lane.entries.push_back(Arc::new(entry));
+        match self.lanes.get_mut(entry.lane()) {
+            Some(lane) => {
+                lane.bytes += bytes;
+                lane.entries.push_back(Arc::new(entry));
+            }
+            None => {
+                let name = entry.lane().to_owned();
+                let lane = Lane { entries: VecDeque::from([Arc::new(entry)]), bytes };
+                self.lanes.insert(name, lane);
+            }
         }
         self.bytes += bytes;
         while self.bytes > self.bytes_max && self.drop_one() {}

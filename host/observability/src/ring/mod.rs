@@ -8,7 +8,7 @@ mod lanes;
 mod watch;
 
 pub use watch::{Invocation, Line};
-pub(crate) use watch::{Watch, invocation_of};
+pub(crate) use watch::{Watch, invocation_of, keep};
 
 use lanes::Lanes;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};

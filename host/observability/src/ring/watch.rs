@@ -4,6 +4,7 @@
 use super::lanes::Entry;
 use super::recent;
 use crate::fields::{Fields, Value};
+use crate::lines::level;
 use crate::span::SpanRecord;
 use crate::trace::TraceParent;
 use std::time::SystemTime;
@@ -143,31 +144,32 @@ const OF_A_CALL: [&str; 15] = [
     "error.type",
 ];
 
-/// A span of a call, as it closes.
+/// A span of a call, as it closes: its texts are kept as they are, not copied.
 pub(crate) fn invocation_of(
-    fields: &Fields,
+    mut fields: Fields,
     place: &TraceParent,
     parent_id: Option<String>,
     span_name: &str,
     began: SystemTime,
 ) -> Invocation {
-    let text = |name: &str| fields.text(name).map(str::to_owned);
-    let status = number(fields, "http.response.status_code").and_then(|n| u16::try_from(n).ok());
+    let revision = number(&fields, "revision");
+    let status = number(&fields, "http.response.status_code").and_then(|n| u16::try_from(n).ok());
+    let mut text = |name: &str| fields.take_text(name);
+    let method = text("http.request.method");
+    let (path, route) = (text("url.path"), text("http.route"));
     Invocation {
         number: 0,
-        id: place.span_id(),
-        trace_id: place.trace_id(),
+        id: text("span_id").unwrap_or_else(|| place.span_id()),
+        trace_id: text("trace_id").unwrap_or_else(|| place.trace_id()),
         parent_id,
         request_id: text("request_id").unwrap_or_default(),
         component: text("component"),
-        revision: number(fields, "revision"),
+        revision,
         trigger: text("trigger").unwrap_or_else(|| "http".into()),
         // A request that no route was found for has a method only.
-        name: text("otel.name")
-            .or_else(|| text("http.request.method"))
-            .unwrap_or_else(|| span_name.to_owned()),
-        method: text("http.request.method"),
-        path: text("url.path").or_else(|| text("http.route")),
+        name: text("otel.name").or_else(|| method.clone()).unwrap_or_else(|| span_name.to_owned()),
+        method,
+        path: path.or(route),
         status,
         error: text("error.type"),
         began,
@@ -185,61 +187,60 @@ fn number(fields: &Fields, name: &str) -> Option<u64> {
     }
 }
 
-fn others(fields: &Fields, known: &[&str]) -> Vec<(&'static str, serde_json::Value)> {
+fn others(fields: Fields, known: &[&str]) -> Vec<(&'static str, serde_json::Value)> {
     let unknown = fields
-        .iter()
+        .into_iter()
         .filter(|(name, value)| !known.contains(name) && !matches!(value.as_text(), Some("")));
-    unknown.map(|(name, value)| (name, value.to_json())).collect()
+    unknown.map(|(name, value)| (name, value.into_json())).collect()
 }
 
-/// The layer that keeps lines.
+/// The layer that keeps lines, where no other layer hands them to [`keep`].
 pub(crate) struct Watch;
 
 impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Watch {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let said = |name: &str| fields.text(name).map(str::to_owned);
-        let own = ["message", "component", "request_id", "trace_id", "span_id"];
-        let metadata = event.metadata();
-        let mut line = Line {
-            number: 0,
-            at: SystemTime::now(),
-            level: level(*metadata.level()),
-            target: metadata.target(),
-            message: cut(said("message").unwrap_or_default()),
-            component: said("component"),
-            request_id: said("request_id"),
-            trace_id: said("trace_id"),
-            span_id: said("span_id"),
-            more: others(&fields, &own),
-        };
-        for span in context.event_scope(event).into_iter().flatten() {
-            let extensions = span.extensions();
-            let Some(record) = extensions.get::<SpanRecord>() else { continue };
-            for (slot, name) in [
-                (&mut line.component, "component"),
-                (&mut line.request_id, "request_id"),
-                (&mut line.trace_id, "trace_id"),
-                (&mut line.span_id, "span_id"),
-            ] {
-                if slot.is_none() {
-                    *slot = record.fields.text(name).map(str::to_owned);
-                }
-            }
-        }
-        recent().keep_line(line);
+        keep(fields, event, &context);
     }
 }
 
-fn level(level: tracing::Level) -> &'static str {
-    match level {
-        tracing::Level::ERROR => "error",
-        tracing::Level::WARN => "warn",
-        tracing::Level::INFO => "info",
-        tracing::Level::DEBUG => "debug",
-        tracing::Level::TRACE => "trace",
+/// Keeps a line; its texts are kept as they are, not copied.
+pub(crate) fn keep<S>(mut fields: Fields, event: &Event<'_>, context: &Context<'_, S>)
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let mut said = |name: &str| fields.take_text(name);
+    let message = cut(said("message").unwrap_or_default());
+    let (mut component, mut request_id) = (said("component"), said("request_id"));
+    let (mut trace_id, mut span_id) = (said("trace_id"), said("span_id"));
+    for span in context.event_scope(event).into_iter().flatten() {
+        let extensions = span.extensions();
+        let Some(record) = extensions.get::<SpanRecord>() else { continue };
+        for (slot, name) in [
+            (&mut component, "component"),
+            (&mut request_id, "request_id"),
+            (&mut trace_id, "trace_id"),
+            (&mut span_id, "span_id"),
+        ] {
+            if slot.is_none() {
+                *slot = record.fields.text(name).map(str::to_owned);
+            }
+        }
     }
+    let metadata = event.metadata();
+    recent().keep_line(Line {
+        number: 0,
+        at: SystemTime::now(),
+        level: level(*metadata.level()),
+        target: metadata.target(),
+        message,
+        component,
+        request_id,
+        trace_id,
+        span_id,
+        more: others(fields, &["message", "component", "request_id", "trace_id", "span_id"]),
+    });
 }
 
 /// Keeps the beginning.
