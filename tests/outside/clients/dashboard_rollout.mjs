@@ -152,6 +152,8 @@ const looksBack = async (page) => {
   await see(page, "component-lamp");
   await page.evaluate(`document.querySelector("#revisions tbody th a").click()`);
   await page.until("at a revision", `location.pathname.includes("/revisions/") && !!document.querySelector("#lines-title")`);
+  const again = await page.evaluate(`document.querySelector("main").innerText.includes("Serve it alone, at once")`);
+  claim(again, "a revision without a share cannot be served again");
   await see(page, "revision");
   for (const [name, path] of [["deploy-known", `${LAMP}/deploy`], ["rollouts", "/rollouts"], ["overview-lamp", "/"]]) {
     await visit(page, path);

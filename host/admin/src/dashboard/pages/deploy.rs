@@ -114,7 +114,7 @@ fn known(name: &str, found: &Value) -> Markup {
     if all.is_empty() {
         return nothing("No artifact of it was stored yet.");
     }
-    let head = ["Artifact", "Version", "Stored", "By", "#Size", "Signature", "Migrations"];
+    let head = ["Artifact", "Version", "Stored", "By", "#Size", "Signature", "#Migrations"];
     table(
         "Artifacts",
         &head,

@@ -72,7 +72,7 @@ fn this(own: &Value) -> Markup {
         }
         section.card aria-labelledby="host-title" {
             h2 #host-title { "This host" }
-            (code(own))
+            details { summary { "All that it says of itself" } (code(own)) }
         }
     }
 }

@@ -22,14 +22,16 @@ pub(super) async fn page(visit: &Visit<'_>, name: &str, number: &str) -> Markup 
             h2 #what-title { "What it is" }
             dl.facts {
                 dt { "Share" } dd { (percent(one["weight"].as_u64().unwrap_or(0))) }
-                dt { "Version" } dd { (cell(&one, "version")) }
+                @if !text(&one, "version").is_empty() {
+                    dt { "Version" } dd { (text(&one, "version")) }
+                }
                 dt { "Made" } dd { (when(&one, "created_at")) " by " (text(&one, "created_by")) }
                 dt { "Artifact" } dd { code { (cell(&one, "artifact")) } }
                 dt { "Bytes" } dd { code { (cell(&one, "wasm_digest")) } }
                 dt { "Configuration" } dd { "version " (cell(&one, "configuration")) }
             }
         }
-        @if one["weight"].as_u64() == Some(0) && visit.may(Role::Operator) {
+        @if one["weight"].as_u64().unwrap_or(0) == 0 && visit.may(Role::Operator) {
             (serve(visit, name, &one))
         }
         section.card aria-labelledby="lines-title" {

@@ -64,7 +64,7 @@ pub(super) fn frozen(
 fn shown(found: &Value) -> Markup {
     let all = rows(found, "rollouts");
     if all.is_empty() {
-        return nothing("Nothing was rolled out yet. `nexus deploy` begins one.");
+        return nothing("Nothing was rolled out yet. A component's own page begins it.");
     }
     let head = ["Component", "#Revision", "State", "#Share", "Step", "Begun", "By", "Reason"];
     table("Rollouts", &head, &html! { @for one in all { (row(one)) } })
