@@ -1,6 +1,6 @@
 //! Server-sent events: calls, lines, rollouts with their figures, and conditions, as they happen.
-//! A reader who comes back with `Last-Event-ID` gets what the ring still has of the time in between,
-//! and is told how much it has not. Nothing is done for streams while nobody reads one.
+//! A reader who comes back with `Last-Event-ID` gets what the ring still has of the time in
+//! between, and is told how much it has not. Nothing is done for streams while nobody reads one.
 
 use super::happened::{self, call, line};
 use super::rollouts::{Figures, Told};

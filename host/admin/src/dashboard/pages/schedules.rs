@@ -191,7 +191,11 @@ fn upcoming(next: &Value) -> Markup {
         return nothing("Never again.");
     }
     html! {
-        ol.small { @for time in times { li { time { (time.as_str().unwrap_or_default().replace('T', " ")) } } } }
+        ol.small {
+            @for time in times {
+                li { time { (time.as_str().unwrap_or_default().replace('T', " ")) } }
+            }
+        }
     }
 }
 
