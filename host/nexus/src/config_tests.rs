@@ -1,6 +1,7 @@
 //! The command line as operators, SpinKube and the environment use it.
 
 use super::*;
+use crate::settings::Database;
 use clap::CommandFactory as _;
 
 const MANIFEST: &str = r#"
