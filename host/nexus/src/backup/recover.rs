@@ -104,7 +104,7 @@ pub(super) async fn database(
     let base = base(backup)?;
     let entry = backup.contents.entries.iter().position(|entry| entry.what == What::Base);
     let mut reading = backup.entry(entry.ok_or(Refusal::NoBase)?)?;
-    let mut recovery = Recovery::begin(home)?;
+    let mut recovery = Recovery::begin(home).await?;
     while let Some(piece) = reading.next()? {
         recovery.write(&piece).await?;
     }

@@ -60,11 +60,15 @@ impl Recovery {
     /// # Errors
     ///
     /// [`Error::HomeInUse`], [`Error::File`], and [`Error::Program`] without `tar`.
-    pub fn begin(home: &Path) -> Result<Self, Error> {
+    pub async fn begin(home: &Path) -> Result<Self, Error> {
         // From the start: a log that begins without would tear the archive of whoever goes on.
         archiving::archive(home, Some(ARCHIVE_SECONDS))?;
         let place = Place::make(home)?;
         let held = lock(&place)?;
+        // An attempt that was killed leaves its server, which would go on in the new files.
+        if let Some(mut process) = Process::left_running(&place) {
+            process.stop().await;
+        }
         for folder in [&place.data, &place.state.join(REPLAY)] {
             let broken = |source| Error::File { path: folder.clone(), source };
             if folder.exists() {
