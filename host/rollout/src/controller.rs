@@ -388,3 +388,19 @@ fn failures(reports: &[Report]) -> Option<String> {
     let all: Vec<String> = all.collect();
     (!all.is_empty()).then(|| all.join("; "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moves_while_a_rollout_is_looked_at_is_looked_at_afterwards() {
+        let (turns, id) = (Turns::default(), Uuid::now_v7());
+        assert!(turns.begin(id));
+        assert!(!turns.end(id));
+        assert!(turns.begin(id));
+        assert!(!turns.begin(id), "one at a time");
+        assert!(turns.end(id));
+        assert!(turns.begin(id));
+    }
+}

@@ -259,7 +259,11 @@ impl Rollout {
             .await
     }
 
-    pub(crate) async fn plan_again(&self, row: &RevisionRow, plan: Plan) -> Result<Deployed, Error> {
+    pub(crate) async fn plan_again(
+        &self,
+        row: &RevisionRow,
+        plan: Plan,
+    ) -> Result<Deployed, Error> {
         let new = self.describe(row).await?;
         self.planned(&row.component, &new, row.configuration, plan, Vec::new()).await
     }

@@ -137,7 +137,8 @@ async fn a_rollback_does_not_wait_for_calls_of_what_was_replaced() {
         })
         .await;
         let text = fragment("lamp", "environment = { N = \"3\" }", "");
-        let id = host.deploy("lamp", &artifact("lamp", "hello", &text, &[]), steps(&[10_000])).await;
+        let id =
+            host.deploy("lamp", &artifact("lamp", "hello", &text, &[]), steps(&[10_000])).await;
         bed.reaches(id, State::Draining).await;
         let row = host.rollout.roll_back("lamp", Some(1), "it flickers", "ada").await.unwrap();
         bed.reaches(id, State::Done).await;
