@@ -50,7 +50,11 @@ pub(crate) enum Reading {
     Number(f64),
     /// Pairs of upper bound and observations in that bucket alone, ascending; those over the last
     /// bound; and the sum of all that was observed.
-    Observations { buckets: Vec<(f64, u64)>, over: u64, sum: f64 },
+    Observations {
+        buckets: Vec<(f64, u64)>,
+        over: u64,
+        sum: f64,
+    },
 }
 
 /// One metric of a page; takes its samples.

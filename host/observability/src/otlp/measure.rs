@@ -2,9 +2,9 @@
 //! of its own reads and posts it. A reading that cannot be delivered is left out; the next one says
 //! all that it said, since numbers are cumulative.
 
+use super::Metrics;
 use super::numbers::request;
 use super::post::{Failure, deliver};
-use super::Metrics;
 use crate::{Error, Exposition};
 use prost::Message as _;
 use std::sync::{Mutex, PoisonError};

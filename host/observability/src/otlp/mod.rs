@@ -18,9 +18,9 @@ pub use settings::{Collector, Metrics, Settings, Traces};
 use crate::Error;
 use crate::fields::Fields;
 use crate::trace::TraceParent;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 

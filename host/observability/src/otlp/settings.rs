@@ -160,10 +160,7 @@ fn first(
     if set(special).is_some() { special } else { general }
 }
 
-fn metrics(
-    collector: Collector,
-    set: &impl Fn(&str) -> Option<String>,
-) -> Result<Metrics, Error> {
+fn metrics(collector: Collector, set: &impl Fn(&str) -> Option<String>) -> Result<Metrics, Error> {
     const TEMPORALITY: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
     let temporality = set(TEMPORALITY).unwrap_or_else(|| "cumulative".into());
     if !temporality.eq_ignore_ascii_case("cumulative") {
