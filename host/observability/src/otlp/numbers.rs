@@ -1,5 +1,6 @@
-//! The part of `opentelemetry/proto/{collector/metrics,metrics}/v1` that we write, and how a page of
-//! numbers becomes it. Field numbers are those of opentelemetry-proto 1.x, where they are frozen.
+//! The part of `opentelemetry/proto/{collector/metrics,metrics}/v1` that we write, and how a page
+//! of numbers becomes it. Field numbers are those of opentelemetry-proto 1.x, where they are
+//! frozen.
 //!
 //! Names and labels are those of `/metrics`, so that a dashboard is right whichever way the numbers
 //! came. All is cumulative since the process began.

@@ -1,5 +1,5 @@
-//! One body to the collector: one connection each, retried a few times when the collector says it is
-//! worth it (OTLP specification, "Retryable Response Codes").
+//! One body to the collector: one connection each, retried a few times when the collector says it
+//! is worth it (OTLP specification, "Retryable Response Codes").
 
 use super::Collector;
 use bytes::Bytes;
