@@ -1,22 +1,47 @@
-//! `cargo xtask bench`: the frame around measurements. Knows how figures are told and compared
-//! with their bounds; each suite knows how to take its own.
+//! `cargo xtask bench`: the frame around measurements. Knows how figures are told, and compared
+//! with what is aimed at and with what was measured before; each suite knows how to take its own.
 
 use crate::doctor::{self, Purpose};
 use crate::stage::{self, Wanted};
 use crate::workspace::Workspace;
-use crate::{progress, shell};
-use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::process::Command;
+use crate::{packages, progress, shell};
+use anyhow::{Result, bail, ensure};
+use baseline::Baseline;
+use figure::Figure;
+use machine::Machine;
+use serde_json::json;
 
+mod baseline;
 mod edge;
+mod figure;
+mod machine;
 mod media;
+mod peers;
 mod queue;
 mod start;
 
 /// What can be measured. A new suite is a file and one line here.
 const SUITES: &[Suite] = &[
+    Suite {
+        name: "http",
+        about: "answers a second, waits and CPU beside wasmtime serve, a native twin and Express",
+        run: peers::http,
+    },
+    Suite {
+        name: "isolation",
+        about: "an instance for each request, beside wasmtime serve without reuse",
+        run: peers::isolation,
+    },
+    Suite {
+        name: "cold",
+        about: "77 components: start, first requests, memory; beside as many Express processes",
+        run: peers::cold,
+    },
+    Suite {
+        name: "db",
+        about: "a row read, a row written with its event, beside a native twin and Express",
+        run: peers::db,
+    },
     Suite {
         name: "start",
         about: "the host from exec to /ready: time and memory, with warm caches",
@@ -54,152 +79,68 @@ pub struct Bench {
     pub runs: u32,
     /// One JSON object a line on stdout, instead of a table.
     pub json: bool,
-    /// Fail when a figure is beyond its bound.
+    /// Fail when a ratio is worse than the committed one.
     pub check: bool,
+    /// Take this run's ratios for those that later ones are compared with.
+    pub bless: bool,
     /// Measure the development build: quick to have, not comparable with the optimised one.
     pub development: bool,
-}
-
-/// One measured quantity over all runs.
-#[derive(Debug, Clone, Serialize)]
-pub struct Figure {
-    pub suite: &'static str,
-    pub metric: &'static str,
-    pub unit: &'static str,
-    pub runs: usize,
-    pub min: f64,
-    pub median: f64,
-    pub max: f64,
-    /// The median should not be above this; `None` is a figure to watch only.
-    pub bound: Option<f64>,
-    /// Nor below this.
-    pub at_least: Option<f64>,
-    pub profile: &'static str,
-}
-
-impl Figure {
-    /// Sums up samples; `None` when there are none.
-    pub fn of(
-        (suite, metric, unit): (&'static str, &'static str, &'static str),
-        mut samples: Vec<f64>,
-        bound: Option<f64>,
-        bench: &Bench,
-    ) -> Option<Self> {
-        // Microseconds of a millisecond are noise.
-        samples.iter_mut().for_each(|sample| *sample = (*sample * 1_000.0).round() / 1_000.0);
-        samples.sort_by(f64::total_cmp);
-        let (min, max) = (*samples.first()?, *samples.last()?);
-        let middle = samples.len() / 2;
-        let even = samples.len().is_multiple_of(2);
-        let median = if even {
-            f64::midpoint(samples[middle - 1], samples[middle])
-        } else {
-            samples[middle]
-        };
-        let profile = if bench.development { "dev" } else { "release" };
-        let runs = samples.len();
-        let at_least = None;
-        Some(Self { suite, metric, unit, runs, min, median, max, bound, at_least, profile })
-    }
-
-    fn is_beyond_bound(&self) -> bool {
-        self.bound.is_some_and(|bound| self.median > bound)
-            || self.at_least.is_some_and(|least| self.median < least)
-    }
-}
-
-/// A metric of a suite, as it is told and judged.
-#[derive(Clone, Copy)]
-struct Aim {
-    metric: &'static str,
-    unit: &'static str,
-    /// What its median should not be above.
-    at_most: Option<f64>,
-    /// What its median should not be below.
-    at_least: Option<f64>,
-}
-
-impl Aim {
-    /// A figure to watch.
-    const fn watch(metric: &'static str, unit: &'static str) -> Self {
-        Self { metric, unit, at_most: None, at_least: None }
-    }
-
-    const fn at_most(metric: &'static str, unit: &'static str, bound: f64) -> Self {
-        Self { at_most: Some(bound), ..Self::watch(metric, unit) }
-    }
-
-    const fn at_least(metric: &'static str, unit: &'static str, bound: f64) -> Self {
-        Self { at_least: Some(bound), ..Self::watch(metric, unit) }
-    }
-}
-
-/// What was measured, by metric, in the order of the rounds.
-#[derive(Debug, Default)]
-struct Samples(BTreeMap<String, Vec<f64>>);
-
-impl Samples {
-    /// Runs a program that takes samples: one JSON object a line, `{"metric": …, "value": …}`.
-    fn take(&mut self, program: &mut Command) -> Result<()> {
-        #[derive(Deserialize)]
-        struct Sample {
-            metric: String,
-            value: f64,
-        }
-        for line in shell::capture(program)?.lines() {
-            let sample: Sample = serde_json::from_str(line).context("read a sample")?;
-            self.0.entry(sample.metric).or_default().push(sample.value);
-        }
-        Ok(())
-    }
-
-    /// Runs the benchmark `name` of `package`, as many rounds as are wanted.
-    fn take_from(
-        &mut self,
-        ws: &Workspace,
-        bench: &Bench,
-        package: &str,
-        name: &str,
-    ) -> Result<()> {
-        let mut cargo = shell::cargo(&ws.root);
-        cargo.args(["bench", "-q", "-p", package, "--bench", name]);
-        if bench.development {
-            cargo.args(["--profile", "dev"]);
-        }
-        self.take(cargo.args(["--", "--rounds", &bench.runs.max(1).to_string()]))
-    }
-
-    /// The figures that `suite` aims at, as far as they were measured.
-    fn figures(&self, suite: &'static str, aims: &[Aim], bench: &Bench) -> Vec<Figure> {
-        let figure = |aim: &Aim| {
-            let taken = self.0.get(aim.metric)?.clone();
-            let figure = Figure::of((suite, aim.metric, aim.unit), taken, aim.at_most, bench)?;
-            Some(Figure { at_least: aim.at_least, ..figure })
-        };
-        aims.iter().filter_map(figure).collect()
-    }
 }
 
 /// Builds the host, runs the chosen suites, prints what they measured.
 pub fn run(ws: &Workspace, bench: &Bench) -> Result<()> {
     let chosen = chosen(bench.suite.as_deref())?;
+    let guards = bench.check || bench.bless;
+    ensure!(!(guards && bench.development), "the development build cannot be compared");
     doctor::ensure(ws, Purpose::Run)?;
     stage::build(ws, &Wanted { release: !bench.development, ..Wanted::default() })?;
-    let mut beyond = Vec::new();
+    let mut figures = Vec::new();
     for suite in chosen {
         let what = format!("bench {}: {}", suite.name, suite.about);
-        let figures = progress::stage(&what, || (suite.run)(ws, bench))?;
-        for figure in figures {
-            tell(&figure, bench.json)?;
-            if figure.is_beyond_bound() {
-                beyond.push(format!("{} {}", figure.suite, figure.metric));
-            }
+        let measured = progress::stage(&what, || (suite.run)(ws, bench))?;
+        for figure in &measured {
+            tell(figure, bench.json)?;
         }
+        figures.extend(measured);
     }
-    if bench.check && !beyond.is_empty() {
-        bail!("beyond the bound: {}", beyond.join(", "));
+    // After the suites, which install what has a version.
+    let machine = Machine::look(ws);
+    if bench.json {
+        println!("{}", json!({ "machine": machine }));
+    }
+    let missed = figures.iter().filter(|figure| figure.is_beyond_bound());
+    for figure in missed {
+        eprintln!("    {} {} misses its aim", figure.suite, figure.metric);
+    }
+    let baseline = Baseline::read(ws)?;
+    if bench.check {
+        guard(&baseline, &figures)?;
+    }
+    if bench.bless {
+        baseline.bless(ws, &machine, &figures)?;
     }
     Ok(())
+}
+
+fn guard(baseline: &Baseline, figures: &[Figure]) -> Result<()> {
+    for words in baseline.unguarded(figures) {
+        eprintln!("    {words}");
+    }
+    let worse = baseline.worse(figures);
+    if !worse.is_empty() {
+        bail!("worse than the baseline:\n{}", worse.join("\n"));
+    }
+    Ok(())
+}
+
+/// Installs programs that are missing here: each with the Debian package that brings it.
+fn require(ws: &Workspace, programs: &[(&str, &'static str)]) -> Result<()> {
+    let missing = programs.iter().filter(|(program, _)| shell::find(program).is_none());
+    let missing: Vec<_> = missing.map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    packages::install(&missing, &ws.target.join("xtask"))
 }
 
 fn chosen(name: Option<&str>) -> Result<Vec<&'static Suite>> {
@@ -224,7 +165,7 @@ fn tell(figure: &Figure, json: bool) -> Result<()> {
     };
     let bounds = told("bound", figure.bound) + &told("at least", figure.at_least);
     println!(
-        "{suite:<8} {metric:<26} min {min:>9.1}  median {median:>9.1}  max {max:>9.1} {unit:<4} \
+        "{suite:<9} {metric:<36} min {min:>9.2}  median {median:>9.2}  max {max:>9.2} {unit:<4} \
          {runs} runs, {profile}{bounds}"
     );
     Ok(())
@@ -233,29 +174,6 @@ fn tell(figure: &Figure, json: bool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn bench() -> Bench {
-        Bench { suite: None, runs: 3, json: false, check: true, development: true }
-    }
-
-    fn figure(samples: &[f64], bound: Option<f64>) -> Figure {
-        Figure::of(("start", "ready", "ms"), samples.to_vec(), bound, &bench()).expect("samples")
-    }
-
-    #[test]
-    fn the_median_of_an_even_number_lies_between_the_middle_two() {
-        assert_eq!(figure(&[4.0, 1.0, 3.0, 2.0], None).median, 2.5);
-        assert_eq!(figure(&[9.0, 1.0, 5.0], None).median, 5.0);
-        assert!(Figure::of(("start", "ready", "ms"), Vec::new(), None, &bench()).is_none());
-    }
-
-    #[test]
-    fn one_slow_run_does_not_break_a_bound() {
-        assert!(!figure(&[1.0, 1.0, 90.0], Some(2.0)).is_beyond_bound());
-        assert!(figure(&[1.0, 3.0, 3.0], Some(2.0)).is_beyond_bound());
-        let slow = Figure { at_least: Some(2.0), ..figure(&[1.0, 1.0, 90.0], None) };
-        assert!(slow.is_beyond_bound());
-    }
 
     #[test]
     fn an_unknown_suite_is_answered_with_those_that_exist() {

@@ -89,16 +89,23 @@ enum Chore {
     },
     /// What a build server runs: tidy, then every test
     Ci,
-    /// Measure, in the optimised build
+    /// Measure, in the optimised build, beside those whom one could take instead
+    ///
+    /// Peers are installed into target/peers; one that cannot be had is left out, with a word.
+    /// Everybody has a turn in each round, and ratios are of one round: they say something of the
+    /// code whatever the machine does besides, as microseconds of CPU for an answer do.
     Bench {
         /// One suite; all when absent. An unknown name lists those that exist
         suite: Option<String>,
         /// One JSON object a line instead of a table
         #[arg(long)]
         json: bool,
-        /// Fail when a median is beyond its bound
+        /// Fail when a ratio is worse than in deploy/bench-baseline.json
         #[arg(long)]
         check: bool,
+        /// Write this run's ratios there
+        #[arg(long, conflicts_with = "check")]
+        bless: bool,
         /// How often each figure is taken
         #[arg(long, default_value_t = 10)]
         runs: u32,
@@ -166,8 +173,8 @@ impl CommandLine {
             }
             Chore::Test { filter } => verify::test(&ws, filter.as_deref()),
             Chore::Ci => verify::ci(&ws),
-            Chore::Bench { suite, json, check, runs, development } => {
-                bench::run(&ws, &Bench { suite, runs, json, check, development })
+            Chore::Bench { suite, json, check, bless, runs, development } => {
+                bench::run(&ws, &Bench { suite, runs, json, check, bless, development })
             }
             Chore::New { name } => scaffold::run(&ws, &name),
             Chore::Manifest { check } => manifest::run(&ws, check),

@@ -3,7 +3,8 @@
 //!
 //! `…_over_no_credential` is what proving adds, as a share of a request without any credential.
 
-use super::{Aim, Bench, Figure, Samples};
+use super::Bench;
+use super::figure::{Aim, Figure, Samples};
 use crate::workspace::Workspace;
 use anyhow::Result;
 
@@ -31,10 +32,10 @@ const RATIOS: [(&str, &str); 4] = [
 pub(super) fn run(ws: &Workspace, bench: &Bench) -> Result<Vec<Figure>> {
     let mut samples = Samples::default();
     samples.take_from(ws, bench, "trigger-http", "edge")?;
-    let nobody = samples.0.get(NOBODY).cloned().unwrap_or_default();
+    let nobody = samples.of(NOBODY);
     // Of one round: what slowed one of them down has slowed both down.
     let ratio = |(metric, name): (&'static str, &'static str)| {
-        let pairs = samples.0.get(metric)?.iter().zip(&nobody);
+        let pairs = samples.of(metric).iter().zip(nobody);
         let shares = pairs.map(|(value, nobody)| 100.0 * (value / nobody - 1.0)).collect();
         Figure::of(("edge", name, "%"), shares, None, bench)
     };

@@ -5,9 +5,9 @@
 //! benchmarks `ladder` of `media-native/transcode`, `origin` of `triggers/http`, `film` of
 //! `tests/scenarios` and `picture` of `tests/outside` take samples.
 
-use super::{Aim, Bench, Figure, Samples};
+use super::figure::{Aim, Figure, Samples};
+use super::{Bench, require};
 use crate::workspace::Workspace;
-use crate::{packages, shell};
 use anyhow::Result;
 
 const AIMS: &[Aim] = &[
@@ -60,11 +60,7 @@ const AIMS: &[Aim] = &[
 const OTHERS: [(&str, &str); 2] = [("nginx", "nginx-light"), ("wrk", "wrk")];
 
 pub(super) fn run(ws: &Workspace, bench: &Bench) -> Result<Vec<Figure>> {
-    let missing = OTHERS.into_iter().filter(|(program, _)| shell::find(program).is_none());
-    let missing: Vec<_> = missing.map(|(_, package)| package).collect();
-    if !missing.is_empty() {
-        packages::install(&missing, &ws.target.join("xtask"))?;
-    }
+    require(ws, &OTHERS)?;
     let mut samples = Samples::default();
     samples.take_from(ws, bench, "nexus-media-transcode", "ladder")?;
     samples.take_from(ws, bench, "trigger-http", "origin")?;

@@ -7,7 +7,8 @@
 //! and `ended` are from the publishing transaction's start to the guest's row and to the written
 //! end.
 
-use super::{Aim, Bench, Figure, Samples};
+use super::Bench;
+use super::figure::{Aim, Figure, Samples};
 use crate::shell;
 use crate::stage::{self, Wanted};
 use crate::workspace::Workspace;

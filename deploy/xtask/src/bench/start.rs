@@ -1,7 +1,8 @@
 //! How fast the host is ready and how much memory it then holds. Runs it beside whatever else
 //! runs here: own ports, own state folder.
 
-use super::{Bench, Figure};
+use super::Bench;
+use super::figure::Figure;
 use crate::workspace::Workspace;
 use crate::{manifest, stage, up};
 use anyhow::{Context, Result};

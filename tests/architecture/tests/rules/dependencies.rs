@@ -41,10 +41,13 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("media-native/*", &["media-native/protocol", "components/*/contract"]),
     // Probes show that a guest needs nothing of ours; one shows what the SDK makes of messages.
     ("tests/conformance/probes/journal", &["components/sdk/nexus-sdk"]),
+    // What of ours is measured beside what others serve, and a test that they do the same.
+    ("tests/conformance/probes/measured", &["components/sdk/nexus-sdk"]),
     ("tests/conformance/probes/*", &[]),
     ("tests/harness", &["host/*", "host/capabilities/*", "triggers/*"]),
     // Every route is read out of the services themselves.
     ("tests/architecture", &["components/*/*", "host/*", "tests/harness", "deploy/xtask"]),
+    ("tests/conformance", &["host/*", "tests/harness", "tests/peers"]),
     ("tests/*", &["host/*", "tests/harness", "deploy/xtask", "components/*/contract"]),
     ("deploy/xtask", &[]),
 ];

@@ -1,0 +1,193 @@
+//! `http`: a few bytes, a JSON document there and back, and 100 KiB in pieces, by our host with
+//! default settings, by our host that proves a token and counts its bearer's requests, and by the
+//! peers. `serve` in ratios is the better of `wasmtime serve` as it comes and tuned.
+
+use crate::Wanted;
+use crate::database::Database;
+use crate::load::{Load, Request, Turn};
+use crate::ours::{Home, Part, SERVICE, probe_file};
+use crate::process::{Process, asked, posted};
+use crate::servers::{self, Reuse, ensure_body};
+use crate::told::{Better, ratio, sample};
+use anyhow::{Context as _, Result};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub const PERSON: &str =
+    r#"{"name":"Ada Lovelace","email":"ada@example.org","age":36,"tags":["a","b","c"]}"#;
+
+/// People who take turns where requests are counted: one may send 1200 a minute.
+const PEOPLE: usize = 400;
+
+/// Somebody who is asked.
+struct Server {
+    name: &'static str,
+    /// Which of the processes.
+    process: usize,
+    /// Before each path.
+    prefix: &'static str,
+    clients: Vec<Vec<(&'static str, String)>>,
+}
+
+/// Everybody, and the processes they are in.
+#[derive(Default)]
+struct Field {
+    servers: Vec<Server>,
+    processes: Vec<Process>,
+}
+
+impl Field {
+    fn add(&mut self, name: &'static str, process: Process) {
+        self.processes.push(process);
+        self.part(name, "", Vec::new());
+    }
+
+    /// Somebody in the process that was added last.
+    fn part(
+        &mut self,
+        name: &'static str,
+        prefix: &'static str,
+        clients: Vec<Vec<(&'static str, String)>>,
+    ) {
+        let process = self.processes.len() - 1;
+        self.servers.push(Server { name, process, prefix, clients });
+    }
+}
+
+pub fn run(wanted: &Wanted) -> Result<()> {
+    let database = Database::start()?;
+    let logs = servers::logs()?;
+    let (own, second) = homes(wanted, &database)?;
+    let mut field = Field::default();
+    if wanted.server("ours") {
+        field.add("ours", own.start()?);
+    }
+    if wanted.server("guarded") || wanted.server("plain") {
+        field.processes.push(second.start()?);
+        field.part("plain", "/plain", Vec::new());
+        if wanted.server("guarded") {
+            field.part("guarded", "/guarded", people(&second)?);
+        }
+    }
+    add_peers(wanted, &mut field, logs.path())?;
+    for server in &field.servers {
+        check(server, &field.processes[server.process])?;
+    }
+    let load = Load::new(wanted.seconds)?;
+    for _ in 0..wanted.rounds {
+        for case in ["hello", "echo", "stream"].into_iter().filter(|case| wanted.case(case)) {
+            for &connections in &wanted.connections {
+                round(&load, &field, case, connections)?;
+            }
+        }
+    }
+    for server in field.servers.iter().filter(|server| server.prefix.is_empty()) {
+        let (all, anonymous) = field.processes[server.process].resident()?;
+        sample(&format!("resident_{}", server.name), "MiB", all);
+        sample(&format!("resident_anonymous_{}", server.name), "MiB", anonymous);
+    }
+    Ok(())
+}
+
+/// The host with nothing but what it is asked for, and one for the rest.
+fn homes(wanted: &Wanted, database: &Database) -> Result<(Home, Home)> {
+    let (id, source) = (SERVICE.to_owned(), probe_file("measured")?);
+    let own = Part { id, source, route: "/...".into(), lines: "" };
+    let others =
+        [Part::of("guarded", "measured", "rate = \"default\"")?, Part::of("plain", "plain", "")?];
+    Ok((Home::make(wanted, database, &[own])?, Home::make(wanted, database, &others)?))
+}
+
+fn add_peers(wanted: &Wanted, field: &mut Field, logs: &Path) -> Result<()> {
+    if wanted.server("twin") {
+        field.add("twin", servers::twin(logs, None)?);
+    }
+    for (name, reuse) in [("serve", Reuse::Default), ("serve_tuned", Reuse::Tuned)] {
+        if wanted.server(name)
+            && let Some(process) = servers::serve(wanted, logs, reuse)?
+        {
+            field.add(name, process);
+        }
+    }
+    if wanted.server("express")
+        && let Some(process) = servers::express(wanted, logs, None)?
+    {
+        field.add("express", process);
+    }
+    Ok(())
+}
+
+/// Tokens of people at addresses of their own.
+fn people(home: &Home) -> Result<Vec<Vec<(&'static str, String)>>> {
+    let person = |number: usize| {
+        let subject = uuid::Uuid::now_v7().to_string();
+        let token = home.token(&subject)?;
+        let address = format!("10.1.{}.{}", number / 250, number % 250 + 1);
+        let token = format!("Bearer {token}");
+        Ok(vec![("authorization", token), ("x-forwarded-for", address)])
+    };
+    (0..PEOPLE).map(person).collect()
+}
+
+fn check(server: &Server, process: &Process) -> Result<()> {
+    let hello = asked(process.address, &format!("{}/hello", server.prefix))?;
+    if server.clients.is_empty() {
+        ensure_body(server.name, &hello, "hello")?;
+        let echo = posted(process.address, &format!("{}/echo", server.prefix), PERSON)?;
+        ensure_body(server.name, &echo, PERSON)?;
+    }
+    Ok(())
+}
+
+fn round(load: &Load, field: &Field, case: &str, connections: u32) -> Result<()> {
+    let mut turns: BTreeMap<&str, Turn> = BTreeMap::new();
+    for server in &field.servers {
+        let path = format!("{}/{case}", server.prefix);
+        let mut request = match case {
+            "echo" => Request::post(path, PERSON),
+            _ => Request::get(path),
+        };
+        request.clients = server.clients.clone();
+        let turn = load
+            .ask(&field.processes[server.process], &request, connections)
+            .with_context(|| format!("ask {} for {case}", server.name))?;
+        tell(&format!("{case}_{connections}_{}", server.name), &turn);
+        turns.insert(server.name, turn);
+    }
+    compare(&turns, &format!("{case}_{connections}"));
+    Ok(())
+}
+
+/// What one did in one turn.
+pub fn tell(name: &str, turn: &Turn) {
+    sample(name, "/s", turn.per_second);
+    sample(&format!("{name}_cpu"), "us", turn.cpu);
+    sample(&format!("{name}_p50"), "ms", turn.p50);
+    sample(&format!("{name}_p99"), "ms", turn.p99);
+    sample(&format!("{name}_p999"), "ms", turn.p999);
+}
+
+fn compare(turns: &BTreeMap<&str, Turn>, name: &str) {
+    let best = turns.get("serve").map(|first| {
+        let tuned = turns.get("serve_tuned").unwrap_or(first);
+        Turn {
+            per_second: first.per_second.max(tuned.per_second),
+            cpu: first.cpu.min(tuned.cpu),
+            p99: first.p99.min(tuned.p99),
+            ..*first
+        }
+    });
+    let others = [("serve", best.as_ref()), ("twin", turns.get("twin"))];
+    let others = others.into_iter().chain([("express", turns.get("express"))]);
+    for (other, theirs) in others.filter_map(|(other, theirs)| Some((other, theirs?))) {
+        for own in ["ours", "guarded", "plain"] {
+            let Some(ours) = turns.get(own) else { continue };
+            let pair = format!("{name}_{own}_over_{other}");
+            ratio(&pair, ours.per_second, theirs.per_second, Better::More);
+            ratio(&format!("{pair}_cpu"), ours.cpu, theirs.cpu, Better::Less);
+            if other == "serve" {
+                ratio(&format!("{pair}_p99"), ours.p99, theirs.p99, Better::Less);
+            }
+        }
+    }
+}

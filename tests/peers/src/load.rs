@@ -1,0 +1,148 @@
+//! `wrk`: asks a server as fast as it answers, over so many connections, and counts.
+
+use crate::process::Process;
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::process::Command;
+use tempfile::TempDir;
+
+/// One kind of request.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    pub path: String,
+    /// Posted as JSON; a GET without.
+    pub body: Option<String>,
+    /// Fields, one set for each of many clients, which take turns; empty is one client without.
+    pub clients: Vec<Vec<(&'static str, String)>>,
+    /// Paths that take turns, instead of the one.
+    pub paths: Vec<String>,
+}
+
+impl Request {
+    pub fn get(path: impl Into<String>) -> Self {
+        Self { path: path.into(), ..Self::default() }
+    }
+
+    pub fn post(path: impl Into<String>, body: impl Into<String>) -> Self {
+        Self { path: path.into(), body: Some(body.into()), ..Self::default() }
+    }
+}
+
+/// What one server did in one turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    /// Answers.
+    pub per_second: f64,
+    /// Microseconds on a CPU for each, of the server's process.
+    pub cpu: f64,
+    /// Milliseconds that all but so many of a thousand stayed below.
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+    /// How many there were.
+    pub answers: f64,
+}
+
+/// Whoever asks; its scripts are in a folder that goes with it.
+pub struct Load {
+    folder: TempDir,
+    seconds: u32,
+}
+
+#[derive(Deserialize)]
+struct Summary {
+    answers: f64,
+    micros: f64,
+    p50: f64,
+    p99: f64,
+    p999: f64,
+    bad: f64,
+}
+
+/// Microseconds become what `Summary` reads.
+const DONE: &str = r#"
+done = function(summary, latency)
+  local e = summary.errors
+  io.write(string.format(
+    '\n{"answers":%d,"micros":%d,"p50":%d,"p99":%d,"p999":%d,"bad":%d}\n',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    latency:percentile(99.9), e.connect + e.read + e.write + e.status + e.timeout))
+end
+"#;
+
+impl Load {
+    pub fn new(seconds: u32) -> Result<Self> {
+        Ok(Self { folder: TempDir::new().context("make a temporary folder")?, seconds })
+    }
+
+    /// Has `server` answer for a while.
+    ///
+    /// # Errors
+    /// When an answer is no success, or a connection breaks.
+    pub fn ask(&self, server: &Process, request: &Request, connections: u32) -> Result<Turn> {
+        let script = self.script(request)?;
+        let before = server.cpu()?;
+        let mut wrk = Command::new("wrk");
+        wrk.args(["-t", "1", "-c", &connections.to_string(), "-d", &format!("{}s", self.seconds)]);
+        wrk.args(["--timeout", "20s", "-s"]).arg(script);
+        let output = wrk.arg(format!("http://{}{}", server.address, request.path)).output();
+        let output = output.context("run wrk: apt-get install wrk")?;
+        let cpu = server.cpu()? - before;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let line = text.lines().rfind(|line| line.starts_with('{'));
+        let line = line
+            .with_context(|| format!("wrk: {text}{}", String::from_utf8_lossy(&output.stderr)))?;
+        let done: Summary = serde_json::from_str(line).context("read what wrk has counted")?;
+        let (path, bad) = (&request.path, done.bad);
+        ensure!(bad == 0.0 && done.answers > 0.0, "{path}: {bad} went wrong\n{text}");
+        Ok(Turn {
+            per_second: done.answers * 1e6 / done.micros,
+            cpu: cpu * 1e6 / done.answers,
+            p50: done.p50 / 1e3,
+            p99: done.p99 / 1e3,
+            p999: done.p999 / 1e3,
+            answers: done.answers,
+        })
+    }
+
+    /// Requests are made before the first is sent: what wrk does takes from the server's time.
+    fn script(&self, request: &Request) -> Result<PathBuf> {
+        let mut text = String::new();
+        if let Some(body) = &request.body {
+            text += "wrk.method = 'POST'\nwrk.headers['content-type'] = 'application/json'\n";
+            text += &format!("wrk.body = [[{body}]]\n");
+        }
+        if !request.clients.is_empty() || !request.paths.is_empty() {
+            text += "local all, at = {}, 0\nlocal made = {\n";
+            for client in &request.clients {
+                let fields = client.iter().map(|(name, value)| format!("['{name}']='{value}'"));
+                text += &format!("{{nil,{{{}}}}},\n", fields.collect::<Vec<_>>().join(","));
+            }
+            for path in &request.paths {
+                text += &format!("{{'{path}',{{}}}},\n");
+            }
+            text += "}\n";
+            text += TURNS;
+        }
+        text += DONE;
+        let file = self.folder.path().join("script.lua");
+        std::fs::write(&file, text).context("write wrk's script")?;
+        Ok(file)
+    }
+}
+
+const TURNS: &str = "
+init = function()
+  for _, one in ipairs(made) do
+    local headers = {}
+    for name, value in pairs(wrk.headers) do headers[name] = value end
+    for name, value in pairs(one[2]) do headers[name] = value end
+    table.insert(all, wrk.format(nil, one[1], headers))
+  end
+end
+request = function()
+  at = at % #all + 1
+  return all[at]
+end
+";
