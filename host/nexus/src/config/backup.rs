@@ -69,10 +69,10 @@ pub struct BackupOptions {
     pub into: Option<PathBuf>,
     /// Of the backups in that folder, keep the newest of each of so many days; what is neither of
     /// those days nor of those weeks is removed once this backup is done
-    #[arg(long, value_name = "NUMBER", requires = "into")]
+    #[arg(long, value_name = "NUMBER", requires = "into", conflicts_with = "to")]
     pub keep_daily: Option<usize>,
     /// Keep the newest of each of so many weeks
-    #[arg(long, value_name = "NUMBER", requires = "into")]
+    #[arg(long, value_name = "NUMBER", requires = "into", conflicts_with = "to")]
     pub keep_weekly: Option<usize>,
     #[command(flatten)]
     pub archive: ArchiveOptions,

@@ -43,7 +43,8 @@ fn up(bed: &Bed) -> Up {
 
 async fn write(database: &Database, from: i32, to: i32) {
     let session = database.host().await.unwrap();
-    let sql = "insert into proof.entry select n, 'слово ' || n from generate_series($1, $2) n";
+    let sql =
+        "insert into proof.entry select n, 'слово ' || n from generate_series($1::int, $2::int) n";
     session.execute(sql, &[&from, &to]).await.unwrap();
 }
 
@@ -202,6 +203,6 @@ async fn backups_are_named_by_their_instant_and_older_ones_are_removed() {
     assert_eq!(taken["pruned"]["backups"], serde_json::json!(["nexus-2019-01-01.nxb"]));
     let record = std::fs::read_to_string(bed.home.join("last-backup.json")).unwrap();
     assert!(record.contains(made.to_str().unwrap()), "{record}");
-    bed.run(&["backup", "--keep-daily", "3", "--to", "x"]).refused(2, "--in");
+    bed.run(&["backup", "--keep-daily", "3", "--to", "x"]).refused(2, "--to");
     bed.end().await;
 }
