@@ -171,6 +171,7 @@ pub(super) mod tests {
         assert_eq!(call.status.as_ref().unwrap().code, 2);
         assert_eq!(text(call, "faas.name"), Some("hello"));
         assert_eq!(text(call, "faas.invocation_id"), Some("r-1"));
+        assert_eq!(text(call, "faas.trigger"), Some("http"));
         assert_eq!(query.parent_span_id, call.span_id);
         assert_eq!(query.trace_id, call.trace_id);
         assert_eq!(query.kind, 3);
