@@ -3,6 +3,7 @@
 
 mod hostile_clients;
 mod hostile_guests;
+mod measured_guests;
 mod older_guests;
 mod queue;
 mod revisions;
