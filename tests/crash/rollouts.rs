@@ -1,12 +1,15 @@
 //! One component is deployed again and again under load: no request fails, no message is lost, and
 //! no controller that is killed keeps a rollout from its end.
 
+mod pace;
+
 use crate::story::{Story, times};
 use crash::ground::eventually;
 use crash::journal::BOTH;
 use crash::load::{Load, doors};
 use crash::operator::Operator;
 use crash::steady::Steady;
+use pace::Paces;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,17 +88,29 @@ async fn a_component_that_is_deployed_again_and_again_loses_neither_requests_nor
     let readers = Readers::start(&story, 4);
     let mut operator = Operator::new(BOTH).unwrap();
     let (began, deploys) = (Instant::now(), times(DEPLOYS));
+    let mut paces = Paces::default();
     for number in 0..deploys {
-        let release = operator.release(number % 10 == 0).unwrap();
+        let is_compiled = number % 10 == 0;
+        let release = operator.release(is_compiled).unwrap();
         let host = &story.hosts[number as usize % 2];
         let id = operator.deploy(host, &release, strategy(number)).await.unwrap();
         let ended = operator.ended(host, &id).await;
         assert_eq!(ended["state"], "done", "deploy {number}: {ended:#}");
+        let what = match (strategy(number).is_string(), is_compiled) {
+            (true, false) => "at once",
+            (true, true) => "at once, to be compiled",
+            (false, _) => "by three steps",
+        };
+        paces.note(what, &ended);
     }
     println!("{deploys} deploys in {:?}", began.elapsed());
+    print!("{paces}");
     println!("{} reads", readers.stop().await);
     let tally = story.audit(load, &format!("{deploys} deploys")).await;
     assert_eq!((tally.refused, tally.unanswered), (0, 0), "every write was acknowledged");
+    // Far above what it takes where nothing else runs.
+    let median = paces.median("at once").unwrap();
+    assert!(median < Duration::from_secs(10), "a deploy is served after {median:?}");
     story.end().await;
 }
 

@@ -207,7 +207,7 @@ pub(crate) const ROUTES: &[Route] = &[
     post(
         "components/{id}/rollback",
         "Serves the last good revision, or a named one, at once",
-        &["to:integer", "reason:string", "by:string"],
+        &["to:integer", "reason:string", "dry_run:boolean", "by:string"],
     ),
     post(
         "components/{id}/invoke",

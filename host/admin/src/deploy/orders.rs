@@ -30,6 +30,8 @@ struct DeployOrder {
 struct Back {
     to: Option<u32>,
     reason: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
     by: Option<String>,
 }
 
@@ -86,21 +88,19 @@ impl Asked<'_> {
                 tracing::info!(by, component, revision, "a rollout began");
                 Ok(accepted(&json!({ "rollout": shape::rollout(&row) })))
             }
-            Deployed::Planned { plan, changes, configuration, objections } => {
-                let mut diff = serde_json::to_value(&*changes).unwrap_or_default();
-                diff["configuration"] = json!({ "from": configuration.0, "to": configuration.1 });
-                diff["text"] = changes.to_string().into();
-                let strategy = plan.name();
-                Ok(ok(&json!({
-                    "plan": plan, "strategy": strategy, "diff": diff, "objections": objections,
-                })))
-            }
+            planned @ Deployed::Planned { .. } => Ok(ok(&planned_as_json(planned))),
         }
     }
 
     pub(super) async fn roll_back(&self, component: &str) -> Result<Response, Problem> {
-        let Back { to, reason: why, by } = self.call.order()?;
+        let Back { to, reason: why, dry_run, by } = self.call.order()?;
         let by = self.call.actor.by(by.as_deref())?;
+        if dry_run {
+            let planned = self.rollout.plan_back(component, to).await.map_err(failure)?;
+            let mut shown = planned_as_json(planned.1);
+            shown["revision"] = planned.0.into();
+            return Ok(ok(&shown));
+        }
         let why = reason(why.as_deref())?;
         let row = self.rollout.roll_back(component, to, why, &by).await.map_err(failure)?;
         tracing::info!(by, component, revision = row.revision, "a component goes back");
@@ -163,4 +163,16 @@ impl Asked<'_> {
             false => Err(NO_FREEZE),
         }
     }
+}
+
+/// What would be done.
+fn planned_as_json(planned: Deployed) -> Value {
+    let Deployed::Planned { plan, changes, configuration, objections } = planned else {
+        return Value::Null;
+    };
+    let mut diff = serde_json::to_value(&*changes).unwrap_or_default();
+    diff["configuration"] = json!({ "from": configuration.0, "to": configuration.1 });
+    diff["text"] = changes.to_string().into();
+    let strategy = plan.name();
+    json!({ "plan": plan, "strategy": strategy, "diff": diff, "objections": objections })
 }

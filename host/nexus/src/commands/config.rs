@@ -2,8 +2,9 @@
 
 use super::Failure;
 use super::host_api::{HostApi, MISSING};
+use super::rollout;
 use super::table::{Table, age, cell, list_of, say, say_json, say_list};
-use crate::config::{ConfigCommand, ConfigOptions, HostOptions, PageOptions};
+use crate::config::{ConfigCommand, ConfigOptions, HostOptions, PageOptions, WaitOptions};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -19,7 +20,11 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
         ConfigCommand::Unset { component, name } => host.unset(component, name),
         ConfigCommand::Diff { component, from, to } => host.diff(component, *from, *to),
         ConfigCommand::Versions { component, page } => host.versions(component, page),
-        ConfigCommand::Apply { component, why } => host.apply(component, why.reason.as_deref()),
+        ConfigCommand::Apply { component, dry_run: true, .. } => host.diff(component, None, None),
+        ConfigCommand::Apply { component, why, wait, .. } => {
+            let applied = host.apply(component, why.reason.as_deref(), !wait.wait)?;
+            if wait.wait { host.in_force(&options.host, &applied, *wait) } else { Ok(()) }
+        }
     }
 }
 
@@ -161,24 +166,42 @@ impl Host {
         component: &str,
         reason: Option<&str>,
     ) -> Result<(), Failure> {
-        if wanted { self.apply(component, reason) } else { Ok(()) }
+        if wanted { self.apply(component, reason, true).map(drop) } else { Ok(()) }
     }
 
-    fn apply(&self, component: &str, reason: Option<&str>) -> Result<(), Failure> {
+    /// Orders it; the answer, which is said where nobody waits for what becomes of it.
+    fn apply(&self, component: &str, reason: Option<&str>, say_it: bool) -> Result<Value, Failure> {
         let mut order = json!({ "by": self.by });
         if let Some(reason) = reason {
             order["reason"] = reason.into();
         }
         let answer = self.api.post(&["configuration", component, "apply"], &order)?;
         if self.json {
-            return say_json(&answer);
+            if say_it {
+                say_json(&answer)?;
+            }
+            return Ok(answer);
         }
         for applied in list_of(&answer["applied"]) {
             let (component, revision) = (cell(&applied["component"]), &applied["revision"]);
             let version = &applied["configuration"];
             say(&format!("{component}: revision {revision} with configuration {version}\n"))?;
         }
-        Ok(())
+        Ok(answer)
+    }
+
+    /// Waits until each of the revisions serves, on all hosts.
+    fn in_force(
+        &self,
+        options: &HostOptions,
+        answer: &Value,
+        wait: WaitOptions,
+    ) -> Result<(), Failure> {
+        for applied in list_of(&answer["applied"]) {
+            let component = cell(&applied["component"]);
+            rollout::follow_revision(options, &component, &applied["revision"], wait.timeout)?;
+        }
+        if self.json { say_json(answer) } else { Ok(()) }
     }
 }
 

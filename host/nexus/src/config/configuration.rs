@@ -2,6 +2,7 @@
 //! read. Options and help; refuses to know how a host is asked.
 
 use super::operate::{HostOptions, PageOptions};
+use super::rollout::WaitOptions;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -90,6 +91,11 @@ pub enum ConfigCommand {
         component: String,
         #[command(flatten)]
         why: ReasonOptions,
+        /// Only say what would be put in force
+        #[arg(long, conflicts_with = "wait")]
+        dry_run: bool,
+        #[command(flatten)]
+        wait: WaitOptions,
     },
 }
 

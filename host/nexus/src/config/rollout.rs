@@ -120,7 +120,7 @@ pub struct RollbackOptions {
     /// Why, for whoever looks
     #[arg(long, value_name = "WORDS", default_value = "")]
     pub reason: String,
-    /// Only say what serves and what there is to go back to
+    /// Only say which revision would have the calls, and what that would change
     #[arg(long, conflicts_with = "wait")]
     pub dry_run: bool,
     #[command(flatten)]
@@ -199,6 +199,11 @@ pub struct TrafficOptions {
     /// Why, for whoever looks
     #[arg(long, value_name = "WORDS", default_value = "", requires = "weights")]
     pub reason: String,
+    /// Only say what would change
+    #[arg(long, requires = "weights", conflicts_with = "wait")]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub wait: WaitOptions,
     #[command(flatten)]
     pub host: HostOptions,
 }

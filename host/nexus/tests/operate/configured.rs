@@ -1,6 +1,7 @@
 //! Configuring a component of a running host: by file, by command, by the API; what the guest gets,
 //! and what nobody gets to see.
 
+use nexus_artifact::{Artifact, Parts};
 use nexus_harness::prelude::*;
 use std::path::Path;
 
@@ -145,4 +146,69 @@ async fn a_secret_is_written_and_never_read() {
     assert!(code == 4 && said.contains("nexus secret set"), "{said}");
     let (code, _) = run(&nexus, &["config", "ls", "nobody"]).await;
     assert_eq!(code, 3);
+}
+
+/// The probe as an artifact of its own, in a file.
+fn artifact(folder: &Path) -> String {
+    let whole = manifest();
+    let fragment = whole.split_once("[[trigger.http]]").unwrap().1;
+    let fragment = format!("[[trigger.http]]{fragment}").replace(
+        "[component.spin.variables]",
+        "environment = { RELEASE = \"2\" }\n[component.spin.variables]",
+    );
+    let parts = Parts {
+        component: "spin",
+        version: Some("2.0.0"),
+        created: None,
+        wasm: std::fs::read(probe("spin")).unwrap().into(),
+        fragment: Some(&fragment),
+        migrations: Vec::new(),
+    };
+    let file = folder.join("spin.oci.tar");
+    std::fs::write(&file, Artifact::build(parts).unwrap().archive()).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_serves_what_was_configured_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nexus.toml");
+    write(&file, &format!("api_key = \"{SECRET}\"\n"));
+    let nexus = host(&file).await;
+    ok(&nexus, &["config", "set", "spin", "greeting", "moin"]).await;
+    let said = ok(&nexus, &["config", "apply", "spin", "--dry-run"]).await;
+    assert!(said.contains("greeting  added"), "{said}");
+    assert_eq!(told(&nexus, "greeting").await, "good day, guest", "nothing was applied");
+    // Whoever waits finds it served.
+    let said = ok(&nexus, &["config", "apply", "spin", "--wait"]).await;
+    assert!(said.contains("revision 2 with configuration 1"), "{said}");
+    assert_eq!(told(&nexus, "greeting").await, "moin, guest");
+    let release = artifact(folder.path());
+    ok(&nexus, &["deploy", &release, "--strategy", "instant", "--wait"]).await;
+    assert_eq!(told(&nexus, "greeting").await, "moin, guest", "a deploy keeps it");
+    ok(&nexus, &["config", "set", "spin", "greeting", "servus"]).await;
+    ok(&nexus, &["config", "apply", "spin", "--wait"]).await;
+    assert_eq!(told(&nexus, "greeting").await, "servus, guest");
+
+    let said = ok(&nexus, &["rollback", "spin", "--dry-run"]).await;
+    assert!(said.contains("revision 3 of spin would have all calls"), "{said}");
+    assert!(said.contains("~ configuration 2 \u{2192} 1"), "{said}");
+    assert_eq!(told(&nexus, "greeting").await, "servus, guest", "nothing was put back");
+    ok(&nexus, &["rollback", "spin", "--wait"]).await;
+    assert_eq!(told(&nexus, "greeting").await, "moin, guest");
+    let said = ok(&nexus, &["config", "ls", "spin"]).await;
+    assert!(said.contains("it runs with version 1"), "{said}");
+    ok(&nexus, &["rollback", "spin", "--to", "1", "--wait"]).await;
+    assert_eq!(told(&nexus, "greeting").await, "good day, guest");
+    assert_eq!(told(&nexus, "key").await, SECRET);
+
+    let said = ok(&nexus, &["traffic", "spin", "1=50", "3=50", "--dry-run"]).await;
+    assert!(said.contains("100%") && said.contains("50%"), "{said}");
+    let weights = async || {
+        let said = ok(&nexus, &["traffic", "spin", "--json"]).await;
+        serde_json::from_str::<Value>(&said).unwrap()["weights"].clone()
+    };
+    assert_eq!(weights().await, json!({ "1": 10_000 }), "nothing was set");
+    ok(&nexus, &["traffic", "spin", "3=100", "--wait"]).await;
+    assert_eq!(told(&nexus, "greeting").await, "moin, guest");
 }

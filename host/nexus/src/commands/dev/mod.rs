@@ -228,8 +228,12 @@ impl Bench {
     async fn turn(&self, source: &Source) {
         let component = &*source.component;
         tracing::info!(component, "building");
+        let began = Instant::now();
         match build::build(source, self.target.as_deref()).await {
-            Ok(Some(built)) => self.bring(built, Instant::now()).await,
+            Ok(Some(built)) => {
+                tracing::info!(component, ms = since(began), "built");
+                self.bring(built, Instant::now()).await;
+            }
             Ok(None) => {
                 tracing::warn!(component, "it does not build: the revision before stays");
             }
@@ -239,12 +243,12 @@ impl Bench {
         }
     }
 
-    /// Swaps a build in; `since` is when it was made.
-    async fn bring(&self, built: Built, since: Instant) {
+    /// Swaps a build in that was made at `at`.
+    async fn bring(&self, built: Built, at: Instant) {
         let reach = self.reach.clone();
         let component = built.component.clone();
         let swapping = tokio::task::spawn_blocking(move || swap::swap(&reach, &built)).await;
-        let ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let ms = since(at);
         match swapping {
             Ok(Ok(revision)) => tracing::info!(component, revision, ms, "swapped"),
             Ok(Err(failure)) => {
@@ -254,4 +258,9 @@ impl Bench {
             Err(error) => tracing::error!(component, %error, "not swapped"),
         }
     }
+}
+
+/// Milliseconds.
+fn since(at: Instant) -> u64 {
+    u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

@@ -34,6 +34,10 @@ pub(super) fn swap(host: &HostOptions, built: &Built) -> Result<u64, Failure> {
     let end = Instant::now() + SWAP_MAX;
     loop {
         let rollout = api.get(&["rollouts", &id], &[])?;
+        // Every host serves it; what it replaced finishes its calls, which may be streams.
+        if rollout["state"] == "draining" {
+            return Ok(rollout["revision"].as_u64().unwrap_or_default());
+        }
         match end_of(&rollout) {
             Some(Ok(())) => return Ok(rollout["revision"].as_u64().unwrap_or_default()),
             Some(Err(sentence)) => return Err(Failure::Other(anyhow!("{sentence}"))),

@@ -129,19 +129,7 @@ fn strategy(options: &StrategyOptions) -> Value {
 fn plan(component: &str, artifact: &Value, answer: &Value) -> String {
     let version = cell(&artifact["version"]);
     let digest = list::short(&cell(&artifact["digest"]));
-    let mut text = format!("{component} {version} ({digest})\n");
-    let diff = &answer["diff"];
-    for line in diff["text"].as_str().unwrap_or_default().lines() {
-        text += &format!("  {}\n", table::line(line));
-    }
-    let configuration = [&diff["configuration"]["from"], &diff["configuration"]["to"]];
-    if configuration[0] != configuration[1] {
-        let [from, to] = configuration.map(|version| match version.is_null() {
-            true => "none".into(),
-            false => cell(version),
-        });
-        text += &format!("  ~ configuration {from} → {to}\n");
-    }
+    let mut text = format!("{component} {version} ({digest})\n") + &differences(answer);
     if text.lines().count() == 1 {
         text += "  nothing but its code changes\n";
     }
@@ -154,6 +142,31 @@ fn plan(component: &str, artifact: &Value, answer: &Value) -> String {
             format!("steps: {}, {seconds} s each\n", steps.join(" "))
         }
     }
+}
+
+/// What a rollback would change.
+pub(super) fn plan_back(component: &str, answer: &Value) -> String {
+    let number = cell(&answer["revision"]);
+    let text = format!("revision {number} of {component} would have all calls\n");
+    text + &differences(answer)
+}
+
+/// A line for each thing that differs from what serves.
+fn differences(answer: &Value) -> String {
+    let mut text = String::new();
+    let diff = &answer["diff"];
+    for line in diff["text"].as_str().unwrap_or_default().lines() {
+        text += &format!("  {}\n", table::line(line));
+    }
+    let configuration = [&diff["configuration"]["from"], &diff["configuration"]["to"]];
+    if configuration[0] != configuration[1] {
+        let [from, to] = configuration.map(|version| match version.is_null() {
+            true => "none".into(),
+            false => cell(version),
+        });
+        text += &format!("  ~ configuration {from} → {to}\n");
+    }
+    text
 }
 
 #[cfg(test)]

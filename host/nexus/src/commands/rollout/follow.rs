@@ -9,12 +9,12 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// The rollout was rolled back, failed or was aborted.
-const BAD_END: u8 = 6;
+pub(super) const BAD_END: u8 = 6;
 /// It was not over in time.
-const NOT_OVER: u8 = 7;
+pub(super) const NOT_OVER: u8 = 7;
 
 /// The controller looks at its gates as often.
-const LOOK_EVERY: Duration = Duration::from_millis(300);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// Waits for the end, for at most so many seconds.
 pub(super) fn until_over(host: &Host, id: &str, seconds: u32) -> Result<(), Failure> {
@@ -40,6 +40,9 @@ pub(super) fn until_over(host: &Host, id: &str, seconds: u32) -> Result<(), Fail
 }
 
 fn ended(host: &Host, rollout: &Value) -> Result<(), Failure> {
+    if is_good(rollout) && host.is_quiet {
+        return Ok(());
+    }
     if host.json {
         say_json(rollout)?;
     }

@@ -8,10 +8,10 @@ mod traffic;
 
 use super::Failure;
 use super::host_api::{HostApi, MISSING};
-use super::table::{cell, say_json};
+use super::table::{cell, say, say_json};
 use crate::config::{
-    DeployOptions, FreezeOptions, PromoteOptions, RollbackOptions, RolloutCommand, RolloutOptions,
-    TrafficOptions, UnfreezeOptions, VersionsOptions, WaitOptions,
+    DeployOptions, FreezeOptions, HostOptions, PromoteOptions, RollbackOptions, RolloutCommand,
+    RolloutOptions, TrafficOptions, UnfreezeOptions, VersionsOptions, WaitOptions,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -35,12 +35,34 @@ pub(super) fn promote(options: &PromoteOptions) -> Result<(), Failure> {
 
 pub(super) fn rollback(options: &RollbackOptions) -> Result<(), Failure> {
     let host = Host::new(&options.host)?;
-    if options.dry_run {
-        return list::versions(&host, &options.component, &[]);
-    }
-    let order = json!({ "to": options.to, "reason": options.reason, "by": host.by });
+    let order = json!({ "to": options.to, "reason": options.reason, "by": host.by,
+        "dry_run": options.dry_run });
     let answer = host.api.post(&["components", &options.component, "rollback"], &order)?;
-    host.ordered(&answer, options.wait)
+    match options.dry_run {
+        false => host.ordered(&answer, options.wait),
+        true if host.json => say_json(&answer),
+        true => say(&deploy::plan_back(&options.component, &answer)),
+    }
+}
+
+/// Follows the rollout that brings a revision into service, to its end; one that serves already has
+/// none under way.
+pub(super) fn follow_revision(
+    options: &HostOptions,
+    component: &str,
+    revision: &Value,
+    seconds: u32,
+) -> Result<(), Failure> {
+    let mut host = Host::new(options)?;
+    // What it answers with is the caller's.
+    host.is_quiet = true;
+    let query = [("component", Some(component.to_owned())), ("limit", Some("1".into()))];
+    let answer = host.api.get(&["rollouts"], &query)?;
+    let newest = &answer["rollouts"][0];
+    match newest["revision"] == *revision && !is_over(newest) {
+        true => follow::until_over(&host, &cell(&newest["id"]), seconds),
+        false => Ok(()),
+    }
 }
 
 pub(super) fn run(options: &RolloutOptions) -> Result<(), Failure> {
@@ -87,12 +109,15 @@ const NO_WAIT: WaitOptions = WaitOptions { wait: false, timeout: 0 };
 struct Host {
     api: HostApi,
     json: bool,
+    /// Says nothing of a good end.
+    is_quiet: bool,
     by: String,
 }
 
 impl Host {
-    fn new(options: &crate::config::HostOptions) -> Result<Self, Failure> {
-        Ok(Self { api: HostApi::new(options)?, json: options.json, by: options.by.clone() })
+    fn new(options: &HostOptions) -> Result<Self, Failure> {
+        let (api, by) = (HostApi::new(options)?, options.by.clone());
+        Ok(Self { api, json: options.json, is_quiet: false, by })
     }
 
     /// Says a word to a rollout.

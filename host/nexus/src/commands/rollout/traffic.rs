@@ -1,6 +1,7 @@
 //! Which revision gets which share of the calls, and whether that may change at all.
 
 use super::Host;
+use super::follow::{BAD_END, LOOK_EVERY, NOT_OVER};
 use super::list::share;
 use crate::commands::Failure;
 use crate::commands::host_api::MISSING;
@@ -8,6 +9,8 @@ use crate::commands::table::{Table, age, cell, list_of, pairs, say, say_json, sa
 use crate::config::{FreezeOptions, TrafficOptions, UnfreezeOptions};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 /// What all shares add up to.
 const WHOLE: u32 = 10_000;
@@ -19,9 +22,15 @@ pub(super) fn run(host: &Host, options: &TrafficOptions) -> Result<(), Failure> 
         weights => {
             let order = json!({ "weights": shares(weights)?, "reason": options.reason,
                 "by": host.by });
+            if options.dry_run {
+                return would_be(host, options, &order["weights"]);
+            }
             host.api.put(&path, &order)?
         }
     };
+    if options.wait.wait {
+        until_applied(host, &options.component, &answer["sequence"], options.wait.timeout)?;
+    }
     if host.json {
         return say_json(&answer);
     }
@@ -30,6 +39,61 @@ pub(super) fn run(host: &Host, options: &TrafficOptions) -> Result<(), Failure> 
         table.row(vec![number.clone(), share(weight)]);
     }
     say_list(&table, &format!("no revision of {} is served", options.component), &Value::Null)
+}
+
+/// What would be served, beside what is.
+fn would_be(host: &Host, options: &TrafficOptions, weights: &Value) -> Result<(), Failure> {
+    let component = &*options.component;
+    for (number, _) in &options.weights {
+        // What is not there would be refused.
+        host.api.get(&["components", component, "revisions", &number.to_string()], &[])?;
+    }
+    let now = host.api.get(&["components", component, "traffic"], &[])?;
+    if host.json {
+        return say_json(&json!({ "component": component, "weights": weights,
+            "before": now["weights"], "dry_run": true }));
+    }
+    let numbers = |weights: &Value| -> Vec<u32> {
+        let keys = weights.as_object().into_iter().flatten();
+        keys.filter_map(|(number, _)| number.parse().ok()).collect()
+    };
+    let all: BTreeSet<u32> =
+        [numbers(&now["weights"]), numbers(weights)].into_iter().flatten().collect();
+    let mut table = Table::new(&["#REVISION", "#NOW", "#THEN"]);
+    for number in all.into_iter().map(|number| number.to_string()) {
+        let of = |weights: &Value| share(weights.get(&number).unwrap_or(&Value::from(0)));
+        table.row(vec![number.clone(), of(&now["weights"]), of(weights)]);
+    }
+    say_list(&table, "nothing would be served", &Value::Null)
+}
+
+/// Waits until every host that lives has applied a change.
+fn until_applied(
+    host: &Host,
+    component: &str,
+    sequence: &Value,
+    seconds: u32,
+) -> Result<(), Failure> {
+    let (wanted, end) =
+        (sequence.as_i64(), Instant::now() + Duration::from_secs(u64::from(seconds)));
+    loop {
+        let answer = host.api.get(&["hosts"], &[])?;
+        let alive: Vec<&Value> =
+            list_of(&answer["hosts"]).filter(|one| one["alive"] == true).collect();
+        let mut failures = alive.iter().flat_map(|one| list_of(&one["failures"]));
+        if let Some(failure) = failures.find(|one| one["component"] == component) {
+            let words = format!("a host cannot serve it: {}", cell(&failure["reason"]));
+            return Err(Failure::Told { words, code: BAD_END });
+        }
+        if !alive.is_empty() && alive.iter().all(|one| one["sequence"].as_i64() >= wanted) {
+            return Ok(());
+        }
+        if Instant::now() > end {
+            let words = format!("a host has not applied it after {seconds} s: `nexus status`");
+            return Err(Failure::Told { words, code: NOT_OVER });
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
 }
 
 fn shares(weights: &[(u32, u16)]) -> Result<Map<String, Value>, Failure> {
