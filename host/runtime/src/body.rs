@@ -64,12 +64,14 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     pub(crate) fn wrap(response: Response, running: Arc<Running>, limits: &Limits) -> Response {
-        if response.body().is_end_stream() {
+        // What the loss of an instance has ended looks ended, and is not whole.
+        let is_whole = |body: &WasiBody| body.is_end_stream() && !running.is_cut_short();
+        if is_whole(response.body()) {
             return response;
         }
         let (parts, mut inner) = response.into_parts();
         let first = match at_once(&mut inner) {
-            Some(Some(Ok(frame))) if inner.is_end_stream() => match frame.into_data() {
+            Some(Some(Ok(frame))) if is_whole(&inner) => match frame.into_data() {
                 // All of it: the call is over, and nothing of it is left to watch.
                 Ok(bytes) if bytes.len() as u64 <= limits.body_out_bytes => {
                     return Response::from_parts(parts, full(bytes));
@@ -145,10 +147,13 @@ impl Body for Guarded {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.inner.is_end_stream()
+        self.first.is_none() && self.inner.is_end_stream() && !self.running.is_cut_short()
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.running.is_cut_short() {
+            return SizeHint::default();
+        }
         let left = self.inner.size_hint();
         let Some(Some(Ok(first))) = &self.first else { return left };
         let first = first.data_ref().map_or(0, |data| data.len() as u64);

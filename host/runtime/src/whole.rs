@@ -326,7 +326,8 @@ impl Body for Piped {
 
     fn size_hint(&self) -> SizeHint {
         let flow = self.0.flow();
-        match flow.contents_end {
+        // A length would be the end for the client: it is said where no trailers follow.
+        match flow.contents_end && matches!(flow.trailers, End::Nothing) {
             true => SizeHint::with_exact(flow.bytes as u64),
             false => SizeHint::default(),
         }
