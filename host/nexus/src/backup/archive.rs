@@ -297,8 +297,8 @@ mod tests {
         assert!(format!("{:#}", archive.seal(&spool).unwrap_err()).contains("another server"));
 
         assert_eq!(archive.forget_before(TWO).unwrap(), 1);
-        let error = archive.replay(ONE, &replay);
-        assert!(error.is_ok(), "it is there from before");
+        let error = archive.replay(ONE, &replay).unwrap_err();
+        assert!(format!("{error:#}").contains("lacks"), "{error:#}");
     }
 
     #[test]

@@ -74,10 +74,10 @@ async fn a_backup_folder_that_was_damaged_is_refused_in_words() {
 
     let backup = damaged("newer");
     let header = fs::read_to_string(backup.join("header.json")).unwrap();
-    let newer = header.replace("\"version\":1", "\"version\":2");
+    let newer = header.replace("\"version\":1", "\"version\":3");
     assert_ne!(newer, header);
     fs::write(backup.join("header.json"), newer).unwrap();
-    refused(&bed, &backup, "format 2");
+    refused(&bed, &backup, "format 3");
 
     let backup = damaged("header");
     let later = header.replace("\"made_at\":\"2", "\"made_at\":\"3");
