@@ -1,6 +1,7 @@
 //! What the host promises to every guest and every client, tried with real ones.
 #![allow(clippy::unwrap_used)]
 
+mod bodies;
 mod hostile_clients;
 mod hostile_guests;
 mod measured_guests;
