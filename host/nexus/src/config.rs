@@ -56,7 +56,7 @@ pub struct CommandLine {
 const EXIT_CODES: &str = "\
 Exit codes of `up`: 0 stopped as asked; 1 failed; 2 the command line or a setting is wrong; \
 3 another host uses the home folder or the address. the other commands have their own.
-Logging: NEXUS_LOG, NEXUS_LOG_FORMAT. Traces go to an OpenTelemetry collector when \
+Logging: NEXUS_LOG, NEXUS_LOG_FORMAT. Traces and metrics go to an OpenTelemetry collector when \
 OTEL_EXPORTER_OTLP_ENDPOINT names one (http/protobuf over http://); OTEL_EXPORTER_OTLP_HEADERS, \
 OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES and OTEL_TRACES_SAMPLER are honoured.
 Variables of the application: NEXUS_VARIABLE_<NAME> or SPIN_VARIABLE_<NAME>, a file in \

@@ -224,11 +224,9 @@ impl<B: Backend> Door<B> {
         };
         let (mut body, mut faults) = upload::wrap(letter.body, limits);
         let mut body_is_whole = false;
-        if let Some(told) = faults.take_if(|_| is_small) {
-            let read = upload::collect(body, &told).await;
-            let broken = |fault: Option<_>| fault.unwrap_or(upload::Fault::Broken);
-            let read = read.map_err(|fault| Refusal::of_body(broken(fault), entry.body_max));
-            (body, body_is_whole) = read?;
+        if is_small {
+            (body, body_is_whole) = upload::arrived(body).await;
+            faults = faults.filter(|_| !body_is_whole);
         }
         let mut request = Request::new(body);
         *request.method_mut() = letter.parts.method;

@@ -9,6 +9,8 @@ use http::header::{EXPECT, HeaderMap};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::AcqRel, Ordering::Acquire};
@@ -101,33 +103,94 @@ pub(crate) fn wrap(inner: Incoming, limits: UploadLimits) -> (WasiBody, Option<A
     (upload.boxed_unsync(), Some(faults))
 }
 
-/// A small body is read before its component is called: it has arrived with its head, or will soon,
-/// and one that comes slowly holds no instance. Larger ones are read as they are wanted.
+/// Bodies up to this size are looked at before their component is called: mostly they have come
+/// with their head, and what is there already is handed over at once.
 const WHOLE_MAX: u64 = 64 << 10;
 
-/// Whether a body is to be read by [`collect`]: small by its own word, from a client that does not
-/// wait for somebody to want it.
+/// How often. A connection gives what it has read on its next turn after somebody has asked.
+const LOOKS: u8 = 2;
+
+/// Whether a body is to be looked at by [`arrived`]: small by its own word, from a client that does
+/// not wait for somebody to want it.
 pub(crate) fn is_small(inner: &Incoming, headers: &HeaderMap) -> bool {
     let length = inner.size_hint().exact();
     length.is_some_and(|length| (1..=WHOLE_MAX).contains(&length)) && !headers.contains_key(EXPECT)
 }
 
-/// Reads a body to its end; false beside it when it is not only bytes. A fault is an error here:
-/// nobody has begun to read yet.
-pub(crate) async fn collect(
-    body: WasiBody,
-    faults: &Faults,
-) -> Result<(WasiBody, bool), Option<Fault>> {
-    let collected = body.collect().await.map_err(|_error| faults.first())?;
-    let trailers = collected.trailers().cloned();
-    let bytes = Full::new(collected.to_bytes()).map_err(|never| match never {});
-    Ok(match trailers {
-        None => (bytes.boxed_unsync(), true),
-        Some(trailers) => {
-            let trailers = std::future::ready(Some(Ok(trailers)));
-            (bytes.with_trailers(trailers).boxed_unsync(), false)
+/// Takes what has come of a body, without waiting for its client. True beside it when that is all
+/// and is bytes alone; otherwise the rest is read as it comes, and whoever reads meets its faults.
+pub(crate) async fn arrived(mut body: WasiBody) -> (WasiBody, bool) {
+    let mut frames = VecDeque::new();
+    let mut looks = 0;
+    let is_over = poll_fn(|cx| {
+        loop {
+            match Pin::new(&mut body).poll_frame(cx) {
+                Poll::Ready(None) => return Poll::Ready(true),
+                Poll::Ready(Some(frame)) => {
+                    let is_broken = frame.is_err();
+                    frames.push_back(frame);
+                    if is_broken || body.is_end_stream() {
+                        return Poll::Ready(!is_broken);
+                    }
+                }
+                Poll::Pending if looks == LOOKS => return Poll::Ready(false),
+                Poll::Pending => {
+                    looks += 1;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
         }
     })
+    .await;
+    match whole(&frames).filter(|_| is_over) {
+        Some(bytes) => (Full::new(bytes).map_err(|never| match never {}).boxed_unsync(), true),
+        None => (Begun { frames, rest: body }.boxed_unsync(), false),
+    }
+}
+
+type NextFrame = Result<Frame<Bytes>, Error>;
+
+/// All bytes in one piece; None when there is anything else.
+fn whole(frames: &VecDeque<NextFrame>) -> Option<Bytes> {
+    let mut chunks = frames.iter().map(|frame| frame.as_ref().ok()?.data_ref());
+    if frames.len() == 1 {
+        return chunks.next()?.cloned();
+    }
+    let chunks: Option<Vec<&[u8]>> = chunks.map(|chunk| chunk.map(AsRef::as_ref)).collect();
+    Some(chunks?.concat().into())
+}
+
+/// A body of which the beginning was read already.
+struct Begun {
+    frames: VecDeque<NextFrame>,
+    rest: WasiBody,
+}
+
+impl Body for Begun {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.frames.pop_front() {
+            Some(frame) => Poll::Ready(Some(frame)),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.frames.is_empty() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let data = |frame: &NextFrame| Some(frame.as_ref().ok()?.data_ref()?.len() as u64);
+        let first: u64 = self.frames.iter().filter_map(data).sum();
+        let rest = self.rest.size_hint().exact();
+        rest.map_or_else(SizeHint::default, |rest| SizeHint::with_exact(first + rest))
+    }
 }
 
 impl Upload {

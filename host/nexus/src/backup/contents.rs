@@ -37,12 +37,12 @@ pub(super) struct Contents {
     pub(super) configuration: Configuration,
     /// Set when the files of the server are in it, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) base: Option<Base>,
+    pub(super) base: Option<ServerFiles>,
 }
 
 /// From when on the copy of the server's files, with the log since, leads to any instant.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Base {
+pub(super) struct ServerFiles {
     /// The first file of the log that it needs.
     pub(super) wal: String,
     /// When the copy was done, as RFC 3339: the first instant that it leads to.

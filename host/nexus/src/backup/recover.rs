@@ -2,7 +2,7 @@
 //! Refuses to know the command line.
 
 use super::check::Backup;
-use super::contents::{Base, Table, What};
+use super::contents::{ServerFiles, Table, What};
 use super::installation::connect;
 use super::{Archive, Installation, Refusal};
 use anyhow::{Context as _, Result, bail};
@@ -90,7 +90,7 @@ impl Back {
     }
 }
 
-pub(super) fn base(backup: &Backup) -> Result<&Base, Refusal> {
+pub(super) fn base(backup: &Backup) -> Result<&ServerFiles, Refusal> {
     backup.contents.base.as_ref().ok_or(Refusal::NoBase)
 }
 

@@ -1,7 +1,7 @@
 //! Making a backup: first the database as it is at one instant, then the objects, so that whatever
 //! a row names is there unless it was deleted meanwhile; then the rest, and the contents last.
 
-use super::contents::{Base, Contents, DatabaseContents, What};
+use super::contents::{Contents, DatabaseContents, ServerFiles, What};
 use super::pack::Packs;
 use super::source::Objects;
 use super::{Archive, Given, Installation, VERSION, VERSION_OF_DUMPS};
@@ -197,7 +197,7 @@ async fn base(
     database: &nexus_storage::Database,
     home: &Path,
     archive: &Archive,
-) -> Result<Base> {
+) -> Result<ServerFiles> {
     let spool = cluster::spool(home)?;
     let (Some(spool), true) = (spool, storage::archiving(database).await?.is_on()) else {
         bail!(
@@ -210,7 +210,7 @@ async fn base(
     stream(packs, What::Base, storage::copy(database, &copier).await?).await?;
     let done = storage::mark(database).await?;
     archive.seal(&spool)?;
-    Ok(Base { wal: first.wal, ended_at: done.at })
+    Ok(ServerFiles { wal: first.wal, ended_at: done.at })
 }
 
 /// Every object of every bucket; returns how many were deleted before their turn.

@@ -17,8 +17,8 @@ The key: `openssl rand -base64 32 > backup.key`, kept somewhere else than the ba
 nobody reads them again.
 Daily, by cron: 15 3 * * * NEXUS_HOME=/srv/nexus NEXUS_BACKUP_KEY_FILE=/etc/nexus/backup.key \
 nexus backup -f /srv/nexus/spin.toml --in /backup --keep-daily 7 --keep-weekly 4
-Point in time: with NEXUS_WAL_ARCHIVE=<folder> and the key, `nexus up` keeps the log of the private \
-PostgreSQL there, and with the same setting `nexus backup` adds the server's files.";
+Point in time: with NEXUS_WAL_ARCHIVE=<folder> and the key, `nexus up` keeps the log of the \
+private PostgreSQL there, and with the same setting `nexus backup` adds the server's files.";
 
 /// What opens a backup.
 #[derive(Debug, Args)]

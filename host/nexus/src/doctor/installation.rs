@@ -233,7 +233,8 @@ mod tests {
     #[test]
     fn hosts_that_are_silent_or_lag_are_told() {
         let host = |at: &str, applied: u64| {
-            json!({ "name": "h", "heartbeat_at": at, "sequence": applied, "failures": [] })
+            let failures: [&str; 0] = [];
+            json!({ "name": "h", "heartbeat_at": at, "sequence": applied, "failures": failures })
         };
         let at = |hosts: Vec<Value>| converged(&json!({ "hosts": hosts }), now()).outcome;
         let fresh = "2027-01-31T03:14:59Z";

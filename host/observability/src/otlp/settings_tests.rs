@@ -1,3 +1,5 @@
+//! What the OpenTelemetry variables come to, and which of them are refused.
+
 use super::*;
 
 const BASE: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/");

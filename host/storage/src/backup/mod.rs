@@ -2,12 +2,12 @@
 //! PostgreSQL's own programs, and put back into an empty one. Knows no file and no key: what is
 //! dumped is a stream of bytes, and who keeps it is the caller's business.
 
-mod base;
 mod census;
 mod programs;
+mod server_files;
 
-pub use base::{Archiving, Mark, archiving, copy, mark};
 pub use census::{Counted, GRANTS};
+pub use server_files::{Archiving, Mark, archiving, copy, mark};
 
 use crate::database::Database;
 use crate::endpoint::Endpoint;
