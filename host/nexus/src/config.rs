@@ -221,13 +221,13 @@ pub struct CompiledOptions {
     /// and shared by hosts of one user; default: `compiled` in the home folder
     ///
     /// Whoever can write there decides what this host runs.
-    #[arg(long = "compiled", env = "NEXUS_COMPILED", value_name = "FOLDER")]
-    pub folder: Option<PathBuf>,
+    #[arg(long, env = "NEXUS_COMPILED", value_name = "FOLDER")]
+    pub compiled: Option<PathBuf>,
 }
 
 impl CompiledOptions {
     pub(crate) fn apply(self, settings: &mut crate::settings::Settings) {
-        if let Some(folder) = self.folder {
+        if let Some(folder) = self.compiled {
             settings.compiled = folder;
         }
     }
