@@ -25,6 +25,8 @@ pub fn router() -> Router {
 /// How far an asset is.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 struct Progress {
+    #[serde(skip)]
+    run: RunId,
     state: AssetState,
     /// 0 to 1, over all steps.
     fraction: f64,
@@ -75,6 +77,7 @@ impl Progress {
         };
         let detail = asset.failure_detail.unwrap_or_default();
         Ok(Progress {
+            run: asset.run_id,
             state: asset.state,
             fraction: (fraction * 1000.0).round() / 1000.0,
             package_id: asset.package_id,
@@ -82,6 +85,19 @@ impl Progress {
             failure: asset.failure_code.map(|code| Reason { code, detail }),
             steps: shown,
         })
+    }
+
+    /// What was told of the same run is not taken back: while a service does not answer, or a step
+    /// begins again, a bar stands still.
+    fn no_less_than(mut self, told: Option<&Progress>) -> Progress {
+        let Some(told) = told.filter(|told| told.run == self.run) else { return self };
+        self.fraction = self.fraction.max(told.fraction);
+        for step in &mut self.steps {
+            let mut before = told.steps.iter();
+            let before = before.find(|old| old.name == step.name && old.lane == step.lane);
+            step.fraction = before.map_or(step.fraction, |old| old.fraction.max(step.fraction));
+        }
+        self
     }
 }
 
@@ -151,6 +167,7 @@ impl Watch {
             // Deleted, or the database is away: a browser that asks again hears which.
             let found = store::assets::find(self.by.db(), self.id, self.owner).await.ok()?;
             let progress = Progress::read(self.by.db(), found).await.ok()?;
+            let progress = progress.no_less_than(self.told.as_ref());
             self.is_over = matches!(progress.state, AssetState::Ready | AssetState::Failed);
             if self.told.as_ref() != Some(&progress) {
                 self.quiet = 0;
@@ -184,4 +201,33 @@ async fn pause() {
 #[cfg(not(target_arch = "wasm32"))]
 async fn pause() {
     unreachable!("a stream is watched by a guest, for {LOOK_MS} ms each time")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(run: RunId, fraction: f64, step: f64) -> Progress {
+        let steps = vec![StepProgress {
+            name: Step::Transcode,
+            lane: "fast".into(),
+            state: StepState::Running,
+            fraction: step,
+            stage: None,
+        }];
+        let state = AssetState::Processing;
+        Progress { run, state, fraction, package_id: None, degraded: false, failure: None, steps }
+    }
+
+    #[test]
+    fn a_bar_stands_still_while_a_service_is_away_and_begins_anew_with_a_run() {
+        let run: RunId = Uuid::from_u128(1).into();
+        let told = progress(run, 0.4, 0.5);
+        let away = progress(run, 0.2, 0.0).no_less_than(Some(&told));
+        assert_eq!((away.fraction, away.steps[0].fraction), (0.4, 0.5));
+        let on = progress(run, 0.6, 0.8).no_less_than(Some(&told));
+        assert_eq!((on.fraction, on.steps[0].fraction), (0.6, 0.8));
+        let anew = progress(Uuid::from_u128(2).into(), 0.1, 0.0).no_less_than(Some(&told));
+        assert_eq!((anew.fraction, anew.steps[0].fraction), (0.1, 0.0));
+    }
 }
