@@ -3,7 +3,7 @@
 //! woken again for what is left: a small answer costs one entry into the guest instead of four, a
 //! small request with an answer one instead of eight.
 //!
-//! Two functions of `wasi:http/types` are ours here (a third in `headers`). `response.new` reads the
+//! Two functions of `wasi:http/types` are ours here, a third in `headers`. `response.new` reads a
 //! guest's stream from the moment the response exists, up to [`AHEAD_MAX`] bytes ahead of the
 //! client; `request.consume-body` gives what came [`Arrived`] whole. Refuses to know limits.
 
