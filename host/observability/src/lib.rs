@@ -1,8 +1,9 @@
 //! What the host says about itself: log lines, spans, numbers. Started first, imported by all.
 //!
-//! Two conventions tie the three together, and everybody else only has to keep them:
+//! Three conventions tie them together, and everybody else only has to keep them:
 //! - An event with the target `guest` is a line that a guest printed (`component`, `request_id`,
 //!   `stream`).
+//! - An event with the target `access` says of a request what its span says, too.
 //! - A span made by [`call_span`] names one call; whatever is logged inside it carries the call's
 //!   `request_id`, `component` and `trace_id`, and is exported over OTLP when that is configured.
 //!
@@ -34,9 +35,10 @@ pub use witness::Witness;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 use tracing::Subscriber;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,15 +134,26 @@ fn subscriber(
     sink: writer::Sink,
     spans: Option<&otlp::Exporter>,
 ) -> Result<impl Subscriber + Send + Sync + use<>, Error> {
-    // Spans of calls exist whatever the filter says: lines and traces are found by their ids.
-    let filter = format!("{},call=info", settings.filter);
-    let filter = EnvFilter::try_new(filter).map_err(|error| Error::Filter {
-        filter: settings.filter.clone(),
-        reason: error.to_string(),
-    })?;
+    let filter = filter(&settings.filter)?;
     let spans = span::Spans::new(spans.map(otlp::Exporter::queue));
     let registry = tracing_subscriber::registry().with(filter).with(spans);
     Ok(registry.with(lines(settings.format, ansi, sink)))
+}
+
+/// `EnvFilter` takes a lock whenever a span is entered or left, for directives that name spans;
+/// where there are none, the plain filter does.
+fn filter(directives: &str) -> Result<Box<dyn Layer<Registry> + Send + Sync>, Error> {
+    // Spans of calls exist whatever the filter says: lines and traces are found by their ids.
+    let all = format!("error,{directives},call=info");
+    if let Ok(targets) = all.parse::<Targets>() {
+        return Ok(Box::new(targets));
+    }
+    match EnvFilter::try_new(all) {
+        Ok(filter) => Ok(Box::new(filter)),
+        Err(error) => {
+            Err(Error::Filter { filter: directives.to_owned(), reason: error.to_string() })
+        }
+    }
 }
 
 fn lines<S>(format: Format, ansi: bool, sink: writer::Sink) -> Box<dyn Layer<S> + Send + Sync>

@@ -5,6 +5,7 @@ use crate::fields::Fields;
 use crate::ring;
 use crate::span::SpanRecord;
 use crate::writer::Sink;
+use std::cell::Cell;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::format::Writer;
@@ -31,7 +32,7 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for JsonLines {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let metadata = event.metadata();
-        let mut line = Line::new();
+        let mut line = Line::new(SCRATCH.take());
         line.put_text("time", &now());
         line.put_text("level", level(*metadata.level()));
         line.put_text("target", metadata.target());
@@ -49,9 +50,19 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for JsonLines {
                 line.put(name, |out| value.write_json(out));
             }
         }
-        self.sink.send(line.finish());
+        let bytes = line.finish();
+        self.sink.send(&bytes);
+        SCRATCH.set(bytes);
         ring::keep(fields, event, &context);
     }
+}
+
+/// More than a line takes; a longer one gives its room back.
+const SCRATCH_BYTES_KEPT: usize = 4 << 10;
+
+thread_local! {
+    /// Room for the next line.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// One JSON object in the order in which it is told: a person reads these lines, too.
@@ -61,8 +72,10 @@ struct Line {
 }
 
 impl Line {
-    fn new() -> Self {
-        Self { bytes: Vec::with_capacity(512), names: Vec::with_capacity(16) }
+    fn new(mut room: Vec<u8>) -> Self {
+        room.clear();
+        room.shrink_to(SCRATCH_BYTES_KEPT);
+        Self { bytes: room, names: Vec::with_capacity(16) }
     }
 
     /// Adds a member, unless there is one of that name.

@@ -8,17 +8,18 @@
 //! found as JSON writes it, too.
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use arc_swap::ArcSwapOption;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Shorter values are words of any text.
 const VALUE_BYTES_MIN: usize = 6;
 
 static ANY: AtomicBool = AtomicBool::new(false);
 static KNOWN: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
-static COMPILED: RwLock<Option<Arc<Masks>>> = RwLock::new(None);
+static COMPILED: ArcSwapOption<Masks> = ArcSwapOption::const_empty();
 
 /// A compiled set.
 struct Masks {
@@ -45,7 +46,7 @@ pub fn add<'a>(secrets: impl IntoIterator<Item = (&'a str, &'a str)>) {
     }
     match Masks::of(&known) {
         Some(masks) => {
-            *COMPILED.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(masks));
+            COMPILED.store(Some(Arc::new(masks)));
             ANY.store(true, Ordering::Release);
         }
         None => tracing::error!("secrets are too many or too long to be kept out of the log"),
@@ -57,8 +58,7 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     if !ANY.load(Ordering::Acquire) {
         return Cow::Borrowed(text);
     }
-    let compiled = COMPILED.read().unwrap_or_else(PoisonError::into_inner).clone();
-    compiled.map_or(Cow::Borrowed(text), |masks| masks.apply(text))
+    COMPILED.load().as_ref().map_or(Cow::Borrowed(text), |masks| masks.apply(text))
 }
 
 impl Masks {

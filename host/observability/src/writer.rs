@@ -2,93 +2,141 @@
 //! not fit in the queue is dropped and counted, and the count is written as a line of its own.
 
 use crate::Error;
-use std::io::{self, BufWriter, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines waiting for the writer: some megabytes when each is long, a second of heavy logging.
-const QUEUE_LINES_MAX: usize = 8_192;
+/// Bytes of lines that wait for the writer: a second of heavy logging.
+const WAITING_BYTES_MAX: usize = 4 << 20;
+
+/// Room that is kept for the next lines, once there were more.
+const WAITING_BYTES_KEPT: usize = 256 << 10;
 
 /// Lines that come within this time are written together. A writer that went to sleep between two
 /// lines would have to be woken by whoever logs, and woke a shard's thread each time.
-const GATHER: Duration = Duration::from_millis(2);
-
-enum Order {
-    Line(Vec<u8>),
-    Flush(SyncSender<()>),
-}
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Where lines are handed in; clones share one writer.
 #[derive(Clone)]
-pub(crate) struct Sink {
-    orders: SyncSender<Order>,
-    dropped: Arc<AtomicU64>,
+pub(crate) struct Sink(Arc<Ended>);
+
+/// Ends the writer with the last of its sinks.
+struct Ended(Arc<Desk>);
+
+#[derive(Default)]
+struct Desk {
+    waiting: Mutex<Waiting>,
+    came: Condvar,
+    written: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    /// Lines that found no room.
+    lost: u64,
+    /// Bytes that were handed in, and those of them that are written.
+    bytes_in: u64,
+    bytes_out: u64,
+    /// Nobody comes any more.
+    ended: bool,
+    /// Somebody waits for the lines to be written.
+    hurry: bool,
+    /// The writer has to be woken.
+    asleep: bool,
+}
+
+impl Desk {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.waiting().ended = true;
+        self.0.came.notify_one();
+    }
 }
 
 impl Sink {
     pub(crate) fn start(out: impl Write + Send + 'static) -> Result<Self, Error> {
-        let (orders, queue) = sync_channel(QUEUE_LINES_MAX);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let counter = dropped.clone();
+        let desk = Arc::new(Desk::default());
+        let own = desk.clone();
         std::thread::Builder::new()
             .name("log-writer".into())
-            .spawn(move || write_all(&queue, &counter, out))
+            .spawn(move || write_all(&own, out))
             .map_err(|source| Error::Thread { name: "log-writer", source })?;
-        Ok(Self { orders, dropped })
+        Ok(Self(Arc::new(Ended(desk))))
     }
 
     /// Queues one line, its line feed included.
-    pub(crate) fn send(&self, line: Vec<u8>) {
-        if self.orders.try_send(Order::Line(line)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn send(&self, line: &[u8]) {
+        let desk = &self.0.0;
+        let mut waiting = desk.waiting();
+        if waiting.lines.len() + line.len() > WAITING_BYTES_MAX {
+            waiting.lost += 1;
+            return;
+        }
+        waiting.lines.extend_from_slice(line);
+        waiting.bytes_in += line.len() as u64;
+        let asleep = std::mem::take(&mut waiting.asleep);
+        drop(waiting);
+        if asleep {
+            desk.came.notify_one();
         }
     }
 
     /// Returns when everything queued before is written, or after `wait`.
     pub(crate) fn flush(&self, wait: Duration) {
         let end = Instant::now() + wait;
-        let (done, written) = sync_channel(1);
-        let mut order = Order::Flush(done);
-        // A full queue is being worked off; the end of a process may wait for that a little.
-        while let Err(TrySendError::Full(returned)) = self.orders.try_send(order) {
-            if Instant::now() >= end {
-                return;
-            }
-            order = returned;
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let desk = &self.0.0;
+        let mut waiting = desk.waiting();
+        let all = waiting.bytes_in;
         // Too late is no error: the process ends, and its reader has been slow for seconds.
-        let _in_time = written.recv_timeout(end.saturating_duration_since(Instant::now()));
+        while waiting.bytes_out < all && Instant::now() < end {
+            waiting.hurry = true;
+            desk.came.notify_one();
+            let left = end.saturating_duration_since(Instant::now());
+            let woken = desk.written.wait_timeout(waiting, left);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }
 
-fn write_all(queue: &Receiver<Order>, dropped: &AtomicU64, out: impl Write) {
-    let mut out = BufWriter::with_capacity(64 * 1024, out);
-    while let Ok(first) = queue.recv() {
-        if matches!(first, Order::Line(_)) {
-            std::thread::sleep(GATHER);
+fn write_all(desk: &Desk, mut out: impl Write) {
+    let mut lines = Vec::new();
+    loop {
+        let mut waiting = desk.waiting();
+        while waiting.lines.is_empty() && waiting.lost == 0 && !waiting.ended {
+            waiting.asleep = true;
+            waiting = desk.came.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        let waiting = std::iter::from_fn(|| queue.try_recv().ok());
-        for order in std::iter::once(first).chain(waiting) {
-            let lost = dropped.swap(0, Ordering::Relaxed);
-            // stderr may be closed; then there is nobody left to tell.
-            if lost > 0 {
-                let _written = writeln!(out, "{}", lost_line(lost));
-            }
-            match order {
-                Order::Line(line) => {
-                    let _written = out.write_all(&line);
-                }
-                Order::Flush(done) => {
-                    let _flushed = out.flush();
-                    let _waiter_gave_up = done.send(());
-                }
-            }
+        waiting.asleep = false;
+        let gathered =
+            desk.came.wait_timeout_while(waiting, GATHER, |now| !now.ended && !now.hurry);
+        waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
+        waiting.hurry = false;
+        std::mem::swap(&mut lines, &mut waiting.lines);
+        let lost = std::mem::take(&mut waiting.lost);
+        let ended = waiting.ended;
+        drop(waiting);
+        let bytes = lines.len() as u64;
+        if lost > 0 {
+            lines.extend_from_slice(lost_line(lost).as_bytes());
         }
-        let _flushed = out.flush();
+        // stderr may be closed; then there is nobody left to tell.
+        let _written = out.write_all(&lines).and_then(|()| out.flush());
+        lines.clear();
+        lines.shrink_to(WAITING_BYTES_KEPT);
+        let mut waiting = desk.waiting();
+        waiting.bytes_out += bytes;
+        if ended && waiting.lines.is_empty() {
+            return;
+        }
+        drop(waiting);
+        desk.written.notify_all();
     }
 }
 
@@ -100,6 +148,7 @@ fn lost_line(lost: u64) -> String {
         "message": format!("{lost} log lines were dropped because nobody read them in time"),
     })
     .to_string()
+        + "\n"
 }
 
 /// One line under construction, for `tracing_subscriber`'s own formats.
@@ -133,15 +182,14 @@ impl Drop for Line {
             return;
         }
         let text = String::from_utf8_lossy(&self.bytes);
-        let line = crate::masks::masked(&text).into_owned().into_bytes();
-        self.sink.send(line);
+        self.sink.send(crate::masks::masked(&text).as_bytes());
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, sync_channel};
 
     /// A writer whose bytes a test can read.
     #[derive(Clone, Default)]
@@ -169,7 +217,7 @@ pub(crate) mod tests {
         let page = Page::default();
         let sink = Sink::start(page.clone()).unwrap();
         for n in 0..100 {
-            sink.send(format!("{n}\n").into_bytes());
+            sink.send(format!("{n}\n").as_bytes());
         }
         sink.flush(Duration::from_secs(5));
         let expected: String = (0..100).map(|n| format!("{n}\n")).collect();
@@ -191,12 +239,12 @@ pub(crate) mod tests {
         let (release, gate) = sync_channel(0);
         let page = Page::default();
         let sink = Sink::start(Stalled(gate, page.clone())).unwrap();
-        for _ in 0..QUEUE_LINES_MAX * 3 {
-            sink.send(vec![b'x'; 64]);
+        for _ in 0..WAITING_BYTES_MAX * 3 / 1024 {
+            sink.send(&[b'x'; 1024]);
         }
         drop(release);
         sink.flush(Duration::from_secs(5));
-        sink.send(b"end\n".to_vec());
+        sink.send(b"end\n");
         sink.flush(Duration::from_secs(5));
         assert!(page.text().contains("log lines were dropped"), "the loss is told");
     }
