@@ -174,6 +174,7 @@ impl Reader {
         }
         for happened in &since.all {
             match happened {
+                Happened::Invocation(found) if found.is_quiet() => {}
                 Happened::Invocation(found) if calls && self.is_mine(&found.component) => {
                     event(text, Some(found.number), "invocation", &call(found));
                 }

@@ -206,7 +206,7 @@ async fn in_process(
         }
     };
     let request_id = call.request_id.clone();
-    let span = traced(&mut call, &component, &own, request.method());
+    let span = traced(&mut call, &component, &own, &request);
     let options = options.unwrap_or_default();
     let answer = (origin.egress.components)(component, request, call).instrument(span.clone());
     // The callee's own limits hold in any case; the caller may only be less patient.
@@ -231,7 +231,12 @@ async fn in_process(
 }
 
 /// Makes the call a span of its own in the caller's trace.
-fn traced(call: &mut Call, component: &ComponentId, caller: &ComponentId, by: &Method) -> Span {
+fn traced<B>(
+    call: &mut Call,
+    component: &ComponentId,
+    caller: &ComponentId,
+    request: &Request<B>,
+) -> Span {
     let trace = call.trace.traceparent.as_ref().and_then(|value| value.to_str().ok());
     let Some(place) = Place::below(trace) else { return Span::none() };
     call.trace.traceparent = HeaderValue::from_str(&place.own.to_string()).ok();
@@ -239,7 +244,8 @@ fn traced(call: &mut Call, component: &ComponentId, caller: &ComponentId, by: &M
         component: component.as_str(),
         caller: caller.as_str(),
         request_id: &call.request_id,
-        method: by.as_str(),
+        method: request.method().as_str(),
+        path: request.uri().path(),
     };
     neighbour.span(&place)
 }

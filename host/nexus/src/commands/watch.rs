@@ -16,7 +16,6 @@ pub(super) fn tail(options: &TailOptions) -> Result<(), Failure> {
         json: options.host.json,
         component: options.component.clone(),
         level: None,
-        invocations: options.topics.contains(&Topic::Invocations),
     };
     watch.follow(&topics.join(","), options.count)
 }
@@ -27,7 +26,6 @@ pub(super) fn logs(options: &LogsOptions) -> Result<(), Failure> {
         json: options.host.json,
         component: options.component.clone(),
         level: options.level.clone(),
-        invocations: false,
     };
     let query = [
         ("component", options.component.clone()),
@@ -55,16 +53,11 @@ pub(super) fn logs(options: &LogsOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whose lines are requests.
-const ACCESS: &str = "access";
-
 struct Watch {
     api: HostApi,
     json: bool,
     component: Option<String>,
     level: Option<String>,
-    /// Requests are told as such, so their lines in the log are left out.
-    invocations: bool,
 }
 
 impl Watch {
@@ -95,8 +88,7 @@ impl Watch {
             (Some(least), Some(level)) => weight(level) >= weight(least),
             _ => true,
         };
-        let twice = self.invocations && event.body["target"] == ACCESS;
-        mine && heavy && !twice
+        mine && heavy
     }
 
     fn tell(&self, kind: &str, body: &Value) -> Result<(), Failure> {
@@ -143,13 +135,6 @@ fn words(kind: &str, body: &Value) -> String {
             let error = cell(&body["error"]);
             vec![cell(&body["trigger"]), request, cell(&body["status"]), ms, outcome, error]
         }
-        "log" if body["target"] == ACCESS => {
-            let fields = &body["fields"];
-            let ms = fields["duration_us"].as_f64().map(|us| format!("{:.1} ms", us / 1_000.0));
-            let request = format!("{} {}", cell(&fields["method"]), cell(&fields["path"]));
-            let status = cell(&fields["status"]);
-            vec![cell(&body["level"]).to_ascii_uppercase(), request, status, ms.unwrap_or_default()]
-        }
         "log" => {
             let told = body["fields"].as_object().into_iter().flatten();
             // Where a component wrote it is of no interest to who reads it.
@@ -193,13 +178,6 @@ mod tests {
                 json!({ "at": at, "component": "cart", "level": "warn", "message": "low",
                     "target": "guest", "fields": { "stream": "stdout", "left": 2 } }),
                 "03:15:00.123  cart  WARN  low  left=2",
-            ),
-            (
-                "log",
-                json!({ "at": at, "component": "cart", "level": "info", "message": "",
-                    "target": "access", "fields": { "method": "GET", "path": "/a", "status": 404,
-                    "duration_us": 1023 } }),
-                "03:15:00.123  cart  INFO  GET /a  404  1.0 ms",
             ),
             (
                 "condition",

@@ -1,12 +1,14 @@
 //! The last calls and the last lines of this process, in memory: what an operator looks at when
 //! nothing else is there to collect them. Costs a copy when something happens, and is bounded in
-//! bytes; a component that says much takes its own place first, not that of others.
+//! bytes; a component that says much takes its own place first, not that of others. Questions for
+//! health that did not fail take a place apart: there are many, and nobody looks for them.
 //!
 //! Refuses to know what anything means: what a call is said a span with the target `call`.
 
 mod lanes;
 mod watch;
 
+use watch::PROBE;
 pub use watch::{Invocation, Line};
 pub(crate) use watch::{Watch, invocation_of, keep};
 
@@ -16,6 +18,8 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 /// A few hundred bytes each: the last ten or twenty thousand calls.
 const INVOCATIONS_BYTES_MAX: usize = 8 << 20;
 const LINES_BYTES_MAX: usize = 8 << 20;
+/// Some rounds over all components.
+const PROBES_BYTES_MAX: usize = 1 << 20;
 
 /// Entries of one answer.
 const ROWS_MAX: usize = 1_000;
@@ -33,6 +37,7 @@ pub struct Ring(Mutex<Kept>);
 struct Kept {
     last: u64,
     invocations: Lanes<Invocation>,
+    probes: Lanes<Invocation>,
     lines: Lanes<Line>,
 }
 
@@ -41,6 +46,7 @@ impl Default for Ring {
         Self(Mutex::new(Kept {
             last: 0,
             invocations: Lanes::new(INVOCATIONS_BYTES_MAX),
+            probes: Lanes::new(PROBES_BYTES_MAX),
             lines: Lanes::new(LINES_BYTES_MAX),
         }))
     }
@@ -50,6 +56,7 @@ impl Default for Ring {
 #[derive(Debug, Clone, Default)]
 pub struct InvocationFilter {
     pub component: Option<String>,
+    /// Of `probe`, those that did not fail are only among what asks for them.
     pub trigger: Option<String>,
     /// `ok`, `refused` or `failed`.
     pub outcome: Option<String>,
@@ -93,7 +100,10 @@ impl Ring {
         let mut kept = self.kept();
         kept.last += 1;
         invocation.number = kept.last;
-        kept.invocations.push(invocation);
+        match invocation.is_quiet() {
+            true => kept.probes.push(invocation),
+            false => kept.invocations.push(invocation),
+        }
     }
 
     pub(crate) fn keep_line(&self, mut line: Line) {
@@ -120,8 +130,15 @@ impl Ring {
                 |wanted: &Option<String>, own: &str| wanted.as_deref().is_none_or(|w| w == own);
             is(&filter.trigger, &call.trigger) && is(&filter.outcome, call.outcome())
         };
-        let lane = filter.component.as_deref();
-        self.kept().invocations.latest(lane, before, rows_max.min(ROWS_MAX), fits)
+        let (lane, rows_max) = (filter.component.as_deref(), rows_max.min(ROWS_MAX));
+        let kept = self.kept();
+        let mut found = kept.invocations.latest(lane, before, rows_max, fits);
+        if filter.trigger.as_deref() == Some(PROBE) {
+            found.extend(kept.probes.latest(lane, before, rows_max, fits));
+            found.sort_by_key(|call| std::cmp::Reverse(call.number));
+            found.truncate(rows_max);
+        }
+        found
     }
 
     /// Lines, the latest first, before a number.
@@ -137,7 +154,10 @@ impl Ring {
 
     /// The call with the id of a span.
     pub fn invocation(&self, id: &str) -> Option<Arc<Invocation>> {
-        self.kept().invocations.latest(None, None, 1, |call| call.id == id).pop()
+        let kept = self.kept();
+        let of =
+            |lanes: &Lanes<Invocation>| lanes.latest(None, None, 1, |call| call.id == id).pop();
+        of(&kept.invocations).or_else(|| of(&kept.probes))
     }
 
     /// The calls of a trace in the order in which they began, and the lines of these calls in the
@@ -146,6 +166,7 @@ impl Ring {
         let kept = self.kept();
         let of_trace = |call: &Invocation| call.trace_id == trace_id;
         let mut calls = kept.invocations.latest(None, None, ROWS_MAX, of_trace);
+        calls.extend(kept.probes.latest(None, None, ROWS_MAX - calls.len(), of_trace));
         // A guest's line knows its request only.
         let of_calls = |line: &Line| {
             let request = line.request_id.as_deref();
@@ -164,6 +185,7 @@ impl Ring {
         let kept = self.kept();
         let mut all: Vec<Happened> = Vec::new();
         all.extend(kept.invocations.since(number).map(Happened::Invocation));
+        all.extend(kept.probes.since(number).map(Happened::Invocation));
         all.extend(kept.lines.since(number).map(Happened::Line));
         let last = kept.last;
         drop(kept);

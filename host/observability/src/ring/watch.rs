@@ -29,7 +29,7 @@ pub struct Invocation {
     /// None where a request reached no component.
     pub component: Option<String>,
     pub revision: Option<u64>,
-    /// `http`, `queue`, `cron`, `call`, `job` or `invoke`.
+    /// `http`, `queue`, `cron`, `call`, `probe`, `job` or `invoke`.
     pub trigger: String,
     /// Such as `GET /api/catalog/...`.
     pub name: String,
@@ -70,6 +70,23 @@ impl Invocation {
             _ => "ok",
         }
     }
+
+    /// A question for health that did not fail: it is well, or not deployed.
+    pub fn is_quiet(&self) -> bool {
+        self.trigger == PROBE && self.outcome() != "failed"
+    }
+}
+
+/// The trigger of a call in which one component asks another for its health, as whoever watches the
+/// suite does all the time.
+pub(super) const PROBE: &str = "probe";
+
+fn is_probe(trigger: &str, component: Option<&str>, path: Option<&str>) -> bool {
+    let asked = |component: &str| {
+        let path = path?.strip_prefix("/api/")?.strip_suffix("/health")?;
+        Some(path == component)
+    };
+    trigger == "call" && component.and_then(asked) == Some(true)
 }
 
 impl Entry for Invocation {
@@ -157,15 +174,19 @@ pub(crate) fn invocation_of(
     let mut text = |name: &str| fields.take_text(name);
     let method = text("http.request.method");
     let (path, route) = (text("url.path"), text("http.route"));
+    let (component, mut trigger) = (text("component"), text("trigger"));
+    if is_probe(trigger.as_deref().unwrap_or_default(), component.as_deref(), path.as_deref()) {
+        trigger = Some(PROBE.into());
+    }
     Invocation {
         number: 0,
         id: text("span_id").unwrap_or_else(|| place.span_id()),
         trace_id: text("trace_id").unwrap_or_else(|| place.trace_id()),
         parent_id,
         request_id: text("request_id").unwrap_or_default(),
-        component: text("component"),
+        component,
         revision,
-        trigger: text("trigger").unwrap_or_else(|| "http".into()),
+        trigger: trigger.unwrap_or_else(|| "http".into()),
         // A request that no route was found for has a method only.
         name: text("otel.name").or_else(|| method.clone()).unwrap_or_else(|| span_name.to_owned()),
         method,
@@ -205,11 +226,17 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Watch {
     }
 }
 
+/// Lines that say of a request what is kept of its call: they would push out what components say.
+const ACCESS: &str = "access";
+
 /// Keeps a line; its texts are kept as they are, not copied.
 pub(crate) fn keep<S>(mut fields: Fields, event: &Event<'_>, context: &Context<'_, S>)
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
+    if event.metadata().target() == ACCESS {
+        return;
+    }
     let mut said = |name: &str| fields.take_text(name);
     let message = cut(said("message").unwrap_or_default());
     let (mut component, mut request_id) = (said("component"), said("request_id"));
@@ -257,6 +284,7 @@ fn cut(mut text: String) -> String {
 mod tests {
     use super::*;
     use crate::ring::{Happened, InvocationFilter, LineFilter};
+    use crate::work::{Neighbour, Place};
     use crate::writer::Sink;
     use crate::writer::tests::Page;
     use crate::{Format, Settings, call_span, subscriber};
@@ -297,6 +325,61 @@ mod tests {
         assert_eq!(words, ["the shelf is empty", "hi"]);
         assert_eq!(lines[0].component.as_deref(), Some("tree-back"));
         assert_eq!(recent().invocation(&front.id).unwrap().number, front.number);
+    }
+
+    /// A call of a component of a test by another.
+    fn neighbour(component: &str, path: &str, status: u16) {
+        let of =
+            Neighbour { component, caller: "watcher", request_id: "probe-1", method: "GET", path };
+        let span = of.span(&Place::root());
+        span.record("http.response.status_code", status);
+    }
+
+    #[test]
+    fn thousands_of_questions_for_health_hide_no_call() {
+        watched(|| {
+            neighbour("well", "/api/well/v1/things", 200);
+            neighbour("well", "/api/well/health", 503);
+            neighbour("well", "/api/other/health", 200);
+            for _ in 0..10_000 {
+                neighbour("well", "/api/well/health", 200);
+                neighbour("well", "/api/well/health", 404);
+            }
+        });
+        let of = |trigger: Option<&str>| {
+            let filter = InvocationFilter {
+                component: Some("well".into()),
+                trigger: trigger.map(str::to_owned),
+                outcome: None,
+            };
+            recent().invocations(&filter, None, 1_000)
+        };
+        let all = of(None);
+        let seen: Vec<_> = all.iter().map(|call| (&*call.trigger, call.status)).collect();
+        assert_eq!(seen, [("call", Some(200)), ("probe", Some(503)), ("call", Some(200))]);
+        // Whoever asks for them finds the last ones, and one by its id.
+        let probes = of(Some("probe"));
+        assert_eq!(probes.len(), 1_000);
+        assert!(probes.windows(2).all(|pair| pair[0].number > pair[1].number));
+        assert!(probes.iter().all(|call| call.is_quiet()));
+        let (trace, _) = recent().trace(&probes[0].trace_id);
+        assert_eq!(trace[0].id, recent().invocation(&probes[0].id).unwrap().id);
+        let since = recent().since(probes[1].number);
+        assert!(since.all.iter().any(|happened| happened.number() == probes[0].number));
+    }
+
+    #[test]
+    fn a_request_is_kept_once() {
+        let own = TraceParent::root();
+        watched(|| {
+            let span = call_span("once-1", &own, None);
+            span.record("component", "once");
+            span.in_scope(|| tracing::info!(target: "access", component = "once", status = 200));
+        });
+        let filter = InvocationFilter { component: Some("once".into()), ..Default::default() };
+        assert_eq!(recent().invocations(&filter, None, 9).len(), 1);
+        let lines = LineFilter { component: Some("once".into()), ..LineFilter::default() };
+        assert!(recent().lines(&lines, None, 9).is_empty());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::parts::{
 use maud::{Markup, html};
 use serde_json::Value;
 
-const TRIGGERS: [&str; 6] = ["http", "queue", "cron", "call", "job", "invoke"];
+const TRIGGERS: [&str; 7] = ["http", "queue", "cron", "call", "probe", "job", "invoke"];
 
 /// Deeper than any chain of services that the host allows.
 const DEPTH_MAX: usize = 32;
