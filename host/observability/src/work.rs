@@ -205,6 +205,8 @@ pub struct Neighbour<'a> {
     pub caller: &'a str,
     pub request_id: &'a str,
     pub method: &'a str,
+    /// Without the query.
+    pub path: &'a str,
 }
 
 impl Neighbour<'_> {
@@ -226,6 +228,7 @@ impl Neighbour<'_> {
             faas.trigger = "http",
             caller = self.caller,
             http.request.method = self.method,
+            url.path = self.path,
             http.response.status_code = Empty,
             error.type = Empty,
         );

@@ -6,7 +6,7 @@ use super::stage::{PATIENCE, asset_of, becomes, creator, film, studio, upload};
 use nexus_harness::prelude::*;
 use nexus_observability::{Format, Settings, otlp};
 use prost::Message as _;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -257,11 +257,34 @@ async fn a_collector_is_sent_all_the_numbers_that_the_page_has() {
             rest.is_some_and(|rest| matches!(rest, "" | "_bucket" | "_sum" | "_count"))
         })
     };
-    let page: HashSet<String> = page.families().filter(is_there).map(Into::into).collect();
+    let page: HashSet<&str> = page.families().filter(is_there).collect();
     assert!(page.contains("nexus_http_connections_total"), "{page:?}");
+    let conventional = conventional();
+    let told = |family: &&str| match conventional.get(*family) {
+        Some(names) => names.clone(),
+        None => vec![(*family).to_owned()],
+    };
+    let told: HashSet<String> = page.iter().flat_map(told).collect();
+    assert!(told.contains("faas.invocations") && !told.contains("nexus_component_calls_total"));
     eventually("a reading has all of it", PATIENCE, async || {
         let taken = collector.0.lock().unwrap();
-        taken.readings.last().is_some_and(|names| page.is_subset(names))
+        taken.readings.last().is_some_and(|names| told.is_subset(names))
     })
     .await;
+    let taken = collector.0.lock().unwrap();
+    let twice = conventional.keys().find(|family| taken.readings.last().unwrap().contains(*family));
+    assert_eq!(twice, None, "what has a conventional name is told under it alone");
+}
+
+/// What the runbook says of families that go by other names: the first two columns of its table.
+fn conventional() -> HashMap<String, Vec<String>> {
+    let page = nexus_harness::repository().join("deploy/docs/runbooks/telemetry.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut all: HashMap<String, Vec<String>> = HashMap::new();
+    for row in page.lines().filter(|line| line.starts_with("| `nexus_")) {
+        let (family, name) = (row.split('`').nth(1).unwrap(), row.split(" | ").nth(1).unwrap());
+        all.entry(family.into()).or_default().push(name.trim_matches('`').into());
+    }
+    assert!(all.len() > 10, "{all:?}");
+    all
 }

@@ -4,6 +4,7 @@
 //! Sources: OTLP 1.x (opentelemetry-proto, docs/specification.md) and the OpenTelemetry
 //! specification's "Environment Variable Specification" and "OTLP Exporter Configuration".
 
+mod conventions;
 mod measure;
 mod numbers;
 mod post;
