@@ -150,6 +150,17 @@ async fn a_lost_home_comes_back_as_it_was_at_an_instant_and_not_later() {
 
     let all = restore(&bed, &backup, &bed.path("latest"), "latest").done();
     assert_eq!(rows(&all), 7_000);
+
+    // The host starts on it, archives on another timeline, and can be brought back again.
+    let bed = Bed { home: into, ..bed };
+    let mut running = up(&bed);
+    let database = open(cluster::running(&bed.home).await.unwrap().unwrap()).await;
+    write(&database, 10_001, 10_010).await;
+    archived(&bed, &database).await;
+    drop(database);
+    assert_eq!(running.terminate(), Some(0));
+    let again = restore(&bed, &backup, &bed.path("again"), "latest").done();
+    assert_eq!(rows(&again), 3_010, "the line that was left at the instant is not followed");
 }
 
 #[tokio::test]

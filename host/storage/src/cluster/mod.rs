@@ -252,7 +252,11 @@ async fn launch(place: &Place) -> Result<Process, Error> {
         .map_err(|source| Error::File { path: place.data.clone(), source })?;
     let binaries = Binaries::find(Some(version.trim()), &place.data)?;
     let mut process = Process::start(place, &binaries)?;
-    match ready(place, &mut process, START).await {
+    let started = match ready(place, &mut process, START).await {
+        Ok(()) if archiving::seconds(place).is_some() => setup::wake(place).await,
+        started => started,
+    };
+    match started {
         Ok(()) => Ok(process),
         Err(error) => {
             process.stop().await;

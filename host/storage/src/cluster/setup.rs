@@ -246,6 +246,14 @@ async fn run(place: &Place, database: &str, sql: &str) -> Result<(), Error> {
     ran.map_err(Error::Query)
 }
 
+/// Has the server keep its time from now on. What finishes parts of the log (the checkpointer) runs
+/// before the server is ready (since PostgreSQL 15), believes that it still recovers, and sleeps
+/// for five minutes unless something wakes it. To read the configuration again does, and costs
+/// nothing.
+pub(crate) async fn wake(place: &Place) -> Result<(), Error> {
+    run(place, "postgres", "select pg_reload_conf()").await
+}
+
 /// Whether the server answers; why not, otherwise.
 pub(crate) async fn answers(place: &Place) -> Result<(), Error> {
     let opened = superuser(place, "postgres").connect().await?;
