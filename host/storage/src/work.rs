@@ -155,8 +155,17 @@ impl Listening {
 }
 
 /// Functions of the platform that make work for a queue, or change what hosts know of identity, as
-/// they stand in a statement.
-const MARKS: [&str; 6] = ["publish", "enqueue", "job_submit", "schedule_", "queue_", "identity_"];
+/// they stand in a statement. The end of a job is told to whoever submitted it.
+const MARKS: [&str; 8] = [
+    "publish",
+    "enqueue",
+    "job_submit",
+    "job_finish",
+    "job_cancel",
+    "schedule_",
+    "queue_",
+    "identity_",
+];
 
 /// Whether running the statement may make work.
 pub(crate) fn makes_work(sql: &str) -> bool {
@@ -180,6 +189,8 @@ mod tests {
             ("select platform.publish($1, $2, $3, $4, $5, $6)", true),
             ("select platform.caller(), platform.enqueue($1)", true),
             ("select platform.job_submit($1)", true),
+            ("select platform.job_finish($1, $2)", true),
+            ("select platform.job_beat($1)", false),
             ("select platform.schedule_fire($1)", true),
             ("select platform.identity_credential_revoke($1, $2)", true),
             ("select platform.inbox_accept($1, $2)", false),

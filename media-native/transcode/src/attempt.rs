@@ -1,23 +1,28 @@
 //! One attempt at a job: goes on where the last one ended, takes the next encoder where one fails,
 //! and publishes all tracks at the end. A reader that sees a track's index finds every segment.
+//!
+//! Sound is made beside pictures that are encoded, on a thread of its own: its programs keep one
+//! core busy, and whoever waits for a short film would wait for them as well. Where pictures are
+//! copied it comes behind them, since they may turn out to be none to copy.
 
-use crate::args::{Args, Lane, Made, Output, Rung, Wish};
+use crate::args::{Args, Lane, Made, Output, Rung};
 use crate::checkpoint::Checkpoint;
 use crate::encoder::Encoder;
 use crate::grid::{Grid, Span, divider};
 use crate::index::Kind;
 use crate::pictures::Chunk;
 use crate::remux;
-use crate::sounds::Encoding;
+use crate::soundtracks::{Heard, Soundtracks};
 use crate::track::{Cutter, Times, Track, TrackError};
-use nexus_media_ffmpeg::{Picture, Rate, Sound, Source, failure, last_words};
+use nexus_media_ffmpeg::{Picture, Rate, Source, failure, last_words};
 use nexus_media_protocol::{Context, Failure, Outgoing, ProgramError};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-/// How the time of a job is divided for whoever watches it: fetching, then sound, then pictures.
+/// How the time of a job is divided for whoever watches it: fetching, then pictures, or sound where
+/// there are none.
 const FETCHED: f32 = 0.05;
-const SOUNDED: f32 = 0.15;
 /// What ffmpeg says of a codec that it was built without.
 const UNKNOWN_CODEC: [&str; 2] = ["no decoder found for", "not found for input stream"];
 /// Publishing is the rest.
@@ -45,7 +50,7 @@ impl From<Failure> for Stumble {
     }
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
     pub(crate) fn make(mut self, encoders: &[Encoder]) -> Result<Output, Failure> {
         let picture = self.source.picture.as_ref().filter(|_| !self.args.video.is_empty());
         let grid = picture.map(|picture| Grid::new(picture.rate, self.args));
@@ -59,12 +64,66 @@ impl Attempt<'_> {
                 self.sounds(span)?;
             }
             (Some(picture), Some(grid), _) => {
-                self.sounds(span)?;
-                self.pictures(picture, grid, encoders)?;
+                self.pictures_beside_sounds(picture, grid, span, encoders)?;
             }
             _ => self.sounds(span)?,
         }
         self.publish(span)
+    }
+
+    /// Every track of sound that is not there yet, while the pictures are made.
+    fn pictures_beside_sounds(
+        &mut self,
+        picture: &Picture,
+        grid: Grid,
+        span: Span,
+        encoders: &[Encoder],
+    ) -> Result<(), Failure> {
+        let soundtracks = self.soundtracks(span);
+        let (told, heard) = channel();
+        std::thread::scope(|scope| {
+            // Who makes pictures tells how far they are.
+            scope.spawn(move || soundtracks.make(&mut |_| {}, |made| told.send(made).is_ok()));
+            // Where they fail, nobody listens any more, and the sound ends with its track.
+            self.pictures(picture, grid, encoders, &heard)?;
+            for made in heard {
+                self.hear(made)?;
+                self.known.keep(self.args, self.cx)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Every track of sound that is not there yet, while nothing else is made.
+    fn sounds(&mut self, span: Span) -> Result<(), Failure> {
+        let soundtracks = self.soundtracks(span);
+        let (cx, is_all) = (self.cx, self.known.pictures.is_empty());
+        let mut told = |share| {
+            if is_all {
+                tell(cx, share, "sound");
+            }
+        };
+        let mut ended = Ok(());
+        soundtracks.make(&mut told, |made| {
+            ended = self.hear(made).and_then(|()| self.known.keep(self.args, self.cx));
+            ended.is_ok()
+        });
+        ended
+    }
+
+    fn soundtracks(&self, span: Span) -> Soundtracks<'a> {
+        let Self { args, source, cx, .. } = *self;
+        let is_missing = |name: &str| self.known.sounds.iter().all(|track| track.name != name);
+        let missing = args.audio.iter().filter(|wish| is_missing(&wish.track)).collect();
+        Soundtracks { args, source, cx, span, missing }
+    }
+
+    /// Takes over a track of sound.
+    fn hear(&mut self, made: Heard) -> Result<(), Failure> {
+        let (track, cpu) = made?;
+        self.known.cpu += cpu;
+        self.known.sounds.push(track);
+        Ok(())
     }
 
     /// Copies the source's own pictures.
@@ -77,7 +136,7 @@ impl Attempt<'_> {
             return Err(remux::refused("one size is there, and no other"));
         };
         let file = self.cx.folder().join("pictures.mp4");
-        let told = |time| self.tell(FETCHED, DONE, time, "copying");
+        let told = |time| tell(self.cx, share(self.source, time), "copying");
         let cpu = remux::copy(self.source, picture.stream, &file, self.cx, &mut { told })?;
         let mut track = Track::new(&rung.track, video(picture, picture.rate, None));
         let cutter = self.cutter(&mut track, span, Times::Own);
@@ -87,59 +146,10 @@ impl Attempt<'_> {
         if track.segments.is_empty() || longest > remux::KEYFRAME_SECONDS_MAX * timescale {
             return Err(remux::refused("its keyframes are too far apart"));
         }
-        self.store(&file, &files)?;
+        store(self.cx, &file, &files)?;
         self.known.cpu += cpu;
         self.known.pictures.push(track);
         self.known.is_complete = true;
-        self.known.keep(self.args, self.cx)
-    }
-
-    /// Every track of sound that is not there yet.
-    fn sounds(&mut self, span: Span) -> Result<(), Failure> {
-        for wish in &self.args.audio {
-            let is_there = self.known.sounds.iter().any(|track| track.name == wish.track);
-            let Some(sound) = self.source.sounds.get(wish.source_index).filter(|_| !is_there)
-            else {
-                continue;
-            };
-            match self.sound(wish, sound, span) {
-                // A film with pictures is worth having without sound that nobody can decode.
-                Err(Failure::Reject(reason)) if self.source.picture.is_some() => {
-                    tracing::info!(track = wish.track, reason, "a track of sound is left out");
-                }
-                made => made?,
-            }
-        }
-        Ok(())
-    }
-
-    fn sound(&mut self, wish: &Wish, sound: &Sound, span: Span) -> Result<(), Failure> {
-        let file = self.cx.folder().join(format!("{}.mp4", wish.track));
-        let mut told = |time| self.tell(FETCHED, SOUNDED, time, "sound");
-        let copies =
-            self.args.lane == Lane::Remux && remux::keeps(self.source, sound, wish.channels);
-        let (kind, cpu) = if copies {
-            let cpu = remux::copy(self.source, sound.stream, &file, self.cx, &mut told)?;
-            let kind = Kind::Audio {
-                channels: sound.channels,
-                sample_rate: sound.sample_rate,
-                language: wish.language.clone(),
-                loudness_lufs: None,
-            };
-            (kind, cpu)
-        } else {
-            let encoding = Encoding { source: self.source, sound, wish };
-            encoding.encode(&file, self.cx, &mut told)?
-        };
-        let mut track = Track::new(&wish.track, kind);
-        let cut = self.cutter(&mut track, span, Times::Own).cut(&file);
-        self.known.cpu += cpu;
-        let files = cut.map_err(Failure::retry)?;
-        if track.segments.is_empty() {
-            return Err(Failure::because("truncated", "nothing of the sound can be decoded"));
-        }
-        self.store(&file, &files)?;
-        self.known.sounds.push(track);
         self.known.keep(self.args, self.cx)
     }
 
@@ -149,6 +159,7 @@ impl Attempt<'_> {
         picture: &Picture,
         grid: Grid,
         encoders: &[Encoder],
+        heard: &Receiver<Heard>,
     ) -> Result<(), Failure> {
         // An encoder that has come far is gone on with.
         let begun = self.known.encoder.as_deref().and_then(crate::encoder::named);
@@ -156,7 +167,7 @@ impl Attempt<'_> {
         let mut why = String::new();
         for encoder in begun.into_iter().chain(others) {
             for is_again in [false, true] {
-                match self.encode(picture, grid, encoder) {
+                match self.encode(picture, grid, encoder, heard) {
                     Ok(()) => return Ok(()),
                     Err(Stumble::Failure(failure)) => return Err(failure),
                     Err(Stumble::Changed) if !is_again => self.known.without_pictures(),
@@ -173,7 +184,13 @@ impl Attempt<'_> {
         Err(Failure::retry(format!("no encoder comes to the end: {why}")))
     }
 
-    fn encode(&mut self, picture: &Picture, grid: Grid, encoder: Encoder) -> Result<(), Stumble> {
+    fn encode(
+        &mut self,
+        picture: &Picture,
+        grid: Grid,
+        encoder: Encoder,
+        heard: &Receiver<Heard>,
+    ) -> Result<(), Stumble> {
         let rungs = &self.args.video;
         if self.known.pictures.is_empty() {
             let new = |rung: &Rung| {
@@ -200,6 +217,7 @@ impl Attempt<'_> {
             self.known.is_complete = made < full;
             self.known.chunks += u32::from(made > 0);
             self.known.cpu += cpu;
+            heard.try_iter().try_for_each(|made| self.hear(made))?;
             self.known.keep(self.args, self.cx)?;
         }
         Ok(())
@@ -208,7 +226,7 @@ impl Attempt<'_> {
     /// Encodes a chunk. Returns the CPU time.
     fn run(&self, chunk: &Chunk<'_>) -> Result<Duration, Stumble> {
         let begins = chunk.grid.time(u64::from(chunk.number) * u64::from(chunk.grid.chunk_frames));
-        let mut told = |time| self.tell(SOUNDED, DONE, begins + time, "pictures");
+        let mut told = |time| tell(self.cx, share(self.source, begins + time), "pictures");
         let is_last = chunk.encoder.is_cpu();
         match chunk.encode(self.cx.folder(), self.cx, &mut told) {
             Ok(ended) if ended.status.success() => Ok(ended.cpu),
@@ -264,13 +282,6 @@ impl Attempt<'_> {
         Cutter::new(track, self.cx.folder(), &self.args.prefix, span, times)
     }
 
-    fn store(&self, from: &Path, files: &[Outgoing]) -> Result<(), Failure> {
-        self.cx.put_all(files)?;
-        remove(from);
-        files.iter().for_each(|it| remove(&it.file));
-        Ok(())
-    }
-
     /// The indexes, last of all.
     fn publish(self, span: Span) -> Result<Output, Failure> {
         self.cx.progress(DONE, "publishing");
@@ -305,12 +316,16 @@ impl Attempt<'_> {
             chunks: self.known.chunks,
         })
     }
+}
 
-    fn tell(&self, from: f32, to: f32, time: Duration, stage: &str) {
-        let whole = self.source.duration.unwrap_or_default().as_secs_f32();
-        let share = if whole > 0.0 { (time.as_secs_f32() / whole).min(1.0) } else { 0.0 };
-        self.cx.progress(from + (to - from) * share, stage);
-    }
+fn tell(cx: &Context, share: f32, stage: &str) {
+    cx.progress(FETCHED + (DONE - FETCHED) * share, stage);
+}
+
+/// How much of a film is before a moment.
+fn share(source: &Source, time: Duration) -> f32 {
+    let whole = source.duration.unwrap_or_default().as_secs_f32();
+    if whole > 0.0 { (time.as_secs_f32() / whole).min(1.0) } else { 0.0 }
 }
 
 /// At the height of a size, or as it is.
@@ -321,6 +336,14 @@ fn video(picture: &Picture, rate: Rate, height: Option<u32>) -> Kind {
     };
     let frame_rate = (rate.numerator, rate.denominator);
     Kind::Video { width, height, frame_rate, sample_aspect: (1, 1), hdr: false }
+}
+
+/// Stores what was cut out of a file, which is needed no more then.
+pub(crate) fn store(cx: &Context, from: &Path, files: &[Outgoing]) -> Result<(), Failure> {
+    cx.put_all(files)?;
+    remove(from);
+    files.iter().for_each(|it| remove(&it.file));
+    Ok(())
 }
 
 /// The job's folder goes anyway; a film of hours should not wait for that.

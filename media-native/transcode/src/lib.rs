@@ -30,6 +30,7 @@ mod mp4;
 mod pictures;
 mod remux;
 mod sounds;
+mod soundtracks;
 mod track;
 
 pub use args::{Args, Lane, Made, Output, Rung, Wish};

@@ -41,14 +41,15 @@ struct Loudness {
 }
 
 impl Encoding<'_> {
-    /// Encodes into `file`. Returns what the index says of the track, and the CPU time.
+    /// Encodes into `file`; tells how far it is, once the loudness is known. Returns what the index
+    /// says of the track, and the CPU time.
     pub(crate) fn encode(
         &self,
         file: &Path,
         cx: &Context,
         on_time: &mut (dyn FnMut(Duration) + Send),
     ) -> Result<(Kind, Duration), Failure> {
-        let (measured, measuring) = self.measure(cx, on_time)?;
+        let (measured, measuring) = self.measure(cx)?;
         let gain = measured.and_then(Loudness::gain);
         let mut filters = self.layout();
         if let Some((gain, passes)) = gain {
@@ -84,17 +85,13 @@ impl Encoding<'_> {
     }
 
     /// None for silence.
-    fn measure(
-        &self,
-        cx: &Context,
-        on_time: &mut (dyn FnMut(Duration) + Send),
-    ) -> Result<(Option<Loudness>, Duration), Failure> {
+    fn measure(&self, cx: &Context) -> Result<(Option<Loudness>, Duration), Failure> {
         let mut call = self.reading();
         let filters = format!("{},ebur128=peak=sample:framelog=verbose", self.layout());
         // Its summary is news to ffmpeg, and no error.
         call.push(["-v", "info", "-af", &filters, "-f", "null", "-"]);
         let limits = Limits::for_content(self.content(), FILE_BYTES_SPARE);
-        let ended = call.run(cx, limits, on_time).map_err(failure)?;
+        let ended = call.run(cx, limits, &mut |_| {}).map_err(failure)?;
         if !ended.status.success() {
             let words = format!("the sound: {}", last_words(&ended.stderr));
             return Err(Failure::because("unreadable", words));

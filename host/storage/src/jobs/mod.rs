@@ -153,11 +153,7 @@ impl Jobs {
     /// is not held, and then nothing has changed.
     pub async fn finish(&self, id: Uuid, lease: Lease, ending: &Ending) -> Result<bool, Error> {
         let session = self.database.host().await?;
-        let finished = ended(&session, id, lease, ending).await?;
-        if matches!(ending, Ending::Release { after: None }) {
-            self.database.work().poke();
-        }
-        Ok(finished)
+        ended(&session, id, lease, ending).await
     }
 
     /// As [`Jobs::finish`], and what follows from the job goes on with `trace`, the attempt's own
