@@ -5,8 +5,10 @@
 use super::{claim_known, documents, folder, host_variables, text, words, worker_variables, yaml};
 use crate::tools::{claim_success, python, scripts};
 use nexus_harness::prelude::*;
+use nexus_harness::{TestDatabase, forward, repository};
 use std::collections::BTreeSet;
-use std::process::Output;
+use std::path::PathBuf;
+use std::process::{Command, Output};
 
 const EXAMPLES: [&str; 2] = ["small.yaml", "gpu.yaml"];
 
@@ -43,7 +45,9 @@ fn of<'a>(all: &'a [Value], kind: &str) -> Vec<&'a Value> {
 
 /// The template of an object's pods, if it makes some.
 fn pods(object: &Value) -> Option<&Value> {
-    object.pointer("/spec/template").or(object.pointer("/spec/jobTargetRef/template"))
+    let places =
+        ["/spec/template", "/spec/jobTargetRef/template", "/spec/jobTemplate/spec/template"];
+    places.into_iter().find_map(|place| object.pointer(place))
 }
 
 fn list<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
@@ -74,7 +78,7 @@ fn every_pod_of_the_chart_is_guarded_and_its_variables_are_read() {
                 word(container, "/resources/requests/cpu");
                 let mounts = list(container, "/volumeMounts").map(|mount| word(mount, "/name"));
                 assert_eq!(mounts.collect::<BTreeSet<_>>(), volumes, "{name}");
-                let known = if container["name"] == "host" { &host } else { &worker };
+                let known = if container["name"] == "media" { &worker } else { &host };
                 let given = list(container, "/env").map(|variable| word(variable, "/name"));
                 claim_known(given, known, name);
                 for variable in list(container, "/env") {
@@ -120,7 +124,19 @@ fn what_the_chart_makes_hangs_together() {
                 assert!(named("TriggerAuthentication").contains(by), "{name}: {by}");
             }
         }
-        assert_eq!(named("NetworkPolicy"), BTreeSet::from(["suite-host", "suite-media"]));
+        let backup = values.pointer("/backup/enabled") == Some(&json!(true));
+        assert_eq!(named("CronJob").len(), usize::from(backup), "{name}");
+        let mut reached = BTreeSet::from(["suite-host", "suite-media"]);
+        reached.extend(backup.then_some("suite-backup"));
+        assert_eq!(named("NetworkPolicy"), reached, "{name}");
+        for object in of(&all, "NetworkPolicy") {
+            let chosen = object["spec"]["podSelector"]["matchLabels"].as_object().unwrap();
+            let meant = |pod: &Value| {
+                chosen.iter().all(|(label, value)| &pod["metadata"]["labels"][label] == value)
+            };
+            let policy = word(object, "/metadata/name");
+            assert!(all.iter().filter_map(pods).any(meant), "{name}: {policy} is about nobody");
+        }
         assert_eq!(named("PodDisruptionBudget"), BTreeSet::from(["suite-host"]));
         let scaled = values.pointer("/host/autoscaling/enabled") != Some(&json!(false));
         assert_eq!(named("HorizontalPodAutoscaler").len(), usize::from(scaled), "{name}");
@@ -146,11 +162,66 @@ fn values_that_cannot_work_are_refused_before_anything_is_installed() {
         ("pools", with("jobSeconds", json!(0))),
         ("pools", with("image", json!("host"))),
         ("keda", json!({ "enabled": false })),
+        ("backup", json!({ "enabled": true, "claim": "" })),
+        ("backup", json!({ "enabled": true, "claim": "backups", "schedule": "at night" })),
+        ("backup", json!({ "enabled": true, "claim": "backups", "keepDaily": 0 })),
     ] {
         let mut values = example("gpu.yaml");
         values[pointer] = value;
         assert!(!helm(&values).status.success(), "accepted: {pointer} = {}", values[pointer]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_chart_runs_each_night_makes_a_backup_that_can_be_verified() {
+    let database = TestDatabase::create().await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let _way = forward(port, &database).await;
+    let name = database.database().name();
+    let url = format!("postgres://nexus@127.0.0.1:{port}/{name}?sslmode=disable");
+    let all = rendered(&example("gpu.yaml"));
+    let cron = of(&all, "CronJob")[0];
+    let spec = &pods(cron).unwrap()["spec"];
+    let container = list(spec, "/containers").next().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    // Everything that the pod gets stands in a folder of the test instead.
+    let at = |path: &str| place.path().join(path.trim_start_matches('/'));
+    for mount in list(container, "/volumeMounts") {
+        std::fs::create_dir_all(at(word(mount, "/mountPath"))).unwrap();
+    }
+    let keys = list(spec, "/volumes").find(|volume| volume["name"] == "keys").unwrap();
+    for key in list(keys, "/secret/items") {
+        let file = at("/run/nexus").join(word(key, "/path"));
+        std::fs::write(file, format!("{}=\n", "A".repeat(43))).unwrap();
+    }
+    let manifest = place.path().join("spin.toml");
+    let nothing = "spin_manifest_version = 2\n[application]\nname = \"t\"\nversion = \"0\"\n";
+    std::fs::write(&manifest, nothing).unwrap();
+    let program = || {
+        let mut program = Command::new(repository().join(".nexus/bin/nexus"));
+        program.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        program.env("NEXUS_HOME", at("/var/lib/nexus")).env("NEXUS_MANIFEST", &manifest);
+        for variable in list(container, "/env") {
+            let (name, value) = (word(variable, "/name"), variable["value"].as_str());
+            match value {
+                // Objects of this host are in a folder, not in a bucket.
+                _ if name.starts_with("NEXUS_S3") || name.starts_with("AWS") => continue,
+                Some(path) if path.starts_with('/') => program.env(name, at(path)),
+                Some(value) => program.env(name, value),
+                None => program.env(name, &url),
+            };
+        }
+        program
+    };
+    let moved = |word: &str| if word.starts_with('/') { at(word) } else { PathBuf::from(word) };
+    let args = words(&container["args"]).into_iter().map(moved);
+    let made = program().args(args).arg("--json").output().unwrap();
+    claim_success(&made, "nexus backup");
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+    assert!(made["tables"].as_u64().unwrap() > 50, "{made}");
+    assert_eq!(made["pruned"]["backups"], json!([]));
+    let verify = ["backup", "verify", "--from", made["to"].as_str().unwrap()];
+    claim_success(&program().args(verify).output().unwrap(), "nexus backup verify");
 }
 
 #[tokio::test(flavor = "multi_thread")]

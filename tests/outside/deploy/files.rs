@@ -121,7 +121,8 @@ fn images_hold_what_a_build_stages_run_as_nobody_and_keep_no_secret() {
         assert!(user.len() == 1 && user[0].starts_with("100") && user[0].contains(':'), "{name}");
         let entry: Vec<String> = serde_json::from_str(of(&all, "ENTRYPOINT")[0]).unwrap();
         assert!(copied.contains(&entry[0]), "{name}: {entry:?}");
-        let known = if name.starts_with("host") { &host } else { &worker };
+        let is_worker = name.starts_with("media");
+        let known = if is_worker { &worker } else { &host };
         for line in of(&all, "ENV") {
             let names: Vec<_> =
                 line.split_whitespace().filter_map(|w| Some(w.split_once('=')?.0)).collect();

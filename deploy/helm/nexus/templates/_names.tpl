@@ -24,6 +24,15 @@ helm.sh/chart: {{ (index . 0).Chart.Name }}-{{ (index . 0).Chart.Version }}
     secretKeyRef: { name: {{ (index . 0).Values.secret.name }}, key: {{ index . 1 }} }
 {{- end }}
 
+{{/* Where objects are. */}}
+{{- define "nexus.bucketVariables" -}}
+- { name: NEXUS_S3_BUCKET, value: {{ .Values.objects.bucket | quote }} }
+- { name: NEXUS_S3_REGION, value: {{ .Values.objects.region | quote }} }
+{{- with .Values.objects.endpoint }}
+- { name: NEXUS_S3_ENDPOINT, value: {{ . | quote }} }
+{{- end }}
+{{- end }}
+
 {{/* What no container of ours needs. */}}
 {{- define "nexus.containerSecurity" -}}
 allowPrivilegeEscalation: false
