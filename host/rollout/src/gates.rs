@@ -33,7 +33,8 @@ const SIGMAS: f64 = 2.0;
 /// Differences of time below this are nobody's concern, and mostly the machine's.
 const LATENCY_FLOOR_SECONDS: f64 = 0.02;
 
-/// Calls below which a hundredth is one call.
+/// Calls of each, however few a step asks for: below, the slowest hundredth is one call, and says
+/// how busy the machine was at that moment.
 const LATENCY_CALLS_MIN: u64 = 50;
 
 impl Tally {
@@ -106,7 +107,7 @@ pub fn judge(new: &Tally, baseline: &Tally, gates: &Gates) -> Judgement {
 }
 
 fn slower(new: &Tally, baseline: &Tally, gates: &Gates) -> Option<String> {
-    let enough = |tally: &Tally| tally.latency.count() >= LATENCY_CALLS_MIN.min(gates.samples_min);
+    let enough = |tally: &Tally| tally.latency.count() >= LATENCY_CALLS_MIN;
     if !enough(new) || !enough(baseline) {
         return None;
     }
@@ -189,6 +190,10 @@ mod tests {
         assert_eq!(judge(&timed(200, 8), &timed(200, 2), &gates), Judgement::Pass);
         // Nobody to compare it with.
         assert_eq!(judge(&timed(200, 20), &Tally::default(), &gates), Judgement::Pass);
+        // Too few to tell it from a busy moment.
+        let few = Gates { samples_min: 5, ..Gates::default() };
+        assert_eq!(judge(&timed(49, 20), &timed(49, 10), &few), Judgement::Pass);
+        assert!(matches!(judge(&timed(50, 20), &timed(50, 10), &few), Judgement::Fail(_)));
     }
 
     #[test]

@@ -30,12 +30,6 @@ impl Paces {
             compiled: between("compiling", "migrating"),
         });
     }
-
-    /// What half of them took after the compiling.
-    pub(super) fn median(&self, what: &str) -> Option<Duration> {
-        let all = self.0.get(what)?;
-        quantile(all.iter().map(Pace::after_compiling), 0.5)
-    }
 }
 
 impl Pace {

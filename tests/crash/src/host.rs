@@ -169,7 +169,7 @@ impl HostProcess {
             .args(options)
             .env("NEXUS_MIGRATIONS", &self.migrations);
         command.env("NEXUS_HOME", &self.home).env("NEXUS_LOG_FORMAT", "json");
-        command.env("NEXUS_LOG", "info,guest=off,trigger_http=warn");
+        command.env("NEXUS_LOG", "info,guest=warn,trigger_http=warn");
         command.env("NEXUS_LISTEN", self.public.to_string());
         command.env("NEXUS_ADMIN_LISTEN", self.operators.to_string());
         // Signed links lead here.

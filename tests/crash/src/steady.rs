@@ -45,7 +45,7 @@ impl Steady {
             }
             return match head.starts_with("http/1.1 200") {
                 true => Ok(body),
-                false => Err(io::Error::other(head)),
+                false => Err(io::Error::other(format!("{head}\n{body}"))),
             };
         }
     }

@@ -1,6 +1,6 @@
 //! A controller may die at any moment: another looks where the rollout is and goes on from there.
 
-use crate::bed::{Bed, Wanted, artifact, fragment, steps};
+use crate::bed::{Bed, Wanted, artifact, called_steps, fragment, steps};
 use nexus_storage::rollouts::{State, Weights};
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ async fn a_way_back_that_was_cut_off_is_gone_to_its_end() {
     let first = bed.host(Wanted::default()).await;
     let text = fragment("lamp", "environment = { N = \"2\" }", "");
     let new = artifact("lamp", "hello", &text, &[]);
-    let id = first.deploy("lamp", &new, steps(&[2_000, 10_000])).await;
+    let id = first.deploy("lamp", &new, called_steps(&[2_000, 10_000])).await;
     bed.reaches(id, State::Stepping).await;
     first.rollout.roll_back("lamp", None, "no", "ada").await.unwrap();
     first.kill().await;

@@ -1,6 +1,6 @@
 //! What operators order: back at once, nothing while it is frozen, another configuration, an end.
 
-use crate::bed::{Bed, Wanted, artifact, fragment, steps, until};
+use crate::bed::{Bed, Wanted, artifact, called_steps, fragment, steps, until};
 use nexus_rollout::{Deploy, Error};
 use nexus_storage::rollouts::{RolloutError, State, Verb, Weights};
 use std::time::{Duration, Instant};
@@ -37,16 +37,21 @@ async fn a_freeze_holds_a_rollout_at_its_step() {
     let bed = Bed::new().await;
     let host = bed.host(Wanted::default()).await;
     let new = artifact("lamp", "hello", &fragment("lamp", "environment = { N = \"2\" }", ""), &[]);
-    let id = host.deploy("lamp", &new, steps(&[2_000, 10_000])).await;
+    let id = host.deploy("lamp", &new, called_steps(&[2_000, 10_000])).await;
     bed.reaches(id, State::Stepping).await;
     let freeze = bed.rollouts.freeze(None, "a premiere", "ada").await.unwrap();
     until("it says why it waits", async || {
+        host.get("/api/lamp/hello").await.unwrap();
         bed.words(id).await.last().is_some_and(|words| words.contains("a premiere"))
     })
     .await;
     assert_eq!(bed.state(id).await.weight, 2_000);
     bed.rollouts.thaw(freeze.id, "ada").await.unwrap();
-    bed.reaches(id, State::Done).await;
+    until("callers take it to its end", async || {
+        host.get("/api/lamp/hello").await.unwrap();
+        bed.state(id).await.state == State::Done
+    })
+    .await;
     host.stop().await;
     bed.end().await;
 }
@@ -56,7 +61,7 @@ async fn an_abort_puts_the_calls_back_and_ends_it() {
     let bed = Bed::new().await;
     let host = bed.host(Wanted::default()).await;
     let new = artifact("lamp", "hello", &fragment("lamp", "environment = { N = \"2\" }", ""), &[]);
-    let id = host.deploy("lamp", &new, steps(&[2_000, 10_000])).await;
+    let id = host.deploy("lamp", &new, called_steps(&[2_000, 10_000])).await;
     bed.reaches(id, State::Stepping).await;
     bed.rollouts.order(id, Verb::Abort, "ada", "changed my mind", false).await.unwrap();
     bed.reaches(id, State::Aborted).await;
