@@ -3,7 +3,6 @@
 //! `sh until` is repeated until it prints that. Only the addresses differ from what is written: a
 //! test has ports of its own.
 
-use nexus_harness::prelude::*;
 use nexus_harness::repository;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

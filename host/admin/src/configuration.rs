@@ -183,7 +183,7 @@ impl Asked<'_> {
             .map(|one| {
                 json!({
                     "component": one.component, "configuration": one.configuration,
-                    "revision": one.revision,
+                    "revision": one.revised.revision, "rollout": one.revised.rollout,
                 })
             })
             .collect();

@@ -20,15 +20,23 @@ const VALUE_BYTES_MAX: usize = 64 << 10;
 /// Makes a new revision of what a component runs, with another configuration.
 #[async_trait::async_trait]
 pub trait Revise: Send + Sync + 'static {
-    /// Returns the revision's number, once it is decided that it will be served. Fails with words
-    /// for an operator.
+    /// Returns once it is decided that the revision will be served. Fails with words for an
+    /// operator.
     async fn revise(
         &self,
         component: &str,
         configuration: u64,
         by: &str,
         reason: &str,
-    ) -> Result<u32, String>;
+    ) -> Result<Revised, String>;
+}
+
+/// A revision with another configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revised {
+    pub revision: u32,
+    /// What brings it to its callers, as operators know it; None when it has them already.
+    pub rollout: Option<String>,
 }
 
 /// What a configuration is made of.
@@ -60,7 +68,7 @@ impl<'a> From<Order<'a>> for Author<'a> {
 pub struct Applied {
     pub component: String,
     pub configuration: u64,
-    pub revision: u32,
+    pub revised: Revised,
 }
 
 /// The configuration of a host. Cheap to clone.
@@ -324,7 +332,7 @@ impl Configuration {
         let made = revise.revise(component, configuration, order.by, order.reason).await;
         let component = component.to_owned();
         match made {
-            Ok(revision) => Ok(Applied { component, configuration, revision }),
+            Ok(revised) => Ok(Applied { component, configuration, revised }),
             Err(reason) => Err(Error::Revision { component, reason }),
         }
     }

@@ -37,7 +37,7 @@ mod shown;
 mod vault;
 mod watch;
 
-pub use configuration::{Applied, Configuration, Order, Parts, Revise};
+pub use configuration::{Applied, Configuration, Order, Parts, Revise, Revised};
 pub use difference::{Change, Difference};
 pub use keys::{Keyring, Place};
 pub use layers::{Layer, Layers};

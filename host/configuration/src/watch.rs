@@ -108,7 +108,7 @@ impl Configuration {
         }
         match self.revise(component, order).await {
             Ok(applied) => {
-                let revision = applied.revision;
+                let revision = applied.revised.revision;
                 tracing::info!(component, configuration, revision, "configuration was changed");
             }
             Err(error) => {

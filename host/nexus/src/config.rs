@@ -17,7 +17,7 @@ pub use artifact::{KeysCommand, KeysOptions, PullOptions, PushOptions};
 pub use backup::{BackupCommand, BackupOptions, BackupVerifyOptions, KeyOptions, RestoreOptions};
 pub use build::BuildOptions;
 pub use configuration::{
-    ConfigCommand, ConfigOptions, ReasonOptions, SecretCommand, SecretOptions,
+    ConfigCommand, ConfigOptions, ForceOptions, ReasonOptions, SecretCommand, SecretOptions,
 };
 pub use develop::{CompletionsOptions, DevOptions, InitOptions, Shell, Template};
 pub use doctor::{DoctorOptions, Looked};
@@ -105,7 +105,7 @@ pub enum Command {
     #[command(after_help = operate::EXIT_CODES)]
     Versions(VersionsOptions),
     /// Show or set which revision gets which share of a component's calls
-    #[command(after_help = operate::EXIT_CODES)]
+    #[command(after_help = rollout::TRAFFIC_CODES)]
     Traffic(TrafficOptions),
     /// Let no rollout begin or go on
     #[command(after_help = operate::EXIT_CODES)]

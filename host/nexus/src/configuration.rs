@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use capability_variables::{Provider, Values, Variables};
 use http::Uri;
-use nexus_configuration::{Configuration, Keyring, Parts, Revise, Sources};
+use nexus_configuration::{Configuration, Keyring, Parts, Revise, Revised, Sources};
 use nexus_rollout::{Declare, Rollout};
 use nexus_runtime::ComponentId;
 use nexus_storage::Database;
@@ -97,9 +97,10 @@ impl Revise for Revisions {
         configuration: u64,
         by: &str,
         reason: &str,
-    ) -> Result<u32, String> {
+    ) -> Result<Revised, String> {
         let made = self.0.reconfigure(component, configuration, reason, by).await;
-        made.map(|(number, _)| number).map_err(|error| error.to_string())
+        let (revision, row) = made.map_err(|error| error.to_string())?;
+        Ok(Revised { revision, rollout: row.map(|row| row.id.to_string()) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! A database with the platform's schema, a manifest of two components, and whoever makes
 //! revisions.
 
-use nexus_configuration::{Configuration, Keyring, Order, Parts, Revise, Sources};
+use nexus_configuration::{Configuration, Keyring, Order, Parts, Revise, Revised, Sources};
 use nexus_runtime::Manifest;
 use nexus_storage::cluster::{Settings, SharedCluster};
 use nexus_storage::{Database, Limits, Migrations};
@@ -86,10 +86,11 @@ impl Revise for Counted {
         configuration: u64,
         by: &str,
         _reason: &str,
-    ) -> Result<u32, String> {
+    ) -> Result<Revised, String> {
         let mut made = self.0.lock().unwrap();
         made.push((component.to_owned(), configuration, by.to_owned()));
-        Ok(u32::try_from(made.len()).unwrap())
+        let revision = u32::try_from(made.len()).unwrap();
+        Ok(Revised { revision, rollout: Some(format!("rollout of {component}")) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Setting, showing, comparing, putting in force.
 
 use crate::ground::{ADA, Ground, counted};
-use nexus_configuration::{Applied, Change, Error, Origin, Sources};
+use nexus_configuration::{Applied, Change, Error, Origin, Revised, Sources};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_is_what_its_number_says_and_a_secret_is_never_shown() {
@@ -109,7 +109,8 @@ async fn a_configuration_is_put_in_force_when_nothing_is_missing() {
     assert!(matches!(host.apply("orders", ADA).await, Err(Error::NoRevisions)));
     let made = counted(&host);
     let applied = host.apply("orders", ADA).await.unwrap();
-    let expected = Applied { component: "orders".into(), configuration: version, revision: 1 };
+    let revised = Revised { revision: 1, rollout: Some("rollout of orders".into()) };
+    let expected = Applied { component: "orders".into(), configuration: version, revised };
     assert_eq!(applied, [expected]);
     // Of all: not while one of them lacks something.
     let refused = host.apply("_", ADA).await.unwrap_err();

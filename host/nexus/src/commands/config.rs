@@ -4,7 +4,10 @@ use super::Failure;
 use super::host_api::{HostApi, MISSING};
 use super::rollout;
 use super::table::{Table, age, cell, list_of, say, say_json, say_list};
-use crate::config::{ConfigCommand, ConfigOptions, HostOptions, PageOptions, WaitOptions};
+use crate::config::{
+    ConfigCommand, ConfigOptions, ForceOptions, HostOptions, PageOptions, ReasonOptions,
+    WaitOptions,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -13,18 +16,14 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
     match &options.command {
         ConfigCommand::Ls { component } => host.list(component),
         ConfigCommand::Get { component, name } => host.get(component, name),
-        ConfigCommand::Set { component, name, value, apply, why } => {
-            host.set(component, name, value, false, why.reason.as_deref())?;
-            host.apply_if(*apply, component, why.reason.as_deref())
+        ConfigCommand::Set { component, name, value, why, force } => {
+            host.set(component, name, Put { value, secret: false, why, force: *force })
         }
         ConfigCommand::Unset { component, name } => host.unset(component, name),
         ConfigCommand::Diff { component, from, to } => host.diff(component, *from, *to),
         ConfigCommand::Versions { component, page } => host.versions(component, page),
         ConfigCommand::Apply { component, dry_run: true, .. } => host.diff(component, None, None),
-        ConfigCommand::Apply { component, why, wait, .. } => {
-            let applied = host.apply(component, why.reason.as_deref(), !wait.wait)?;
-            if wait.wait { host.in_force(&options.host, &applied, *wait) } else { Ok(()) }
-        }
+        ConfigCommand::Apply { component, why, wait, .. } => host.apply(component, why, *wait),
     }
 }
 
@@ -32,13 +31,21 @@ pub(super) fn run(options: &ConfigOptions) -> Result<(), Failure> {
 pub(super) struct Host {
     pub(super) api: HostApi,
     pub(super) json: bool,
-    by: String,
+    options: HostOptions,
+}
+
+/// What a variable is to say.
+pub(super) struct Put<'a> {
+    pub(super) value: &'a str,
+    pub(super) secret: bool,
+    pub(super) why: &'a ReasonOptions,
+    pub(super) force: ForceOptions,
 }
 
 impl Host {
     pub(super) fn new(options: &HostOptions) -> Result<Self, Failure> {
         let api = HostApi::new(options)?;
-        Ok(Self { api, json: options.json, by: options.by.clone() })
+        Ok(Self { api, json: options.json, options: options.clone() })
     }
 
     pub(super) fn names(&self, component: &str) -> Result<Value, Failure> {
@@ -87,20 +94,17 @@ impl Host {
         }
     }
 
-    pub(super) fn set(
-        &self,
-        component: &str,
-        name: &str,
-        value: &str,
-        secret: bool,
-        reason: Option<&str>,
-    ) -> Result<(), Failure> {
-        let mut draft = json!({ "value": value, "secret": secret, "by": self.by });
-        if let Some(reason) = reason {
-            draft["reason"] = reason.into();
-        }
+    pub(super) fn set(&self, component: &str, name: &str, put: Put<'_>) -> Result<(), Failure> {
+        let draft = json!({ "value": put.value, "secret": put.secret });
+        let draft = self.order(draft, put.why);
         let answer = self.api.put(&["configuration", component, name], &draft)?;
-        self.told(component, &answer, "set")
+        if !put.force.apply {
+            return self.told(component, &answer, "set");
+        }
+        if !self.json {
+            say(&line(&answer, "set"))?;
+        }
+        self.apply(component, put.why, put.force.wait)
     }
 
     pub(super) fn unset(&self, component: &str, name: &str) -> Result<(), Failure> {
@@ -108,12 +112,20 @@ impl Host {
         self.told(component, &answer, "unset")
     }
 
+    /// An order with who gives it, and why.
+    fn order(&self, mut order: Value, why: &ReasonOptions) -> Value {
+        order["by"] = self.options.by.as_str().into();
+        if let Some(reason) = &why.reason {
+            order["reason"] = reason.as_str().into();
+        }
+        order
+    }
+
     fn told(&self, component: &str, answer: &Value, done: &str) -> Result<(), Failure> {
         if self.json {
             return say_json(answer);
         }
-        let (name, version) = (cell(&answer["name"]), cell(&answer["version"]));
-        say(&format!("{name} is {done} in version {version}\n"))?;
+        say(&line(answer, done))?;
         eprintln!("`nexus config apply {component}` puts it in force");
         Ok(())
     }
@@ -160,49 +172,35 @@ impl Host {
         say_list(&table, "nothing was ever set", &answer["cursor"])
     }
 
-    pub(super) fn apply_if(
+    /// Puts what is set in force, and waits for it where that is wanted: the answer is the same.
+    fn apply(
         &self,
-        wanted: bool,
         component: &str,
-        reason: Option<&str>,
-    ) -> Result<(), Failure> {
-        if wanted { self.apply(component, reason, true).map(drop) } else { Ok(()) }
-    }
-
-    /// Orders it; the answer, which is said where nobody waits for what becomes of it.
-    fn apply(&self, component: &str, reason: Option<&str>, say_it: bool) -> Result<Value, Failure> {
-        let mut order = json!({ "by": self.by });
-        if let Some(reason) = reason {
-            order["reason"] = reason.into();
-        }
-        let answer = self.api.post(&["configuration", component, "apply"], &order)?;
-        if self.json {
-            if say_it {
-                say_json(&answer)?;
-            }
-            return Ok(answer);
-        }
-        for applied in list_of(&answer["applied"]) {
-            let (component, revision) = (cell(&applied["component"]), &applied["revision"]);
-            let version = &applied["configuration"];
-            say(&format!("{component}: revision {revision} with configuration {version}\n"))?;
-        }
-        Ok(answer)
-    }
-
-    /// Waits until each of the revisions serves, on all hosts.
-    fn in_force(
-        &self,
-        options: &HostOptions,
-        answer: &Value,
+        why: &ReasonOptions,
         wait: WaitOptions,
     ) -> Result<(), Failure> {
-        for applied in list_of(&answer["applied"]) {
-            let component = cell(&applied["component"]);
-            rollout::follow_revision(options, &component, &applied["revision"], wait.timeout)?;
+        let order = self.order(json!({}), why);
+        let answer = self.api.post(&["configuration", component, "apply"], &order)?;
+        if !self.json {
+            for applied in list_of(&answer["applied"]) {
+                let (component, revision) = (cell(&applied["component"]), &applied["revision"]);
+                let version = &applied["configuration"];
+                say(&format!("{component}: revision {revision} with configuration {version}\n"))?;
+            }
         }
-        if self.json { say_json(answer) } else { Ok(()) }
+        if wait.wait {
+            // What serves already is brought by none.
+            let rollouts = list_of(&answer["applied"]).filter_map(|one| one["rollout"].as_str());
+            rollout::follow(&self.options, rollouts, wait.timeout)?;
+        }
+        if self.json { say_json(&answer) } else { Ok(()) }
     }
+}
+
+/// What was done to a variable.
+fn line(answer: &Value, done: &str) -> String {
+    let (name, version) = (cell(&answer["name"]), cell(&answer["version"]));
+    format!("{name} is {done} in version {version}\n")
 }
 
 /// What a name says, as far as one may see it.

@@ -2,7 +2,7 @@
 //! input, and prints none.
 
 use super::Failure;
-use super::config::{Host, place};
+use super::config::{Host, Put, place};
 use super::table::{Table, age, cell, list_of, say, say_json, say_list};
 use crate::config::{SecretCommand, SecretOptions};
 use anyhow::{Context as _, anyhow};
@@ -18,10 +18,9 @@ const SECRET_BYTES_MAX: u64 = 64 << 10;
 pub(super) fn run(options: &SecretOptions) -> Result<(), Failure> {
     let host = Host::new(&options.host)?;
     match &options.command {
-        SecretCommand::Set { component, name, file, apply, why } => {
+        SecretCommand::Set { component, name, file, why, force } => {
             let secret = read(file.as_deref())?;
-            host.set(component, name, &secret, true, why.reason.as_deref())?;
-            host.apply_if(*apply, component, why.reason.as_deref())
+            host.set(component, name, Put { value: &secret, secret: true, why, force: *force })
         }
         SecretCommand::Ls { component } => list(&host, component),
         SecretCommand::Rotate => rotate(&host),

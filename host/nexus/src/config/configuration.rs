@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 /// Of `config` and `secret`; stands in their help.
 pub(crate) const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the host failed; 2 the command line is wrong, or there is no token; \
-3 what was named is not there; 4 the host refuses; 5 no host answers.
+Exit codes: 0 done, or ordered when nobody waits; 1 the host failed; 2 the command line is wrong, \
+or there is no token; 3 what was named is not there; 4 the host refuses; 5 no host answers; \
+6 what was applied was rolled back, failed or was aborted; 7 it was not over in time (it goes on).
 What is set takes effect with `nexus config apply`: the component gets a new revision of what it \
 runs, and rolling that back restores what was configured. The component `_` is all of them.
 A value comes from the first of: NEXUS_VARIABLE_<NAME>, SPIN_VARIABLE_<NAME>, \
@@ -32,6 +33,17 @@ pub struct ReasonOptions {
     pub reason: Option<String>,
 }
 
+/// Whether what is set takes effect, too.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(mut_arg("wait", |wait| wait.requires("apply")))]
+pub struct ForceOptions {
+    /// Put it in force at once
+    #[arg(long)]
+    pub apply: bool,
+    #[command(flatten)]
+    pub wait: WaitOptions,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// List the variables of a component, and where their values come from
@@ -47,6 +59,7 @@ pub enum ConfigCommand {
         name: String,
     },
     /// Set a variable
+    #[command(after_help = EXIT_CODES)]
     Set {
         /// The component; `_` is all of them
         component: String,
@@ -54,11 +67,10 @@ pub enum ConfigCommand {
         name: String,
         /// The value; for secrets see `nexus secret set`
         value: String,
-        /// Put it in force at once
-        #[arg(long)]
-        apply: bool,
         #[command(flatten)]
         why: ReasonOptions,
+        #[command(flatten)]
+        force: ForceOptions,
     },
     /// Take the value of a variable away; the next source's holds
     Unset {
@@ -86,6 +98,7 @@ pub enum ConfigCommand {
         page: PageOptions,
     },
     /// Put what is set in force: a new revision of what the component runs
+    #[command(after_help = EXIT_CODES)]
     Apply {
         /// The component; `_` is all of them
         component: String,
@@ -112,6 +125,7 @@ pub enum SecretCommand {
     /// Set a secret from a file or from standard input, without its last line end
     ///
     /// Never from the command line, which other users of the machine can read.
+    #[command(after_help = EXIT_CODES)]
     Set {
         /// The component; `_` is all of them
         component: String,
@@ -120,11 +134,10 @@ pub enum SecretCommand {
         /// Read it from this file [default: standard input]
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// Put it in force at once
-        #[arg(long)]
-        apply: bool,
         #[command(flatten)]
         why: ReasonOptions,
+        #[command(flatten)]
+        force: ForceOptions,
     },
     /// List the secrets of a component: which are set, by whom and when
     Ls {

@@ -12,6 +12,12 @@ Exit codes: 0 done, or ordered when nobody waits; 1 the host failed; 2 the comma
 or there is no token; 3 what was named is not there; 4 the host refuses; 5 no host answers; \
 6 the rollout was rolled back, failed or was aborted; 7 it was not over in time (it goes on).";
 
+/// Of `traffic`; stands in its help.
+pub(crate) const TRAFFIC_CODES: &str = "\
+Exit codes: 0 done, or ordered when nobody waits; 1 the host failed; 2 the command line is wrong, \
+or there is no token; 3 what was named is not there; 4 the host refuses; 5 no host answers; \
+6 a host cannot serve it; 7 not every host had applied it in time (they go on).";
+
 /// Waiting for a rollout.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Waiting")]
@@ -148,6 +154,7 @@ pub enum RolloutCommand {
         page: PageOptions,
     },
     /// Show one rollout with all that has happened
+    #[command(after_help = EXIT_CODES)]
     Show {
         /// The rollout
         id: Uuid,
@@ -168,6 +175,7 @@ pub enum RolloutCommand {
         id: Uuid,
     },
     /// Give it up: its callers go back to the revision before
+    #[command(after_help = EXIT_CODES)]
     Abort {
         /// The rollout
         id: Uuid,

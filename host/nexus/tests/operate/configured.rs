@@ -139,6 +139,17 @@ async fn a_secret_is_written_and_never_read() {
     let said = ok(&nexus, &["secret", "rotate"]).await;
     assert_eq!(said, "0 secrets were put under the current key\n");
     ok(&nexus, &["secret", "unset", "spin", "api_key"]).await;
+    let set = ["secret", "set", "spin", "api_key", "--file", secret];
+    let (code, said) = run(&nexus, &[&set[..], &["--wait"]].concat()).await;
+    assert!(code == 2 && said.contains("--apply"), "{said}");
+    let wait = ["--apply", "--wait", "--timeout", "60", "--json"];
+    let said = ok(&nexus, &[&set[..], &wait].concat()).await;
+    // The answer, and what happened meanwhile.
+    let mut told = serde_json::Deserializer::from_str(&said).into_iter::<Value>();
+    let applied = told.next().unwrap().unwrap();
+    assert_eq!(applied["applied"][0]["configuration"], 3, "{said}");
+    let said = ok(&nexus, &["config", "ls", "spin"]).await;
+    assert!(!said.contains("puts 3 in force"), "{said}");
     // What is no variable, or would be read by everybody, is refused.
     let (code, said) = run(&nexus, &["config", "set", "spin", "shape", "round"]).await;
     assert!(code == 3 && said.contains("api_key, colour, greeting"), "{said}");
@@ -186,9 +197,12 @@ async fn a_rollback_serves_what_was_configured_then() {
     let release = artifact(folder.path());
     ok(&nexus, &["deploy", &release, "--strategy", "instant", "--wait"]).await;
     assert_eq!(told(&nexus, "greeting").await, "moin, guest", "a deploy keeps it");
-    ok(&nexus, &["config", "set", "spin", "greeting", "servus"]).await;
-    ok(&nexus, &["config", "apply", "spin", "--wait"]).await;
+    let set = ["config", "set", "spin", "greeting", "servus", "--apply", "--wait"];
+    let said = ok(&nexus, &set).await;
+    assert!(said.contains("greeting is set in version 2\nspin: revision 4"), "{said}");
     assert_eq!(told(&nexus, "greeting").await, "servus, guest");
+    // Twice is no other revision: there is nothing to wait for.
+    ok(&nexus, &["config", "apply", "spin", "--wait"]).await;
 
     let said = ok(&nexus, &["rollback", "spin", "--dry-run"]).await;
     assert!(said.contains("revision 3 of spin would have all calls"), "{said}");

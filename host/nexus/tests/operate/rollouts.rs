@@ -143,7 +143,9 @@ async fn clients_notice_nothing_of_a_revision_that_traps_but_its_first_calls() {
     })
     .await;
     let row = bed.reaches(&id, "rolled_back").await;
-    assert!(failed > 0 && row["reason"].as_str().unwrap().contains("traps"), "{row}");
+    // Which of the two is seen first depends on when the host looks.
+    let reason = row["reason"].as_str().unwrap();
+    assert!(failed > 0 && (reason.contains("traps") || reason.contains("failed")), "{row}");
     eventually("the host has gone back", seconds(20), async || {
         let served = bed.nexus.runtime().revisions();
         served.iter().all(|one| one.draining || one.number == 1)

@@ -16,9 +16,25 @@ pub(super) const NOT_OVER: u8 = 7;
 /// The controller looks at its gates as often.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(300);
 
-/// Waits for the end, for at most so many seconds.
-pub(super) fn until_over(host: &Host, id: &str, seconds: u32) -> Result<(), Failure> {
-    let end = Instant::now() + Duration::from_secs(u64::from(seconds));
+/// How long somebody waits.
+#[derive(Clone, Copy)]
+pub(super) struct Until {
+    end: Instant,
+    seconds: u32,
+}
+
+impl Until {
+    pub(super) fn after(seconds: u32) -> Self {
+        Self { end: Instant::now() + Duration::from_secs(u64::from(seconds)), seconds }
+    }
+
+    pub(super) fn is_over(self) -> bool {
+        Instant::now() > self.end
+    }
+}
+
+/// Waits for the end of a rollout.
+pub(super) fn until_over(host: &Host, id: &str, until: Until) -> Result<(), Failure> {
     let mut told = Told::default();
     loop {
         let rollout = host.api.get(&["rollouts", id], &[])?;
@@ -26,11 +42,12 @@ pub(super) fn until_over(host: &Host, id: &str, seconds: u32) -> Result<(), Fail
         if is_over(&rollout) {
             return ended(host, &rollout);
         }
-        if Instant::now() > end {
+        if until.is_over() {
             return Err(Failure::Told {
                 words: format!(
-                    "it is still {} after {seconds} s and goes on: `nexus rollout show {id}`",
-                    state_of(&rollout)
+                    "it is still {} after {} s and goes on: `nexus rollout show {id}`",
+                    state_of(&rollout),
+                    until.seconds
                 ),
                 code: NOT_OVER,
             });

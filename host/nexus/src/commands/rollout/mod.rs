@@ -45,24 +45,19 @@ pub(super) fn rollback(options: &RollbackOptions) -> Result<(), Failure> {
     }
 }
 
-/// Follows the rollout that brings a revision into service, to its end; one that serves already has
-/// none under way.
-pub(super) fn follow_revision(
+/// Follows rollouts to their ends, for so many seconds in all. What is answered is the caller's.
+pub(super) fn follow<'a>(
     options: &HostOptions,
-    component: &str,
-    revision: &Value,
+    rollouts: impl Iterator<Item = &'a str>,
     seconds: u32,
 ) -> Result<(), Failure> {
     let mut host = Host::new(options)?;
-    // What it answers with is the caller's.
     host.is_quiet = true;
-    let query = [("component", Some(component.to_owned())), ("limit", Some("1".into()))];
-    let answer = host.api.get(&["rollouts"], &query)?;
-    let newest = &answer["rollouts"][0];
-    match newest["revision"] == *revision && !is_over(newest) {
-        true => follow::until_over(&host, &cell(&newest["id"]), seconds),
-        false => Ok(()),
+    let until = follow::Until::after(seconds);
+    for id in rollouts {
+        follow::until_over(&host, id, until)?;
     }
+    Ok(())
 }
 
 pub(super) fn run(options: &RolloutOptions) -> Result<(), Failure> {
@@ -70,7 +65,7 @@ pub(super) fn run(options: &RolloutOptions) -> Result<(), Failure> {
     match &options.command {
         RolloutCommand::Ls { component, page } => list::rollouts(&host, component.clone(), page),
         RolloutCommand::Show { id, wait } if wait.wait => {
-            follow::until_over(&host, &id.to_string(), wait.timeout)
+            follow::until_over(&host, &id.to_string(), follow::Until::after(wait.timeout))
         }
         RolloutCommand::Show { id, .. } => {
             host.describe(&host.api.get(&["rollouts", &id.to_string()], &[])?)
@@ -132,7 +127,7 @@ impl Host {
         let rollout = rollout_in(answer);
         let Some(id) = rollout["id"].as_str() else { return say_json(answer) };
         if wait.wait {
-            return follow::until_over(self, id, wait.timeout);
+            return follow::until_over(self, id, follow::Until::after(wait.timeout));
         }
         self.describe(rollout)?;
         if !self.json && !is_over(rollout) {

@@ -1,7 +1,7 @@
 //! Which revision gets which share of the calls, and whether that may change at all.
 
 use super::Host;
-use super::follow::{BAD_END, LOOK_EVERY, NOT_OVER};
+use super::follow::{BAD_END, LOOK_EVERY, NOT_OVER, Until};
 use super::list::share;
 use crate::commands::Failure;
 use crate::commands::host_api::MISSING;
@@ -10,7 +10,6 @@ use crate::config::{FreezeOptions, TrafficOptions, UnfreezeOptions};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 /// What all shares add up to.
 const WHOLE: u32 = 10_000;
@@ -74,25 +73,43 @@ fn until_applied(
     sequence: &Value,
     seconds: u32,
 ) -> Result<(), Failure> {
-    let (wanted, end) =
-        (sequence.as_i64(), Instant::now() + Duration::from_secs(u64::from(seconds)));
+    let until = Until::after(seconds);
     loop {
         let answer = host.api.get(&["hosts"], &[])?;
-        let alive: Vec<&Value> =
-            list_of(&answer["hosts"]).filter(|one| one["alive"] == true).collect();
-        let mut failures = alive.iter().flat_map(|one| list_of(&one["failures"]));
-        if let Some(failure) = failures.find(|one| one["component"] == component) {
-            let words = format!("a host cannot serve it: {}", cell(&failure["reason"]));
-            return Err(Failure::Told { words, code: BAD_END });
+        match made_of(&answer, component, sequence) {
+            Applied::Everywhere => return Ok(()),
+            Applied::Failed(reason) => {
+                let words = format!("a host cannot serve it: {reason}");
+                return Err(Failure::Told { words, code: BAD_END });
+            }
+            Applied::NotYet if until.is_over() => {
+                let words = format!("a host has not applied it after {seconds} s: `nexus status`");
+                return Err(Failure::Told { words, code: NOT_OVER });
+            }
+            Applied::NotYet => std::thread::sleep(LOOK_EVERY),
         }
-        if !alive.is_empty() && alive.iter().all(|one| one["sequence"].as_i64() >= wanted) {
-            return Ok(());
-        }
-        if Instant::now() > end {
-            let words = format!("a host has not applied it after {seconds} s: `nexus status`");
-            return Err(Failure::Told { words, code: NOT_OVER });
-        }
-        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// What hosts have made of a change.
+#[derive(Debug, PartialEq, Eq)]
+enum Applied {
+    Everywhere,
+    Failed(String),
+    NotYet,
+}
+
+/// A host that has not come so far may still fail at what the change puts right.
+fn made_of(answer: &Value, component: &str, sequence: &Value) -> Applied {
+    let alive: Vec<&Value> = list_of(&answer["hosts"]).filter(|one| one["alive"] == true).collect();
+    let has_it = |one: &&&Value| one["sequence"].as_i64() >= sequence.as_i64();
+    let mut failures = alive.iter().filter(has_it).flat_map(|one| list_of(&one["failures"]));
+    if let Some(failure) = failures.find(|one| one["component"] == component) {
+        return Applied::Failed(cell(&failure["reason"]));
+    }
+    match !alive.is_empty() && alive.iter().all(|one| has_it(&one)) {
+        true => Applied::Everywhere,
+        false => Applied::NotYet,
     }
 }
 
@@ -164,6 +181,27 @@ mod tests {
         assert_eq!(shares(&[(7, 9_000), (8, 1_000)]).unwrap()["8"], 1_000);
         for wrong in [vec![(7, 9_000)], vec![(7, 10_000), (8, 1)]] {
             assert!(shares(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+    #[test]
+    fn what_failed_before_a_change_says_nothing_of_it() {
+        let host = |sequence: i64, reason: Option<&str>| {
+            let failures: Vec<Value> = reason
+                .map(|reason| json!({ "component": "cart", "reason": reason }))
+                .into_iter()
+                .collect();
+            json!({ "alive": true, "sequence": sequence, "failures": failures })
+        };
+        let gone = json!({ "alive": false, "sequence": 1, "failures": [] });
+        for (hosts, expected) in [
+            (vec![host(7, None), host(8, None), gone], Applied::Everywhere),
+            (vec![host(7, None), host(6, None)], Applied::NotYet),
+            (vec![host(6, Some("no bytes"))], Applied::NotYet),
+            (vec![host(7, Some("no bytes")), host(6, None)], Applied::Failed("no bytes".into())),
+            (vec![], Applied::NotYet),
+        ] {
+            let answer = json!({ "hosts": hosts });
+            assert_eq!(made_of(&answer, "cart", &json!(7)), expected, "{answer}");
         }
     }
 }
