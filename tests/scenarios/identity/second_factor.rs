@@ -31,8 +31,16 @@ fn step(nexus: &Nexus) -> u64 {
     now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() / 30
 }
 
-/// Turns an app on; gives its secret and the recovery codes.
-async fn enrol(nexus: &Nexus, browser: &Browser) -> (String, Vec<String>) {
+/// An app that was turned on.
+struct App {
+    secret: String,
+    /// The code that did it.
+    spent: String,
+    recovery: Vec<String>,
+}
+
+/// Turns an app on.
+async fn enrol(nexus: &Nexus, browser: &Browser) -> App {
     let offer: Value = browser.post("/mfa/totp", json!({})).await.ok().json();
     let secret = offer["secret"].as_str().unwrap().to_owned();
     assert!(offer["uri"].as_str().unwrap().starts_with("otpauth://totp/Nexus%20COS:"), "{offer}");
@@ -41,10 +49,12 @@ async fn enrol(nexus: &Nexus, browser: &Browser) -> (String, Vec<String>) {
         .post("/mfa/totp/confirm", json!({ "code": "000000" }))
         .await
         .problem(401, "wrong-credentials");
-    let given = json!({ "code": code(&secret, step(nexus)) });
+    let spent = code(&secret, step(nexus));
+    let given = json!({ "code": &spent });
     let codes: Value = browser.post("/mfa/totp/confirm", given).await.ok().json();
     let codes = codes["recovery_codes"].as_array().unwrap();
-    (secret, codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect())
+    let recovery = codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect();
+    App { secret, spent, recovery }
 }
 
 /// Logs in up to the second question.
@@ -64,13 +74,12 @@ async fn answer(browser: &Browser, question: &Value, method: &str, code: &str) -
 async fn with_an_app_a_password_is_not_enough_and_a_code_is_used_once() {
     let nexus = suite().await;
     let ada = account(&nexus, "ada@example.org").await;
-    let (secret, _) = enrol(&nexus, &ada).await;
+    let App { secret, spent, .. } = enrol(&nexus, &ada).await;
     nexus.mail("ada@example.org").await;
     let answered = ada.login("ada@example.org", PASSWORD).await.ok();
     assert!(answered.header("set-cookie").is_none(), "{answered:?}");
     // The code that turned the app on is spent.
     let question = asked(&ada).await;
-    let spent = code(&secret, step(&nexus));
     answer(&ada, &question, "totp", &spent).await.problem(401, "wrong-credentials");
     nexus.advance(seconds(60)).await;
     let fresh = code(&secret, step(&nexus));
@@ -86,7 +95,7 @@ async fn with_an_app_a_password_is_not_enough_and_a_code_is_used_once() {
 async fn a_flow_is_worth_nothing_without_its_secret_and_after_five_tries() {
     let nexus = suite().await;
     let ada = account(&nexus, "ada@example.org").await;
-    let (secret, _) = enrol(&nexus, &ada).await;
+    let App { secret, .. } = enrol(&nexus, &ada).await;
     nexus.advance(seconds(60)).await;
     let question = asked(&ada).await;
     let thief = Browser::at(&nexus, "203.0.113.9");
@@ -113,7 +122,7 @@ async fn a_flow_is_worth_nothing_without_its_secret_and_after_five_tries() {
 async fn a_recovery_code_stands_in_for_the_app_once() {
     let nexus = suite().await;
     let ada = account(&nexus, "ada@example.org").await;
-    let (_, codes) = enrol(&nexus, &ada).await;
+    let App { recovery: codes, .. } = enrol(&nexus, &ada).await;
     assert_eq!(codes.len(), 10);
     let question = asked(&ada).await;
     answer(&ada, &question, "recovery-code", "aaaa-aaaa-aaaa-aaaa")
@@ -137,7 +146,7 @@ async fn a_recovery_code_stands_in_for_the_app_once() {
 async fn neither_a_mailed_link_nor_a_new_password_goes_around_the_second_factor() {
     let nexus = suite().await;
     let ada = account(&nexus, "ada@example.org").await;
-    let (secret, _) = enrol(&nexus, &ada).await;
+    let App { secret, .. } = enrol(&nexus, &ada).await;
     nexus.mail("ada@example.org").await;
     // A browser without the session, which the new password ends.
     let ada = Browser::at(&nexus, "198.51.100.7");
@@ -164,7 +173,7 @@ async fn turning_a_factor_on_or_off_needs_a_recent_proof_and_is_told_to_the_owne
     ada.post("/mfa/totp", json!({})).await.problem(403, "step-up-required");
     let raised = ada.post("/step-up", json!({ "password": PASSWORD })).await.ok();
     let ada = ada.enters(&raised);
-    let (secret, _) = enrol(&nexus, &ada).await;
+    let App { secret, .. } = enrol(&nexus, &ada).await;
     let told = nexus.mail("ada@example.org").await;
     assert!(!told.text.contains(&secret), "{}", told.text);
     ada.post("/mfa/totp", json!({})).await.problem(409, "totp-exists");
