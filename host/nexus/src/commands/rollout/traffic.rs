@@ -183,6 +183,7 @@ mod tests {
             assert!(shares(&wrong).is_err(), "{wrong:?}");
         }
     }
+
     #[test]
     fn what_failed_before_a_change_says_nothing_of_it() {
         let host = |sequence: i64, reason: Option<&str>| {
