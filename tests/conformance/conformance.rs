@@ -8,6 +8,7 @@ mod measured_guests;
 mod older_guests;
 mod queue;
 mod revisions;
+mod sdk_bodies;
 mod spin_guests;
 mod table_bombs;
 mod triggers;

@@ -159,6 +159,7 @@ impl Backend for Front {
             version: manifest.version.clone(),
             routes: manifest.routes.clone(),
             components: manifest.components.iter().map(|c| waiting(&c.id)).collect(),
+            native: Default::default(),
         }
     }
 

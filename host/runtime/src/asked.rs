@@ -5,10 +5,15 @@ use crate::body::{self, Request, Response};
 use crate::call::Call;
 use crate::exports::{Guest, Handle, HandleBatch, Run, wit};
 use crate::instance::Instance;
+use crate::one_call;
 use crate::work::Outcome;
+use bytes::Bytes;
 use futures::channel::oneshot;
 use futures::future::Either;
+use http::Method;
+use http::request::Parts;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use wasmtime::StoreContextMut;
 use wasmtime::component::Resource;
 use wasmtime::component::{Accessor, GuestTaskId, TypedFuncCallConcurrent};
@@ -21,6 +26,8 @@ pub(crate) type Answer<R> = oneshot::Sender<wasmtime::Result<R>>;
 
 /// What is asked of the instance, and where its answer goes.
 pub(crate) enum Work {
+    /// A request that is all there, for a guest that takes such in one piece.
+    Whole(Arc<Parts>, Bytes, Answer<Response>),
     Http(Request, Answer<Response>),
     /// One message of a subscription.
     Message(String, wit::Message, Answer<Vec<Outcome>>),
@@ -33,7 +40,7 @@ impl Work {
     /// Ends the call before it reached an instance.
     pub(crate) fn fail(self, error: wasmtime::Error) {
         let _caller_gone = match self {
-            Work::Http(_, answer) => answer.send(Err(error)).is_err(),
+            Work::Whole(_, _, answer) | Work::Http(_, answer) => answer.send(Err(error)).is_err(),
             Work::Message(_, _, answer) | Work::Batch(_, _, answer) | Work::Tick(_, answer) => {
                 answer.send(Err(error)).is_err()
             }
@@ -43,6 +50,8 @@ impl Work {
 
 /// A guest's function that was called and has not answered.
 pub(crate) enum Begun<'a> {
+    /// A guest that takes requests in one piece, and the method of this one.
+    Whole(one_call::Handle, Concurrent<one_call::Piece, one_call::Said>, Method, Answer<Response>),
     Http(Front<'a>, Answer<Response>),
     /// A WASI 0.2 guest.
     OldHttp(Prepared<'a, Instance>),
@@ -66,6 +75,12 @@ impl<'a> Begun<'a> {
     ) -> wasmtime::Result<(Self, GuestTaskId)> {
         let absent = || wasmtime::format_err!("the component does not export what was called");
         Ok(match work {
+            Work::Whole(head, body, answer) => {
+                let handle = guest.whole.ok_or_else(absent)?;
+                let call = handle.start_call_concurrent(store, one_call::piece(&head, &body)?)?;
+                let task = call.task();
+                (Self::Whole(handle, call, head.method.clone(), answer), task)
+            }
             Work::Http(request, answer) => match &guest.http {
                 Proxy::P3(service) => {
                     let front = Front::new(store, service, request, call.body_is_whole)?;
@@ -109,6 +124,14 @@ impl<'a> Begun<'a> {
         gave_up: impl Future<Output = ()>,
     ) -> wasmtime::Result<()> {
         match self {
+            Self::Whole(handle, call, asked, answer) => {
+                let done = handle.finish_call_concurrent(accessor, call);
+                let done = async {
+                    let said = done.await?;
+                    accessor.with(|store| one_call::response(store, said, &asked))
+                };
+                settled(done, gave_up, answer).await
+            }
             Self::Http(front, answer) => settled(front.finish(accessor), gave_up, answer).await,
             Self::OldHttp(prepared) => prepared.run(accessor, gave_up).await.map(drop),
             Self::Message(handle, call, answer) => {
@@ -145,15 +168,13 @@ impl<'a> Front<'a> {
     fn new(
         mut store: StoreContextMut<'_, Instance>,
         service: &'a p3::bindings::Service,
-        request: Request,
+        mut request: Request,
         body_is_whole: bool,
     ) -> wasmtime::Result<Self> {
-        let (parts, mut body) = request.into_parts();
-        let whole = body::whole(&mut body, body_is_whole);
+        let whole = body::whole(request.body_mut(), body_is_whole);
         if whole.is_some() {
-            body = body::full("");
+            *request.body_mut() = body::full("");
         }
-        let request = http::Request::from_parts(parts, body);
         let view = store.data_mut().http();
         let (request, received) = p3::Request::from_http(view.hooks, request);
         let request = view.table.push(request)?;

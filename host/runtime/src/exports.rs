@@ -2,6 +2,7 @@
 //! exports of `nexus:triggers`. Looked up once per revision; opened once per instance.
 
 use crate::instance::Instance;
+use crate::one_call::{self, WHOLE};
 use crate::work::{Message, Outcome, Tick};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,6 +34,7 @@ pub(crate) type Run = TypedFunc<(wit::Tick,), (wit::Outcome,)>;
 pub(crate) struct Exports {
     pre: InstancePre<Instance>,
     http: HttpIndices,
+    whole: Option<ComponentExportIndex>,
     messages: Option<(ComponentExportIndex, ComponentExportIndex)>,
     schedules: Option<ComponentExportIndex>,
 }
@@ -45,6 +47,7 @@ enum HttpIndices {
 /// The exports of one instance.
 pub(crate) struct Guest {
     pub(crate) http: Proxy,
+    pub(crate) whole: Option<one_call::Handle>,
     pub(crate) messages: Option<(Handle, HandleBatch)>,
     pub(crate) schedules: Option<Run>,
 }
@@ -61,7 +64,8 @@ impl Exports {
             component.get_export_index(Some(&interface), name)
         };
         let messages = function(MESSAGES, "handle").zip(function(MESSAGES, "handle-batch"));
-        Some(Self { pre, http, messages, schedules: function(SCHEDULES, "run") })
+        let (whole, schedules) = (function(WHOLE, "handle"), function(SCHEDULES, "run"));
+        Some(Self { pre, http, whole, messages, schedules })
     }
 
     pub(crate) fn has_messages(&self) -> bool {
@@ -70,6 +74,11 @@ impl Exports {
 
     pub(crate) fn has_schedules(&self) -> bool {
         self.schedules.is_some()
+    }
+
+    /// The guest takes requests in one piece, as no other host hands them over.
+    pub(crate) fn is_native(&self) -> bool {
+        self.whole.is_some()
     }
 
     /// The guest answers `wasi:http/handler@0.3`, so calls may share an instance.
@@ -87,6 +96,10 @@ impl Exports {
             HttpIndices::P2(indices) => Proxy::P2(indices.load(&mut *store, &instance)?),
             HttpIndices::P3(indices) => Proxy::P3(indices.load(&mut *store, &instance)?),
         };
+        let whole = match &self.whole {
+            Some(handle) => Some(instance.get_typed_func(&mut *store, handle)?),
+            None => None,
+        };
         let messages = match &self.messages {
             Some((one, batch)) => Some((
                 instance.get_typed_func(&mut *store, one)?,
@@ -98,7 +111,7 @@ impl Exports {
             Some(run) => Some(instance.get_typed_func(&mut *store, run)?),
             None => None,
         };
-        Ok(Guest { http, messages, schedules })
+        Ok(Guest { http, whole, messages, schedules })
     }
 }
 

@@ -17,6 +17,7 @@ mod limits;
 mod logs;
 mod manifest;
 mod no_trailers;
+mod one_call;
 mod pool;
 mod principal;
 mod problem;

@@ -1,12 +1,14 @@
 //! The instances of one component on one shard, and the calls waiting for them.
 
 use crate::asked::{Answer, Work};
-use crate::body::{Guarded, Request, Response};
+use crate::body::{self, Guarded, Request, Response};
 use crate::call::{Call, CallError};
 use crate::revision::Revision;
 use crate::work::{Delivery, Outcome, Tick};
 use crate::worker::{self, Job, Running};
+use bytes::Bytes;
 use futures::channel::oneshot;
+use http::request::Parts;
 use http_body::Body as _;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -103,33 +105,57 @@ impl Pool {
         call: Call,
         begun: Instant,
     ) -> Result<Response, CallError> {
+        let call = Arc::new(call);
+        let (head, mut body) = request.into_parts();
+        if self.revision.is_native()
+            && let Some(body) = body::whole(&mut body, call.body_is_whole)
+        {
+            return self.call_whole(&Arc::new(head), &body, &call, begun).await;
+        }
+        let request = Request::from_parts(head, body);
         let repeatable =
             request.method().is_safe() && request.body().size_hint().exact() == Some(0);
         let again = repeatable.then(|| {
-            let mut again = http::Request::new(crate::body::full(""));
+            let mut again = http::Request::new(body::full(""));
             *again.method_mut() = request.method().clone();
             *again.uri_mut() = request.uri().clone();
             *again.headers_mut() = request.headers().clone();
             again
         });
-        let call = Arc::new(call);
-        match (self.answer(request, &call, begun).await, again) {
+        let ask = |request| |answer| Work::Http(request, answer);
+        match (self.answer(ask(request), &call, begun).await, again) {
             (Err(Lost { spared: true, .. }), Some(again)) => {
-                self.answer(again, &call, begun).await.map_err(|lost| lost.error)
+                self.answer(ask(again), &call, begun).await.map_err(|lost| lost.error)
             }
             (result, _) => result.map_err(|lost| lost.error),
         }
     }
 
+    /// As [`Pool::call_twice`], of a request that is all there, so that no copy is kept of it.
+    async fn call_whole(
+        self: &Arc<Self>,
+        head: &Arc<Parts>,
+        body: &Bytes,
+        call: &Arc<Call>,
+        begun: Instant,
+    ) -> Result<Response, CallError> {
+        let ask = || |answer| Work::Whole(head.clone(), body.clone(), answer);
+        match self.answer(ask(), call, begun).await {
+            Err(Lost { spared: true, .. }) if head.method.is_safe() && body.is_empty() => {
+                self.answer(ask(), call, begun).await.map_err(|lost| lost.error)
+            }
+            result => result.map_err(|lost| lost.error),
+        }
+    }
+
     async fn answer(
         self: &Arc<Self>,
-        request: Request,
+        work: impl FnOnce(Answer<Response>) -> Work,
         call: &Arc<Call>,
         begun: Instant,
     ) -> Result<Response, Lost> {
         let limits = &self.revision.limits;
         let time = Time { begun, patience: limits.first_byte.min(limits.wall), wall: limits.wall };
-        let work = |answer| Work::Http(request, answer);
         let (response, running) = self.attempt(work, call, time).await?;
         Ok(Guarded::wrap(response, running, limits))
     }

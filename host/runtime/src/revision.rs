@@ -243,6 +243,11 @@ impl Revision {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The guest is written for this host: it exports `nexus:http/whole`.
+    pub fn is_native(&self) -> bool {
+        self.exports.is_native()
+    }
+
     /// The guest exports `wasi:http/handler@0.3` and its manifest does not forbid sharing.
     pub(crate) fn is_shared(&self) -> bool {
         self.exports.is_concurrent() && self.manifest.isolation == Isolation::Shared

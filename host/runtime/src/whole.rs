@@ -145,7 +145,7 @@ fn code_of(error: Error) -> ErrorCode {
 
 /// What a guest has written of a response and no client has taken yet.
 #[derive(Default)]
-struct Pipe(Mutex<Flow>);
+pub(crate) struct Pipe(Mutex<Flow>);
 
 #[derive(Default)]
 struct Flow {
@@ -160,7 +160,7 @@ struct Flow {
 }
 
 #[derive(Default)]
-enum End {
+pub(crate) enum End {
     #[default]
     Unsaid,
     Trailers(HeaderMap),
@@ -185,7 +185,7 @@ impl Pipe {
 }
 
 /// Takes the guest's bytes; when it is dropped, the guest has written all of them or is no more.
-struct Contents(Arc<Pipe>);
+pub(crate) struct Contents(pub(crate) Arc<Pipe>);
 
 impl Drop for Contents {
     fn drop(&mut self) {
@@ -231,10 +231,10 @@ impl StreamConsumer<Instance> for Contents {
 }
 
 /// Takes the guest's word that the body ends, and with which trailers.
-struct TrailersOf(Arc<Pipe>);
+pub(crate) struct TrailersOf(pub(crate) Arc<Pipe>);
 
 impl TrailersOf {
-    fn say(&self, end: End) {
+    pub(crate) fn say(&self, end: End) {
         self.0.change(|flow| {
             if matches!(flow.trailers, End::Unsaid) {
                 flow.trailers = end;
@@ -275,7 +275,7 @@ impl FutureConsumer<Instance> for TrailersOf {
 }
 
 /// The client's side of a pipe.
-struct Piped(Arc<Pipe>);
+pub(crate) struct Piped(pub(crate) Arc<Pipe>);
 
 impl Drop for Piped {
     fn drop(&mut self) {

@@ -4,6 +4,7 @@
 use nexus_runtime::{
     Call, CallError, ComponentId, ComponentManifest, HttpRoute, Request, Response, Runtime,
 };
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -37,6 +38,8 @@ pub struct View {
     pub routes: Vec<HttpRoute>,
     /// Every component: its manifest, or why it is not active.
     pub components: Vec<(ComponentId, Result<Arc<ComponentManifest>, Arc<str>>)>,
+    /// Those of them that are written for this host, and need not be told what Spin would tell.
+    pub native: HashSet<ComponentId>,
 }
 
 impl Backend for Runtime {
@@ -55,11 +58,16 @@ impl Backend for Runtime {
             })
             .collect();
         components.sort_by(|a, b| a.0.cmp(&b.0));
+        let ready =
+            active.components.iter().filter_map(|(id, state)| Some((id, state.as_ref().ok()?)));
+        let native =
+            ready.filter(|(_, fleet)| fleet.revisions().iter().all(|one| one.revision.is_native()));
         View {
             generation: active.generation,
             application: active.application.clone(),
             version: active.version.clone(),
             routes: active.routes.clone(),
+            native: native.map(|(id, _)| id.clone()).collect(),
             components,
         }
     }

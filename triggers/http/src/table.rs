@@ -6,7 +6,7 @@ use crate::lifecycles::CONTROL_PLANE;
 use crate::metrics::{ShardMetrics, Traffic};
 use crate::rate::{ClassIndex, DEFAULT_CLASS, RateLimiter};
 use crate::router::{Matched, Router};
-use crate::spin_headers::RouteHeaders;
+use crate::spin_headers::{RouteHeaders, Told};
 use nexus_runtime::{ComponentId, ComponentManifest, HttpRoute, Limits};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -66,7 +66,11 @@ impl Table {
             .collect();
         for route in &view.routes {
             let manifest = manifests.get(&route.component).copied();
-            table.add(route, manifest, rate, metrics);
+            let told = match view.native.contains(&route.component) {
+                true => Told::Asked,
+                false => Told::All,
+            };
+            table.add(route, told, manifest, rate, metrics);
         }
         let (active, inactive) = view.components.iter().partition::<Vec<_>, _>(|c| c.1.is_ok());
         table.active = active.into_iter().map(|(id, _)| id.clone()).collect();
@@ -79,6 +83,7 @@ impl Table {
     fn add(
         &mut self,
         route: &HttpRoute,
+        told: Told,
         manifest: Option<&Arc<ComponentManifest>>,
         rate: &RateLimiter,
         metrics: &ShardMetrics,
@@ -100,8 +105,8 @@ impl Table {
             }
         };
         // The router already holds the index, so the entry must come, even without its fields.
-        let headers = RouteHeaders::new(pattern, &names)
-            .unwrap_or_else(|| RouteHeaders::new("/...", &[]).expect("plain ASCII"));
+        let headers = RouteHeaders::new(pattern, &names, told)
+            .unwrap_or_else(|| RouteHeaders::new("/...", &[], told).expect("plain ASCII"));
         let default_body_max = || Limits::default().body_in_bytes;
         self.entries.push(Entry {
             component: component.clone(),

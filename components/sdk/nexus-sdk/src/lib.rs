@@ -24,6 +24,8 @@ mod doors;
 mod etag;
 mod event;
 mod extract;
+#[cfg(target_arch = "wasm32")]
+mod front;
 mod id;
 mod idempotency;
 mod openapi;
@@ -47,6 +49,8 @@ mod tables;
 mod tests;
 mod time;
 mod triggers;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod whole;
 
 pub use call::{Peer, Question, Reply, call};
 pub use commit::Writes;
@@ -67,15 +71,17 @@ pub use principal::{Kind, Permission, Principal, belongs_to, covers};
 pub use problem::{Error, Failure, FieldError, OrLog, Problem, Refusal, Result, standard};
 pub use respond::{Accepted, Created, NoContent, Secret};
 pub use router::{Door, Endpoint, Methods, Route, Router, delete, get, options, patch, post, put};
-#[cfg(target_arch = "wasm32")]
-pub use service::serve;
 pub use service::{Facts, Service};
+#[cfg(target_arch = "wasm32")]
+pub use service::{serve, serve_whole};
 pub use sql::{Bind, Statement, Write};
 pub use time::{Date, Time, days, hours, minutes, seconds};
 #[doc(hidden)]
 pub use triggers::{Outcome, outcome};
 #[cfg(target_arch = "wasm32")]
 pub use triggers::{bindings, concurrently, delivery, tick};
+#[cfg(target_arch = "wasm32")]
+pub use whole::bindings as whole_bindings;
 
 pub use spin_sdk::{key_value, redis, variables};
 pub use {anyhow, axum, chrono, schemars, serde, serde_json, spin_sdk, uuid};

@@ -225,17 +225,17 @@ fn request_id(headers: &HeaderMap) -> String {
 }
 
 #[cfg(target_arch = "wasm32")]
-pub use export::serve;
+pub use export::{serve, serve_whole};
 
-/// The meeting of axum with `wasi:http`.
 #[cfg(target_arch = "wasm32")]
 mod export {
     use std::sync::OnceLock;
 
-    use spin_sdk::http::{FromRequest, IntoResponse, Request};
-    use spin_sdk::wasip3::http::types::{ErrorCode, Request as WasiRequest, Response};
+    use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 
-    use super::{Body, Service};
+    use super::Service;
+    use crate::whole::bindings::exports::nexus::http::whole::Answer;
+    use crate::{front, whole};
 
     /// The SDK's only static: an instance answers many requests, and building the routes
     /// again for each of them costs more than most handlers.
@@ -243,13 +243,20 @@ mod export {
 
     /// Answers one request of the host.
     #[doc(hidden)]
-    pub async fn serve(
+    pub async fn serve(build: fn() -> Service, request: Request) -> Result<Response, ErrorCode> {
+        let response = SERVICE.get_or_init(build).call(front::taken(request)?).await;
+        front::given(response).await
+    }
+
+    /// As [`serve`], where the request is all there.
+    #[doc(hidden)]
+    pub async fn serve_whole(
         build: fn() -> Service,
-        request: WasiRequest,
-    ) -> Result<Response, ErrorCode> {
-        let request = Request::from_request(request)?.map(Body::new);
-        let response = SERVICE.get_or_init(build).call(request).await;
-        response.into_response()
+        head_bytes: u32,
+        request: Vec<u8>,
+    ) -> Result<Answer, String> {
+        let request = whole::taken(head_bytes, request)?;
+        Ok(whole::answer(SERVICE.get_or_init(build).call(request).await).await)
     }
 }
 

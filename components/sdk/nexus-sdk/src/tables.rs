@@ -241,17 +241,28 @@ macro_rules! __export {
         mod __nexus_export {
             use $crate::bindings::exports::nexus::triggers::{messages, schedules};
             use $crate::spin_sdk::wasip3;
+            use $crate::whole_bindings::exports::nexus::http::whole;
 
             struct Component;
 
             wasip3::http::service::export!(Component);
             $crate::bindings::export_triggers!(Component);
+            $crate::whole_bindings::export_whole!(Component);
 
             impl wasip3::exports::http::handler::Guest for Component {
                 async fn handle(
                     request: wasip3::http::types::Request,
                 ) -> Result<wasip3::http::types::Response, wasip3::http::types::ErrorCode> {
                     $crate::serve(super::service, request).await
+                }
+            }
+
+            impl whole::Guest for Component {
+                async fn handle(
+                    head_bytes: u32,
+                    request: Vec<u8>,
+                ) -> Result<whole::Answer, String> {
+                    $crate::serve_whole(super::service, head_bytes, request).await
                 }
             }
 

@@ -66,6 +66,7 @@ impl Backend for Nothing {
             version: self.manifest.version.clone(),
             routes: self.manifest.routes.clone(),
             components: self.manifest.components.iter().map(component).collect(),
+            native: Default::default(),
         }
     }
 

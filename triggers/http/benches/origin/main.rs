@@ -83,6 +83,7 @@ impl Backend for Nothing {
             version: self.0.version.clone(),
             routes: self.0.routes.clone(),
             components: Default::default(),
+            native: Default::default(),
         }
     }
 

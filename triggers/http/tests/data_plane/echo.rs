@@ -256,6 +256,7 @@ impl Backend for Echo {
             version: manifest.version.clone(),
             routes: manifest.routes.clone(),
             components: components.collect(),
+            native: Default::default(),
         }
     }
 

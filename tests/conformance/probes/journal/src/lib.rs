@@ -2,6 +2,7 @@
 //! commit, the event comes back and is filed, a schedule counts. An entry's `mood` says how its
 //! handling goes, so that a test can ask for a refusal, a failure, a trap or a delay.
 
+mod bodies;
 mod errands;
 mod orders;
 
@@ -40,6 +41,9 @@ fn router() -> Router {
         .route("/jobs", post(errands::submit))
         .route("/jobs/{id}", get(errands::show).delete(errands::cancel))
         .route("/jobs/{id}/progress", get(errands::watch))
+        .route("/bodies/mirror", post(bodies::mirror))
+        .route("/bodies/count", post(bodies::count))
+        .route("/bodies/{kind}", get(bodies::give))
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -1,0 +1,284 @@
+//! Requests that come in one piece and answers that go in one: the meeting with `nexus:http/whole`.
+//!
+//! Knows how heads are written and how much of a body is waited for. Refuses to know routes.
+
+use std::future::poll_fn;
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::Poll;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http_body::{Body as _, Frame};
+
+/// Gathered of an answer before it is said to flow: a copy costs less than a stream does.
+const GATHERED_BYTES_MAX: usize = 256 << 10;
+
+/// Fields of most requests, the host's own among them.
+const FIELDS: usize = 16;
+
+/// A request as axum takes it; None where it is none, which the host sends nobody.
+fn request(head_bytes: u32, piece: Vec<u8>) -> Option<Request<Body>> {
+    let mut head = Bytes::from(piece);
+    let end = usize::try_from(head_bytes).ok().filter(|end| *end <= head.len())?;
+    let body = head.split_off(end);
+    let body = if body.is_empty() { Body::empty() } else { Body::from(body) };
+    let mut request = Request::new(body);
+    let mut at = 0;
+    *request.method_mut() = Method::from_bytes(&head[part(&head, &mut at)?]).ok()?;
+    *request.uri_mut() = Uri::from_maybe_shared(head.slice(part(&head, &mut at)?)).ok()?;
+    let mut headers = HeaderMap::with_capacity(FIELDS);
+    while at < head.len() {
+        let name = HeaderName::from_bytes(&head[part(&head, &mut at)?]).ok()?;
+        // The bytes stay where they are.
+        let value = head.slice(part(&head, &mut at)?);
+        headers.append(name, HeaderValue::from_maybe_shared(value).ok()?);
+    }
+    *request.headers_mut() = headers;
+    Some(request)
+}
+
+/// Where the part that begins at `at` stands; `at` is its end afterwards.
+fn part(head: &[u8], at: &mut usize) -> Option<Range<usize>> {
+    let length = head.get(*at..)?.first_chunk()?;
+    let begin = *at + length.len();
+    let end = begin.checked_add(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    *at = end;
+    (end <= head.len()).then_some(begin..end)
+}
+
+fn fields(headers: &HeaderMap) -> Vec<u8> {
+    let bytes = headers.iter().map(|(name, value)| 8 + name.as_str().len() + value.len()).sum();
+    let mut all = Vec::with_capacity(bytes);
+    for (name, value) in headers {
+        for part in [name.as_str().as_bytes(), value.as_bytes()] {
+            // A field of 4 GiB is more than a guest has memory for.
+            all.extend(u32::try_from(part.len()).unwrap_or_default().to_le_bytes());
+            all.extend_from_slice(part);
+        }
+    }
+    all
+}
+
+/// What a body has ready.
+pub(crate) enum Gathered {
+    /// All of it, and no trailers.
+    All(Vec<u8>),
+    /// Its beginning; what came after it, where that is no data.
+    Begun(Vec<u8>, Option<Result<Frame<Bytes>, axum::Error>>),
+}
+
+/// Takes what is ready, and waits for nothing.
+pub(crate) async fn gather(body: &mut Body) -> Gathered {
+    let mut bytes = Vec::new();
+    while bytes.len() <= GATHERED_BYTES_MAX {
+        if body.is_end_stream() {
+            return Gathered::All(bytes);
+        }
+        match poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await {
+            Poll::Pending => return Gathered::Begun(bytes, None),
+            Poll::Ready(None) => return Gathered::All(bytes),
+            Poll::Ready(Some(Err(why))) => return Gathered::Begun(bytes, Some(Err(why))),
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) if bytes.is_empty() => bytes = data.into(),
+                Ok(data) => bytes.extend_from_slice(&data),
+                Err(frame) => return Gathered::Begun(bytes, Some(Ok(frame))),
+            },
+        }
+    }
+    Gathered::Begun(bytes, None)
+}
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) use export::send;
+#[cfg(target_arch = "wasm32")]
+pub use export::{answer, bindings, taken};
+
+#[cfg(target_arch = "wasm32")]
+mod export {
+    use super::*;
+    use axum::http::{Response, header};
+    use spin_sdk::wasip3::wit_bindgen::{self, StreamWriter};
+
+    #[doc(hidden)]
+    #[allow(missing_docs, unreachable_pub)]
+    pub mod bindings {
+        use spin_sdk::wit_bindgen;
+
+        wit_bindgen::generate!({
+            path: "../../../wit/nexus-http@0.1.0",
+            world: "nexus:http/service",
+            runtime_path: "::nexus_sdk::spin_sdk::wit_bindgen::rt",
+            default_bindings_module: "::nexus_sdk::whole_bindings",
+            export_macro_name: "export_whole",
+            pub_export_macro: true,
+        });
+    }
+
+    use bindings::exports::nexus::http::whole::{Answer, Body as Given, Flow};
+    use bindings::{wit_future, wit_stream};
+
+    #[doc(hidden)]
+    pub fn taken(head_bytes: u32, piece: Vec<u8>) -> Result<Request<Body>, String> {
+        request(head_bytes, piece).ok_or_else(|| "the request is none".to_owned())
+    }
+
+    /// An answer as the host takes it: in one piece where it is all there, and otherwise what there
+    /// is, before the rest.
+    #[doc(hidden)]
+    pub async fn answer(answer: Response<Body>) -> Answer {
+        let (mut parts, mut body) = answer.into_parts();
+        let length = body.size_hint().exact();
+        let given = match gather(&mut body).await {
+            Gathered::All(bytes) => Given::All(bytes),
+            begun => {
+                if let Some(length) = length {
+                    let length = HeaderValue::from(length);
+                    parts.headers.entry(header::CONTENT_LENGTH).or_insert(length);
+                }
+                let (contents, reader) = wit_stream::new();
+                let (said, end) = wit_future::new(|| Err("the answer was not finished".to_owned()));
+                wit_bindgen::spawn(async move {
+                    if let Some(end) = send(begun, body, contents).await {
+                        let end = end.map(|trailers| trailers.as_ref().map_or(Vec::new(), fields));
+                        let _reader_gone = said.write(end).await;
+                    }
+                });
+                Given::Flow(Flow { contents: reader, end })
+            }
+        };
+        Answer { status: parts.status.as_u16(), fields: fields(&parts.headers), body: given }
+    }
+
+    /// Sends a body after what was gathered of it. How it ended; None where nobody reads any more.
+    pub(crate) async fn send(
+        gathered: Gathered,
+        mut body: Body,
+        mut contents: StreamWriter<u8>,
+    ) -> Option<Result<Option<HeaderMap>, String>> {
+        let (bytes, mut next) = match gathered {
+            Gathered::All(bytes) => (bytes, None),
+            Gathered::Begun(bytes, next) => (bytes, next),
+        };
+        if !bytes.is_empty() && !contents.write_all(bytes).await.is_empty() {
+            return None;
+        }
+        let mut trailers = None;
+        loop {
+            let frame = match next.take() {
+                Some(frame) => frame,
+                None if body.is_end_stream() => break,
+                None => match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+                    Some(frame) => frame,
+                    None => break,
+                },
+            };
+            match frame.map(Frame::into_data) {
+                Err(why) => return Some(Err(why.to_string())),
+                Ok(Ok(data)) => {
+                    if !contents.write_all(data.into()).await.is_empty() {
+                        return None;
+                    }
+                }
+                Ok(Err(frame)) => trailers = frame.into_trailers().ok(),
+            }
+        }
+        Some(Ok(trailers))
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    /// `nexus:http/whole`, written by hand.
+    fn piece(parts: &[&[u8]], body: &[u8]) -> (u32, Vec<u8>) {
+        let mut all = Vec::new();
+        for part in parts {
+            all.extend((part.len() as u32).to_le_bytes());
+            all.extend_from_slice(part);
+        }
+        let head_bytes = all.len() as u32;
+        all.extend_from_slice(body);
+        (head_bytes, all)
+    }
+
+    async fn body_of(request: Request<Body>) -> Bytes {
+        axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_request_is_read_from_its_piece() {
+        let parts: [&[u8]; 6] = [b"POST", b"/a?b=c", b"accept", b"*/*", b"accept", b"\xe9: x"];
+        let (head_bytes, all) = piece(&parts, b"the body");
+        let request = request(head_bytes, all).unwrap();
+        assert_eq!(
+            (request.method(), request.uri().to_string().as_str()),
+            (&Method::POST, "/a?b=c")
+        );
+        let accept: Vec<_> = request.headers().get_all("accept").iter().collect();
+        assert_eq!(accept, [&b"*/*"[..], b"\xe9: x"]);
+        assert_eq!(body_of(request).await, "the body");
+    }
+
+    #[tokio::test]
+    async fn a_body_may_be_absent_and_a_value_empty() {
+        let (head_bytes, all) = piece(&[b"GET", b"/", b"x-a", b""], b"");
+        let request = request(head_bytes, all).unwrap();
+        assert_eq!(request.headers()["x-a"], "");
+        assert!(request.body().is_end_stream());
+        assert_eq!(body_of(request).await, "");
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused_wherever_it_breaks() {
+        let (head_bytes, all) = piece(&[b"GET", b"/x", b"x-a", b"1"], b"body");
+        for cut in 0..head_bytes {
+            // A head may end after its target and after any field.
+            assert_eq!(request(cut, all.clone()).is_some(), cut == 13, "{cut}");
+        }
+        assert!(request(head_bytes + 5, all).is_none(), "more head than there is");
+        let (head_bytes, all) = piece(&[b"GET", b"/", b"x a", b"1"], b"");
+        assert!(request(head_bytes, all).is_none(), "no name of a field");
+    }
+
+    #[test]
+    fn fields_are_written_as_they_are_read() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-a", HeaderValue::from_static("1"));
+        headers.append("x-a", HeaderValue::from_static("2"));
+        assert_eq!(fields(&headers), piece(&[b"x-a", b"1", b"x-a", b"2"], b"").1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_gathered_as_far_as_it_is_ready() {
+        let ready = ["a", "b"].map(|text| Ok::<_, std::io::Error>(Bytes::from(text)));
+        let body = |frames: Vec<_>, then_waits: bool| {
+            let mut frames = frames.into_iter();
+            Body::from_stream(futures::stream::poll_fn(move |_| match frames.next() {
+                Some(frame) => Poll::Ready(Some(frame)),
+                None if then_waits => Poll::Pending,
+                None => Poll::Ready(None),
+            }))
+        };
+        let mut all = body(ready.into(), false);
+        assert!(matches!(gather(&mut all).await, Gathered::All(bytes) if bytes == b"ab"));
+        let ready = [Ok(Bytes::from("a"))];
+        let mut begun = body(ready.into(), true);
+        let gathered = gather(&mut begun).await;
+        assert!(matches!(gathered, Gathered::Begun(bytes, None) if bytes == b"a"));
+        let ready = [Ok(Bytes::from("a")), Err(std::io::Error::other("no more"))];
+        let mut broken = body(ready.into(), false);
+        let gathered = gather(&mut broken).await;
+        assert!(matches!(gathered, Gathered::Begun(bytes, Some(Err(_))) if bytes == b"a"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_gathered_up_to_a_limit() {
+        let chunk = || Ok::<_, std::io::Error>(Bytes::from(vec![0; 100 << 10]));
+        let mut endless =
+            Body::from_stream(futures::stream::poll_fn(move |_| Poll::Ready(Some(chunk()))));
+        let gathered = gather(&mut endless).await;
+        assert!(matches!(gathered, Gathered::Begun(bytes, None) if bytes.len() == 300 << 10));
+    }
+}

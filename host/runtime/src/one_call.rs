@@ -1,0 +1,249 @@
+//! HTTP in one call, for guests that export `nexus:http/whole` (`wit/nexus-http@0.1.0`): a request
+//! that is all there goes in as one piece, and an answer that is all there comes back as one. The
+//! host is asked for nothing in between. Refuses to know limits.
+
+use crate::body::{Response, full};
+use crate::instance::Instance;
+use crate::whole::{Contents, End, Pipe, Piped, TrailersOf};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use wasmtime::component::{FutureConsumer, Source, TypedFunc};
+use wasmtime::{AsContextMut, StoreContextMut, error::Context as _};
+use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, WasiHttpView as _, p3};
+
+#[allow(unreachable_pub)]
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../../wit/nexus-http@0.1.0",
+        world: "nexus:http/service",
+        exports: { default: async | store },
+    });
+}
+
+pub(crate) use bindings::exports::nexus::http::whole as wit;
+
+pub(crate) const WHOLE: &str = "nexus:http/whole@0.1.0";
+
+/// What the guest is called with: how many bytes the head has, then head and body.
+pub(crate) type Piece = (u32, Vec<u8>);
+pub(crate) type Said = (Result<wit::Answer, String>,);
+pub(crate) type Handle = TypedFunc<Piece, Said>;
+
+/// # Errors
+/// 4 GiB and more, for which no guest has room.
+pub(crate) fn piece(head: &request::Parts, body: &[u8]) -> wasmtime::Result<Piece> {
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let own = |(name, _): &(&HeaderName, &HeaderValue)| !DEFAULT_FORBIDDEN_HEADERS.contains(name);
+    let fields = || head.headers.iter().filter(own);
+    let length = |part: &[u8]| size_of::<u32>() + part.len();
+    let bytes = fields().map(|(name, value)| length(name.as_ref()) + length(value.as_bytes()));
+    let begin = [head.method.as_str(), target].map(str::as_bytes);
+    let head_bytes = begin.iter().map(|part| length(part)).sum::<usize>() + bytes.sum::<usize>();
+    let mut all = Vec::with_capacity(head_bytes + body.len());
+    let mut put = |part: &[u8]| {
+        all.extend(u32::try_from(part.len())?.to_le_bytes());
+        all.extend_from_slice(part);
+        wasmtime::error::Ok(())
+    };
+    for part in begin {
+        put(part)?;
+    }
+    for (name, value) in fields() {
+        put(name.as_ref())?;
+        put(value.as_bytes())?;
+    }
+    all.extend_from_slice(body);
+    Ok((u32::try_from(head_bytes)?, all))
+}
+
+/// What the guest answered `asked`.
+///
+/// # Errors
+/// The guest's own, and what is no answer in HTTP.
+pub(crate) fn response(
+    mut store: impl AsContextMut<Data = Instance>,
+    (said,): Said,
+    asked: &Method,
+) -> wasmtime::Result<Response> {
+    let wit::Answer { status, fields, body } = said.map_err(refused)?;
+    let head = head(status, fields);
+    match body {
+        wit::Body::All(bytes) => {
+            let head = head.and_then(|head| fits(head, bytes.len(), asked)).map_err(refused)?;
+            Ok(head.map(|()| full(bytes)))
+        }
+        wit::Body::Flow(wit::Flow { mut contents, mut end }) => {
+            let head = match head {
+                Ok(head) => head,
+                Err(why) => {
+                    contents.close(&mut store)?;
+                    end.close(&mut store)?;
+                    return Err(refused(why));
+                }
+            };
+            let pipe = Arc::new(Pipe::default());
+            contents.pipe(&mut store, Contents(pipe.clone()))?;
+            end.pipe(&mut store, EndOf(TrailersOf(pipe.clone())))?;
+            let mut context = store.as_context_mut();
+            let hooks = context.data_mut().http().hooks;
+            let (response, _nobody_asks) =
+                p3::Response::from_http(hooks, head.map(|()| Piped(pipe)));
+            response.into_http_with_getter(&mut store, async { Ok(()) }, Instance::http)
+        }
+    }
+}
+
+fn refused(why: String) -> wasmtime::Error {
+    ErrorCode::InternalError(Some(why)).into()
+}
+
+fn head(status: u16, fields: Vec<u8>) -> Result<http::Response<()>, String> {
+    let mut head = http::Response::new(());
+    *head.headers_mut() = headers(fields)?;
+    match StatusCode::from_u16(status) {
+        Ok(status) if !status.is_informational() => *head.status_mut() = status,
+        _ => return Err(format!("{status} is no status of an answer")),
+    }
+    Ok(head)
+}
+
+/// A length that is said is the body's.
+fn fits(
+    head: http::Response<()>,
+    bytes: usize,
+    asked: &Method,
+) -> Result<http::Response<()>, String> {
+    let bodiless = *asked == Method::HEAD || head.status() == StatusCode::NOT_MODIFIED;
+    match head.headers().get(header::CONTENT_LENGTH) {
+        Some(said)
+            if !bodiless && said.to_str().ok().and_then(|s| s.parse().ok()) != Some(bytes) =>
+        {
+            Err(format!("a body of {bytes} bytes is said to have {said:?}"))
+        }
+        _ => Ok(head),
+    }
+}
+
+fn headers(fields: Vec<u8>) -> Result<HeaderMap, String> {
+    let fields = Bytes::from(fields);
+    let mut headers = HeaderMap::new();
+    let mut at = 0;
+    let mut part = || -> Result<Option<Bytes>, String> {
+        if at == fields.len() {
+            return Ok(None);
+        }
+        let length = fields[at..].first_chunk().ok_or("a field is cut off")?;
+        let begin = at + length.len();
+        at = begin.saturating_add(u32::from_le_bytes(*length) as usize);
+        if at > fields.len() {
+            return Err("a field is cut off".to_owned());
+        }
+        Ok(Some(fields.slice(begin..at)))
+    };
+    while let Some(name) = part()? {
+        let value = part()?.ok_or("a field without its value")?;
+        let name = HeaderName::from_bytes(&name).map_err(|why| why.to_string())?;
+        if DEFAULT_FORBIDDEN_HEADERS.contains(&name) {
+            return Err(format!("the field {name} is the host's to say"));
+        }
+        let value = HeaderValue::from_maybe_shared(value);
+        headers.append(name, value.map_err(|why| why.to_string())?);
+    }
+    Ok(headers)
+}
+
+/// Takes the guest's word that a body ends.
+struct EndOf(TrailersOf);
+
+impl FutureConsumer<Instance> for EndOf {
+    type Item = Result<Vec<u8>, String>;
+
+    fn poll_consume(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        mut store: StoreContextMut<'_, Instance>,
+        mut source: Source<'_, Self::Item>,
+        _finish: bool,
+    ) -> Poll<wasmtime::Result<()>> {
+        let mut said = None;
+        source.read(&mut store, &mut said)?;
+        let said = said.context("a future without its value")?;
+        self.0.say(match said.and_then(headers) {
+            Ok(trailers) if trailers.is_empty() => End::Nothing,
+            Ok(trailers) => End::Trailers(trailers),
+            Err(why) => End::Broken(ErrorCode::InternalError(Some(why))),
+        });
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(parts: &[&str]) -> Vec<u8> {
+        let mut all = Vec::new();
+        for part in parts {
+            all.extend(u32::try_from(part.len()).unwrap().to_le_bytes());
+            all.extend_from_slice(part.as_bytes());
+        }
+        all
+    }
+
+    #[test]
+    fn a_request_is_one_piece_without_what_belongs_to_its_connection() {
+        let request = http::Request::post("http://a.example/b?c=d")
+            .header("host", "a.example")
+            .header("connection", "keep-alive")
+            .header("X-A", "1")
+            .header("x-a", "2")
+            .body(());
+        let (head, ()) = request.unwrap().into_parts();
+        let (head_bytes, all) = piece(&head, b"body").unwrap();
+        let (head, body) = all.split_at(head_bytes as usize);
+        assert_eq!(head, encoded(&["POST", "/b?c=d", "x-a", "1", "x-a", "2"]));
+        assert_eq!(body, b"body");
+    }
+
+    #[test]
+    fn an_answers_head_is_read_as_it_is_written() {
+        let head =
+            head(201, encoded(&["x-a", "1", "set-cookie", "b=c", "set-cookie", ""])).unwrap();
+        assert_eq!(head.status(), StatusCode::CREATED);
+        let cookies: Vec<_> = head.headers().get_all("set-cookie").iter().collect();
+        assert_eq!(cookies, ["b=c", ""]);
+        assert_eq!(head.headers()["x-a"], "1");
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused() {
+        for status in [0, 100, 199, 1000, 65_535] {
+            assert!(head(status, Vec::new()).is_err(), "{status}");
+        }
+        let whole = encoded(&["x-a", "1"]);
+        for cut in 1..whole.len() {
+            assert!(head(200, whole[..cut].to_vec()).is_err(), "cut after {cut}");
+        }
+        for parts in [["x a", "1"], ["x-a", "1\n2"], ["transfer-encoding", "chunked"]] {
+            assert!(head(200, encoded(&parts)).is_err(), "{parts:?}");
+        }
+        assert!(head(200, vec![0xff; 4]).is_err());
+    }
+
+    #[test]
+    fn a_length_is_the_bodys_unless_there_is_none() {
+        let of = |status, said: &str, bytes, asked| {
+            let head = head(status, encoded(&["content-length", said])).unwrap();
+            fits(head, bytes, &asked).is_ok()
+        };
+        assert!(of(200, "5", 5, Method::GET));
+        assert!(!of(200, "6", 5, Method::GET));
+        assert!(!of(200, "five", 5, Method::GET));
+        assert!(of(200, "6", 0, Method::HEAD));
+        assert!(of(304, "6", 0, Method::GET));
+    }
+}

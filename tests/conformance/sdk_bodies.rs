@@ -1,0 +1,154 @@
+//! Bodies of every kind to and from a service of the SDK, which is handed whole requests in one
+//! piece and hands back whole answers likewise; see also `bodies`, of guests that are not.
+
+use nexus_harness::prelude::*;
+use std::time::Duration;
+
+/// Far longer than it takes, also on a busy machine.
+const LIMIT: Duration = Duration::from_secs(20);
+
+const BODIES: &str = "/api/probe-journal/v1/bodies";
+
+async fn host() -> Nexus {
+    Nexus::with_components(&[probe("journal")]).await
+}
+
+/// All that a client is sent on a connection that asks for one answer.
+async fn all_of(nexus: &Nexus, method: &str, kind: &str) -> String {
+    let mut raw = nexus.connect().await;
+    let head = format!("{method} {BODIES}/{kind} HTTP/1.1\r\nhost: x\r\n");
+    assert!(raw.send(format!("{head}te: trailers\r\nconnection: close\r\n\r\n")).await);
+    raw.read_to_end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_comes_back_as_it_went_on_both_sides_of_every_bound() {
+    let nexus = host().await;
+    let client = nexus.anonymous();
+    let (whole, gathered) = (64 << 10, 256 << 10);
+    let around = |bound: usize| [bound - 1, bound, bound + 1];
+    let sizes = [0, 1, 4_096].into_iter().chain(around(whole)).chain(around(gathered));
+    for bytes in sizes.chain([1_200_000]) {
+        let sent: Vec<_> = (0..bytes).map(|n| (n % 251) as u8).collect();
+        let mirror = client.request(http::Method::POST, &format!("{BODIES}/mirror"));
+        let answer = mirror.body(sent.clone()).send().await.ok();
+        assert!(answer.body == sent, "{} bytes came back, of {bytes}", answer.body.len());
+        let count = client.request(http::Method::POST, &format!("{BODIES}/count"));
+        assert_eq!(count.body(sent).send().await.ok().text(), bytes.to_string());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_bodies_at_once_are_not_mixed_up() {
+    let nexus = host().await;
+    let clients: Vec<_> = (0..8_u8)
+        .map(|own| {
+            let client = nexus.anonymous();
+            tokio::spawn(async move {
+                for turn in 0..25 {
+                    let sent = vec![own; 1 + 4_999 * turn];
+                    let mirror = client.request(http::Method::POST, &format!("{BODIES}/mirror"));
+                    let answer = mirror.body(sent.clone()).send().await.ok();
+                    assert!(answer.body == sent, "client {own}, turn {turn}");
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunked_body_flows_through_with_its_trailers() {
+    let nexus = host().await;
+    let mut raw = nexus.connect().await;
+    let head = format!(
+        "POST {BODIES}/mirror HTTP/1.1\r\nhost: x\r\nte: trailers\r\nconnection: close\r\n\
+         transfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n"
+    );
+    assert!(raw.send(format!("{head}5\r\nhello\r\n")).await);
+    assert!(raw.send("7\r\n, world\r\n0\r\nx-sum: 42\r\n\r\n").await);
+    let answer = raw.read_to_end().await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("hello") && answer.contains(", world"), "{answer}");
+    assert!(answer.ends_with("0\r\nx-sum: 42\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_follow_what_is_ready_and_what_is_not() {
+    let nexus = host().await;
+    for kind in ["ready-with-trailers", "dripping-with-trailers"] {
+        let answer = all_of(&nexus, "GET", kind).await;
+        assert!(answer.ends_with("5\r\nhello\r\n0\r\nx-sum: 42\r\n\r\n"), "{kind}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_ready_is_sent_before_the_rest() {
+    let nexus = host().await;
+    let client = nexus.anonymous();
+    let dripping = client.request(http::Method::GET, &format!("{BODIES}/dripping"));
+    let mut body = dripping.stream().await.status(200);
+    for wanted in ["one ", "two ", "three"] {
+        assert_eq!(body.next().await.unwrap().unwrap(), wanted);
+    }
+    assert!(body.next().await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_length_that_is_known_is_said_also_of_a_body_that_flows() {
+    let nexus = host().await;
+    let large = nexus.anonymous().get(&format!("{BODIES}/large")).await.ok();
+    assert_eq!(large.headers["content-length"], (300 << 10).to_string());
+    assert_eq!(large.body.len(), 300 << 10);
+    let head = all_of(&nexus, "HEAD", "large").await;
+    assert!(head.contains("content-length: 307200\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_does_not_look_whole() {
+    let nexus = host().await;
+    nexus.expects_log("broke off");
+    for kind in ["breaks-at-once", "breaks-later"] {
+        let answer = all_of(&nexus, "GET", kind).await;
+        assert!(!answer.contains("\r\n0\r\n"), "{kind}: {answer}");
+    }
+    assert_eq!(nexus.anonymous().get(&format!("{BODIES}/dripping")).await.ok().text().len(), 13);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_none_is_a_problem_of_its_component() {
+    let nexus = host().await;
+    for kind in ["says-another-length", "says-the-hosts-field"] {
+        let answer = nexus.anonymous().get(&format!("{BODIES}/{kind}")).await.status(502);
+        assert_eq!(answer.headers["content-type"], "application/problem+json", "{kind}");
+    }
+    nexus.anonymous().get(&format!("{BODIES}/nothing-of-the-kind")).await.status(404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_body_that_is_wanted_is_asked_for() {
+    let nexus = host().await;
+    let mut raw = nexus.connect().await;
+    let head = "HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
+    assert!(raw.send(format!("POST {BODIES}/count {head}")).await);
+    let asked = raw.response().await;
+    assert!(asked.starts_with("HTTP/1.1 100 "), "{asked}");
+    assert!(raw.send("hello").await);
+    let answer = raw.response().await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with('5'), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_writes_more_than_its_client_takes_waits_and_stops_with_it() {
+    let nexus = host().await;
+    let client = nexus.anonymous();
+    let endless = client.request(http::Method::GET, &format!("{BODIES}/endless"));
+    let mut body = endless.stream().await.status(200);
+    assert!(body.next().await.unwrap().is_some());
+    drop(body);
+    let journal = || nexus.runtime().snapshot().into_iter().next().unwrap();
+    eventually("the call ends with its client", LIMIT, async || journal().inflight == 0).await;
+    assert_eq!(journal().counts.traps, 0);
+}
