@@ -6,7 +6,8 @@ use crate::session::Physical;
 use crate::wire::Wire;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -34,6 +35,8 @@ pub(super) struct Waiter {
     pub(super) id: u64,
     pub(super) key: Arc<str>,
     pub(super) since: Instant,
+    /// Where it waits.
+    pub(super) thread: ThreadId,
     pub(super) grant: oneshot::Sender<Grant>,
 }
 
@@ -41,6 +44,8 @@ pub(super) struct Out {
     pub(super) key: Arc<str>,
     pub(super) wire: Arc<Wire>,
     pub(super) driver: AbortHandle,
+    /// Where it is driven.
+    pub(super) thread: ThreadId,
 }
 
 pub(super) enum Grant {
@@ -91,6 +96,34 @@ impl State {
         Permit { id: self.next, key: key.clone(), pool: Arc::downgrade(pool) }
     }
 
+    /// Who is given a connection of `thread`: the first in line for it, or the first of those on
+    /// that thread, while the former has a connection to wait for where it is and has not waited
+    /// for `farther_max`.
+    pub(super) fn next_for(
+        &self,
+        key: &Arc<str>,
+        thread: ThreadId,
+        farther_max: Duration,
+    ) -> Option<usize> {
+        let waits = |w: &Waiter| w.key == *key && !w.grant.is_closed();
+        let at = self.waiters.iter().position(waits)?;
+        let first = &self.waiters[at];
+        let can_wait = first.thread == thread
+            || first.since.elapsed() < farther_max && self.drives(key, first.thread);
+        let near = |w: &Waiter| w.thread == thread && waits(w);
+        match can_wait {
+            true => self.waiters.iter().position(near).or(Some(at)),
+            false => Some(at),
+        }
+    }
+
+    /// Whether a connection is driven on `thread`.
+    fn drives(&self, key: &Arc<str>, thread: ThreadId) -> bool {
+        let idle = self.targets.get(key).into_iter().flat_map(|target| &target.idle);
+        self.out.values().any(|out| out.thread == thread && out.key == *key)
+            || idle.into_iter().any(|(physical, _)| physical.thread == thread)
+    }
+
     /// The most recently used idle connection, of this thread if there is one.
     pub(super) fn take_idle(&mut self, key: &Arc<str>, after: &mut After) -> Option<Physical> {
         let idle = &mut self.targets.get_mut(key)?.idle;
@@ -103,5 +136,48 @@ impl State {
             Some(at) => Some(idle.remove(at).0),
             None => idle.pop().map(|(physical, _)| physical),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_goes_to_who_waits_beside_it_while_the_others_have_their_own() {
+        let here = std::thread::current().id();
+        let there = std::thread::spawn(|| std::thread::current().id()).join().unwrap();
+        let (mine, other): (Arc<str>, Arc<str>) = ("mine".into(), "other".into());
+        let mut state = State::default();
+        let mut grants = Vec::new();
+        let now = Instant::now();
+        for (id, key, thread) in [(1, &other, here), (2, &mine, there), (3, &mine, here)] {
+            let (grant, granted) = oneshot::channel();
+            grants.push(granted);
+            state.waiters.push_back(Waiter { id, key: key.clone(), since: now, thread, grant });
+        }
+        let next = |state: &State, thread, farther_max| {
+            state.next_for(&mine, thread, farther_max).map(|at| state.waiters[at].id)
+        };
+        let long = Duration::from_secs(3600);
+        assert_eq!(next(&state, there, long), Some(2));
+        assert_eq!(next(&state, here, long), Some(2), "none is driven where the first waits");
+        let driver = tokio::spawn(async {}).abort_handle();
+        let out = |key: &Arc<str>| Out {
+            key: key.clone(),
+            wire: Arc::new(Wire::new()),
+            driver: driver.clone(),
+            thread: there,
+        };
+        state.out.insert(1, out(&other));
+        assert_eq!(next(&state, here, long), Some(2), "nor is another's");
+        state.out.insert(2, out(&mine));
+        assert_eq!(next(&state, here, long), Some(3));
+        assert_eq!(next(&state, here, Duration::ZERO), Some(2), "the first has waited long enough");
+        // The one beside it has left.
+        grants.pop();
+        assert_eq!(next(&state, here, long), Some(2));
+        grants.pop();
+        assert_eq!(next(&state, here, long), None);
     }
 }

@@ -101,6 +101,7 @@ impl Pool {
                 key: target.key.clone(),
                 wire: physical.wire.clone(),
                 driver: physical.driver.clone(),
+                thread: physical.thread,
             },
         );
         Ok(Session::new(physical, self.0.clone()))

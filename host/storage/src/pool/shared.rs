@@ -10,7 +10,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
 /// How long the first in line may be passed over by users of a connection that is warm for them:
-/// below this, handing connections over would close and open them at every turn.
+/// below this, handing connections over would close and open them at every turn. The same holds for
+/// who waits where a connection is driven: from another thread, each statement wakes two threads.
 const PASSED_OVER_MAX: Duration = Duration::from_millis(50);
 
 /// How often hoarders are looked for while somebody waits.
@@ -85,7 +86,8 @@ impl Shared {
         let mut state = self.lock();
         state.next += 1;
         let id = state.next;
-        state.waiters.push_back(Waiter { id, key: key.clone(), since: Instant::now(), grant });
+        let (since, thread) = (Instant::now(), std::thread::current().id());
+        state.waiters.push_back(Waiter { id, key: key.clone(), since, thread, grant });
         // A connection may have come free since this caller looked.
         self.serve(&mut state, &mut after);
         self.make_room(&mut state, &mut after);
@@ -118,7 +120,7 @@ impl Shared {
     fn pass_on(self: &Arc<Self>, state: &mut State, mut physical: Physical, after: &mut After) {
         let key = physical.target.key.clone();
         loop {
-            let mine = state.waiters.iter().position(|w| w.key == key && !w.grant.is_closed());
+            let mine = state.next_for(&key, physical.thread, PASSED_OVER_MAX);
             let other = state.waiters.iter().position(|w| {
                 w.key != key && !w.grant.is_closed() && state.below_own_bound(&w.key, &self.limits)
             });
