@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use wasmtime::component::Component;
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// How often running guests are looked at. Each look is a yield, so this bounds how long one guest
 /// can hold its shard; shorter ticks cost throughput.
@@ -123,6 +123,8 @@ fn config(pools: &Pools) -> Config {
         .total_stacks(pools.instances * 2)
         .max_unused_warm_slots(512)
         .linear_memory_keep_resident(pools.memory_keep_resident_bytes)
+        // Only what a guest has written is put back, where the kernel can say what that is.
+        .pagemap_scan(Enabled::Auto)
         .table_keep_resident(64 << 10)
         .max_memories_per_component(4)
         .max_core_instances_per_component(32);
@@ -130,6 +132,8 @@ fn config(pools: &Pools) -> Config {
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .epoch_interruption(true)
+        // Nobody unwinds through guests, and registering it reads all of it for each component.
+        .native_unwind_info(false)
         .wasm_component_model_async(true);
     config
 }
