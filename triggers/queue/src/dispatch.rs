@@ -10,6 +10,7 @@ use crate::lane::Lane;
 use crate::round::{Found, Round};
 use crate::stats::QueueStats;
 use nexus_runtime::{ComponentId, Outcome as Said, Shutdown};
+use nexus_storage::Listening;
 use nexus_storage::queue::{Claim, Lease, Outcome, QueueId, Registered};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,6 +24,10 @@ const AWAY_MAX: Duration = Duration::from_secs(5);
 
 /// Queues are not read again more often than this, however often the host is poked.
 const REFRESH_MIN: Duration = Duration::from_millis(250);
+
+/// Pokes are heard at most so often: a busy service makes thousands a second, each would wake this
+/// thread, and one round finds whatever was made until then.
+const POKE_GAP: Duration = Duration::from_millis(2);
 
 pub(crate) struct Dispatcher<B> {
     pub(crate) backend: B,
@@ -45,6 +50,14 @@ pub(crate) struct Dispatcher<B> {
     /// No claim before then: the database is away.
     away: Option<(Instant, Duration)>,
     idle: Duration,
+}
+
+/// Waits for a poke, and hears none before `then`.
+async fn poked_after(then: tokio::time::Instant, work: &mut Listening) {
+    if tokio::time::Instant::now() < then {
+        tokio::time::sleep_until(then).await;
+    }
+    work.poked().await;
 }
 
 /// A delivery that has ended, or broke down.
@@ -86,6 +99,7 @@ impl<B: Backend> Dispatcher<B> {
         let mut work = self.config.queue.database().work().listen();
         let mut rounds: JoinSet<Found> = JoinSet::new();
         let committed = self.committed.clone();
+        let mut heard = tokio::time::Instant::now();
         loop {
             self.begin_all();
             if rounds.is_empty()
@@ -99,7 +113,8 @@ impl<B: Backend> Dispatcher<B> {
                 Some(found) = rounds.join_next() => self.take(found),
                 Some(ended) = self.deliveries.join_next_with_id() => self.ended(ended),
                 () = committed.notified() => self.is_due = true,
-                () = work.poked() => {
+                () = poked_after(heard + POKE_GAP, &mut work) => {
+                    heard = tokio::time::Instant::now();
                     self.is_due = true;
                     self.poked = true;
                     self.idle = self.config.limits.poll_min;
