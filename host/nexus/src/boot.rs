@@ -199,6 +199,7 @@ impl Start {
         self.conditions.set(postgres::CONDITION, Condition::Waiting("connecting".into()));
         let wanted = Wanted {
             choice: settings.database.clone(),
+            archive: settings.archive.clone(),
             home: home.to_owned(),
             connections_max: settings.pg_connections_max.unwrap_or(match settings.database {
                 Choice::Private => 100,

@@ -14,7 +14,9 @@ mod token;
 mod up;
 
 pub use artifact::{KeysCommand, KeysOptions, PullOptions, PushOptions};
-pub use backup::{BackupCommand, BackupOptions, BackupVerifyOptions, KeyOptions, RestoreOptions};
+pub use backup::{
+    BackupCommand, BackupOptions, BackupVerifyOptions, KeyOptions, LogOptions, RestoreOptions,
+};
 pub use build::BuildOptions;
 pub use configuration::{
     ConfigCommand, ConfigOptions, ForceOptions, ReasonOptions, SecretCommand, SecretOptions,

@@ -63,6 +63,25 @@ fn without_options_the_host_listens_on_loopback_with_stores_of_its_own() {
 }
 
 #[test]
+fn a_log_is_kept_where_there_is_a_key_for_it() {
+    let (folder, manifest) = folder();
+    let key = folder.path().join("backup.key");
+    std::fs::write(&key, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap();
+    let key = key.to_str().unwrap();
+    let up = |more: &[&str]| up(&[&["-f", manifest.as_str()], more].concat());
+    assert!(up(&[]).unwrap().settings().unwrap().archive.is_none());
+    let kept = up(&["--wal-archive", "/log", "--key-file", key]).unwrap();
+    let archive = kept.settings().unwrap().archive.unwrap();
+    assert_eq!((archive.folder.to_str(), archive.seconds), (Some("/log"), 60));
+    let Err(refused) = up(&["--wal-archive", "/log"]).unwrap().settings() else {
+        panic!("a log without a key is kept");
+    };
+    assert!(format!("{refused:#}").contains("--key-file"), "{refused:#}");
+    assert!(up(&["--wal-archive-seconds", "0"]).is_err());
+    assert!(up(&["--wal-archive-seconds", "86401"]).is_err());
+}
+
+#[test]
 fn links_name_the_port_that_the_host_listens_on() {
     let (_folder, file) = folder();
     let url = |listen: &str| {

@@ -24,6 +24,8 @@ const LOOK_MAX: Duration = Duration::from_secs(3);
 /// What the host needs of it.
 pub(crate) struct Wanted {
     pub(crate) choice: Choice,
+    /// Where the log of a private server goes.
+    pub(crate) archive: Option<Archive>,
     pub(crate) home: PathBuf,
     pub(crate) connections_max: usize,
     pub(crate) migrations: Option<PathBuf>,
@@ -56,7 +58,7 @@ pub(crate) async fn working(
             return Ok(Some(Working { database, cluster: None }));
         }
         Choice::Private => {
-            let cluster = private(&wanted.home).await?;
+            let cluster = private(&wanted.home, wanted.archive.clone()).await?;
             (cluster.server(), Some(cluster))
         }
         Choice::Url(url) => (Server::from_url(url)?, None),
@@ -66,12 +68,9 @@ pub(crate) async fn working(
     Ok(Some(Working { database, cluster }))
 }
 
-/// The cluster in `home`, and, where the environment names an archive, its log on the way there
-/// for as long as this process runs.
-async fn private(home: &Path) -> Result<Cluster, Error> {
-    let archive = Archive::read(|name| std::env::var(name).ok());
-    let archive = archive
-        .map_err(|error| Error::Cluster { doing: "be archived", detail: format!("{error:#}") })?;
+/// The cluster in `home`, and, where there is an archive, its log on the way there for as long as
+/// this process runs.
+async fn private(home: &Path, archive: Option<Archive>) -> Result<Cluster, Error> {
     cluster::archive(home, archive.as_ref().map(|archive| archive.seconds))?;
     let cluster = Cluster::start(home, cluster::Settings::default()).await?;
     if let (Some(archive), Some(spool)) = (archive, cluster::spool(home)?) {

@@ -1,5 +1,6 @@
 //! What a host is made from. The binary fills it from the command line, tests fill it by hand.
 
+use crate::backup::Archive;
 use crate::takeover::Handed;
 use http::Uri;
 use ipnet::IpNet;
@@ -44,6 +45,8 @@ pub struct Settings {
     /// queue.
     pub queue_lease: Option<Duration>,
     pub database: Database,
+    /// Where the log of a private server goes.
+    pub archive: Option<Archive>,
     /// Connections to PostgreSQL of this host. None is 100 for a private cluster, where an idle one
     /// costs 2 MiB and reconnecting costs 10 ms, and 40 for a server that others use too.
     pub pg_connections_max: Option<usize>,
@@ -149,6 +152,7 @@ impl Settings {
             host_name: host_name(),
             queue_lease: None,
             database: Database::Private,
+            archive: None,
             pg_connections_max: None,
             redis_url: None,
             objects: None,

@@ -13,7 +13,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What an idle server waits until it finishes a part: what a lost disk may cost.
+/// What an idle server waits until it finishes a part, where nothing else is said.
 const SECONDS: u32 = 60;
 
 /// How often the spool is looked at.
@@ -35,33 +35,6 @@ impl Archive {
     /// In a folder, with the default of seconds.
     pub fn new(folder: PathBuf, given: Given) -> Self {
         Self { folder, given, seconds: SECONDS }
-    }
-
-    /// As the environment says: `NEXUS_WAL_ARCHIVE`, `NEXUS_WAL_ARCHIVE_SECONDS`, and the key of
-    /// the backups.
-    ///
-    /// Fails when there is no key, or a number is none.
-    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>> {
-        let Some(folder) = get("NEXUS_WAL_ARCHIVE").filter(|folder| !folder.is_empty()) else {
-            return Ok(None);
-        };
-        let given = match (get("NEXUS_BACKUP_KEY_FILE"), get("NEXUS_BACKUP_PASSPHRASE_FILE")) {
-            (Some(file), _) => Given::key_file(Path::new(&file))?,
-            (None, Some(file)) => {
-                let words = fs::read_to_string(&file).with_context(|| format!("read {file}"))?;
-                Given::passphrase(&words)?
-            }
-            (None, None) => match get("NEXUS_BACKUP_PASSPHRASE") {
-                Some(words) => Given::passphrase(&words)?,
-                None => bail!("NEXUS_WAL_ARCHIVE needs a key: set NEXUS_BACKUP_KEY_FILE, too"),
-            },
-        };
-        let seconds = match get("NEXUS_WAL_ARCHIVE_SECONDS") {
-            None => SECONDS,
-            Some(text) => text.parse().context("read NEXUS_WAL_ARCHIVE_SECONDS")?,
-        };
-        ensure!((1..=86_400).contains(&seconds), "NEXUS_WAL_ARCHIVE_SECONDS is 1 to 86400");
-        Ok(Some(Self { folder: folder.into(), given, seconds }))
     }
 
     /// Seals what is in the spool, oldest first, whenever there is something; never returns.
@@ -309,29 +282,5 @@ mod tests {
         for name in ["sealing", "000000010000000000000001.part", "../x", "00000003"] {
             assert!(!is_of_a_log(name), "{name}");
         }
-    }
-
-    #[test]
-    fn an_archive_without_a_key_is_no_setting() {
-        let of = |pairs: &'static [(&str, &str)]| {
-            Archive::read(|name| {
-                pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())
-            })
-        };
-        assert!(of(&[]).unwrap().is_none());
-        assert!(of(&[("NEXUS_WAL_ARCHIVE", "/a")]).is_err());
-        let found = of(&[
-            ("NEXUS_WAL_ARCHIVE", "/a"),
-            ("NEXUS_BACKUP_PASSPHRASE", "correct horse battery"),
-        ]);
-        assert_eq!(found.unwrap().unwrap().seconds, SECONDS);
-        assert!(
-            of(&[
-                ("NEXUS_WAL_ARCHIVE", "/a"),
-                ("NEXUS_BACKUP_PASSPHRASE", "correct horse battery"),
-                ("NEXUS_WAL_ARCHIVE_SECONDS", "0"),
-            ])
-            .is_err()
-        );
     }
 }

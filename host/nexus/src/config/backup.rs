@@ -103,6 +103,20 @@ pub struct ArchiveOptions {
     pub wal_archive: Option<PathBuf>,
 }
 
+/// The log of the private server, as the host keeps it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Log of the private PostgreSQL")]
+pub struct LogOptions {
+    #[command(flatten)]
+    pub archive: ArchiveOptions,
+    /// After how many seconds a part of it is put there that is not full: what a lost disk may cost
+    #[arg(long, env = "NEXUS_WAL_ARCHIVE_SECONDS", value_name = "SECONDS", default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub wal_archive_seconds: u32,
+    #[command(flatten)]
+    pub key: KeyOptions,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum BackupCommand {
     /// Read all of a backup and say whether every byte is the one that was written
@@ -172,6 +186,20 @@ impl ArchiveOptions {
     pub fn archive(&self, given: &Given) -> Option<Archive> {
         let folder = self.wal_archive.clone().filter(|folder| !folder.as_os_str().is_empty())?;
         Some(Archive::new(folder, given.clone()))
+    }
+}
+
+impl LogOptions {
+    /// Where the log goes, if it is kept.
+    ///
+    /// Fails when there is no key for it.
+    pub fn archive(&self) -> Result<Option<Archive>> {
+        if self.archive.wal_archive.is_none() {
+            return Ok(None);
+        }
+        let given = self.key.given().context("seal the log that --wal-archive keeps")?;
+        let archive = self.archive.archive(&given);
+        Ok(archive.map(|archive| Archive { seconds: self.wal_archive_seconds, ..archive }))
     }
 }
 

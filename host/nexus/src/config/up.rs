@@ -1,6 +1,6 @@
 //! The options of `nexus up`, and the [`Settings`] that they and the environment come to.
 
-use super::{ApplicationOptions, CompiledOptions, HomeOptions, environment, origin};
+use super::{ApplicationOptions, CompiledOptions, HomeOptions, LogOptions, environment, origin};
 use crate::manifest;
 use crate::runtime_config::RuntimeConfig;
 use crate::settings::{Database, Objects, Settings, Tls, Tokens, Workers};
@@ -42,6 +42,8 @@ pub struct UpOptions {
     pub admin: AdminOptions,
     #[command(flatten)]
     pub stores: StoreOptions,
+    #[command(flatten)]
+    pub log: LogOptions,
     /// Threads that serve HTTP; default: one per core
     #[arg(long, env = "NEXUS_SHARDS", value_name = "NUMBER")]
     pub shards: Option<std::num::NonZeroUsize>,
@@ -214,6 +216,7 @@ impl UpOptions {
             Some(url) => Database::Url(url),
             None => Database::Private,
         };
+        settings.archive = self.log.archive()?;
         settings.pg_connections_max = self.stores.pg_connections_max.map(|n| n as usize);
         settings.objects = self.stores.s3_bucket.map(|bucket| Objects {
             endpoint: self.stores.s3_endpoint,

@@ -28,15 +28,15 @@ pub(super) const CHECKS: &[Check] = &[
         Some(folder) => backups(folder, SystemTime::now()),
         None => last_backup(Record::read(&ground.home), Timestamp::now()),
     }),
-    Check::plain("host", "log archive", |ground| {
-        match (&ground.settings, ground.set("NEXUS_WAL_ARCHIVE")) {
-            (Err(_), _) => Finding::skip("the settings are wrong"),
-            (Ok(settings), _) if !matches!(settings.database, Choice::Private) => {
-                Finding::skip("the server of DATABASE_URL archives by itself, or does not")
-            }
-            (Ok(_), None) => Finding::skip("NEXUS_WAL_ARCHIVE is not set: no point in time"),
-            (Ok(_), Some(_)) => log_archive(&ground.home, SystemTime::now()),
+    Check::plain("host", "log archive", |ground| match &ground.settings {
+        Err(_) => Finding::skip("the settings are wrong"),
+        Ok(settings) if !matches!(settings.database, Choice::Private) => {
+            Finding::skip("the server of DATABASE_URL archives by itself, or does not")
         }
+        Ok(settings) if settings.archive.is_none() => {
+            Finding::skip("NEXUS_WAL_ARCHIVE is not set: no point in time")
+        }
+        Ok(_) => log_archive(&ground.home, SystemTime::now()),
     }),
 ];
 
