@@ -43,6 +43,11 @@ const SUITES: &[Suite] = &[
         run: peers::db,
     },
     Suite {
+        name: "soak",
+        about: "half of what the machine can take, while the service is deployed again and again",
+        run: peers::soak,
+    },
+    Suite {
         name: "start",
         about: "the host from exec to /ready: time and memory, with warm caches",
         run: start::run,

@@ -8,7 +8,7 @@ use crate::load::{Load, Request, Turn};
 use crate::ours::{Home, Part, SERVICE, probe_file};
 use crate::process::{Process, asked, posted};
 use crate::servers::{self, Reuse, ensure_body};
-use crate::told::{Better, ratio, sample};
+use crate::told::{self, Better, ratio, sample};
 use anyhow::{Context as _, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,6 +18,10 @@ pub const PERSON: &str =
 
 /// People who take turns where requests are counted: one may send 1200 a minute.
 const PEOPLE: usize = 400;
+
+/// In HTTP/2, as a proxy in front of a host would: 64 requests at once.
+const H2_CONNECTIONS: u32 = 4;
+const H2_STREAMS: u32 = 16;
 
 /// Somebody who is asked.
 struct Server {
@@ -81,6 +85,7 @@ pub fn run(wanted: &Wanted) -> Result<()> {
             }
         }
     }
+    http2(wanted, &load, &field)?;
     for server in field.servers.iter().filter(|server| server.prefix.is_empty()) {
         let (all, anonymous) = field.processes[server.process].resident()?;
         sample(&format!("resident_{}", server.name), "MiB", all);
@@ -96,6 +101,35 @@ fn homes(wanted: &Wanted, database: &Database) -> Result<(Home, Home)> {
     let others =
         [Part::of("guarded", "measured", "rate = \"default\"")?, Part::of("plain", "plain", "")?];
     Ok((Home::make(wanted, database, &[own])?, Home::make(wanted, database, &others)?))
+}
+
+/// As many requests at once as over the most connections of HTTP/1.1, over few that share them.
+fn http2(wanted: &Wanted, load: &Load, field: &Field) -> Result<()> {
+    let hello = |server: &Server| Request::get(format!("{}/hello", server.prefix));
+    let echo = |server: &Server| Request::post(format!("{}/echo", server.prefix), PERSON);
+    let ask = |server: &Server, request: &Request| {
+        let process = &field.processes[server.process];
+        load.ask_h2(process, request, H2_CONNECTIONS, H2_STREAMS)
+    };
+    let anonymous = field.servers.iter().filter(|server| server.clients.is_empty());
+    let (speak, mute): (Vec<_>, Vec<_>) =
+        anonymous.partition(|server| ask(server, &hello(server)).is_ok());
+    for server in mute {
+        told::word(&format!("{} speaks no HTTP/2 without TLS: it is left out there", server.name));
+    }
+    for _ in 0..wanted.rounds {
+        for case in ["hello", "echo"].into_iter().filter(|case| wanted.case(case)) {
+            let mut turns: BTreeMap<&str, Turn> = BTreeMap::new();
+            for server in &speak {
+                let request = if case == "hello" { hello(server) } else { echo(server) };
+                let turn = ask(server, &request)?;
+                tell(&format!("{case}_h2_{}", server.name), &turn);
+                turns.insert(server.name, turn);
+            }
+            compare(&turns, &format!("{case}_h2"));
+        }
+    }
+    Ok(())
 }
 
 fn add_peers(wanted: &Wanted, field: &mut Field, logs: &Path) -> Result<()> {

@@ -1,4 +1,5 @@
-//! `wrk`: asks a server as fast as it answers, over so many connections, and counts.
+//! Asks a server as fast as it answers, over so many connections, and counts: `wrk` in HTTP/1.1,
+//! `h2load` in HTTP/2.
 
 use crate::process::Process;
 use anyhow::{Context as _, Result, ensure};
@@ -103,6 +104,56 @@ impl Load {
             p99: done.p99 / 1e3,
             p999: done.p999 / 1e3,
             answers: done.answers,
+        })
+    }
+
+    /// As [`Load::ask`], in HTTP/2 without TLS: over few connections, each with `streams` requests
+    /// at once.
+    ///
+    /// # Errors
+    /// As [`Load::ask`], and when the server speaks no HTTP/2.
+    pub fn ask_h2(
+        &self,
+        server: &Process,
+        request: &Request,
+        connections: u32,
+        streams: u32,
+    ) -> Result<Turn> {
+        let told = self.folder.path().join("requests.tsv");
+        let _none_before = std::fs::remove_file(&told);
+        let mut h2load = Command::new("h2load");
+        h2load.args(["-t", "1", "-c", &connections.to_string(), "-m", &streams.to_string()]);
+        h2load.args(["-D", &self.seconds.to_string(), "--log-file"]).arg(&told);
+        if let Some(body) = &request.body {
+            let file = self.folder.path().join("body.json");
+            std::fs::write(&file, body).context("write a body")?;
+            h2load.args(["-H", "content-type: application/json", "-d"]).arg(file);
+        }
+        let before = server.cpu()?;
+        let output = h2load.arg(format!("http://{}{}", server.address, request.path)).output();
+        let output = output.context("run h2load: apt-get install nghttp2-client")?;
+        let cpu = server.cpu()? - before;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let lines = std::fs::read_to_string(&told).context("read what h2load has counted")?;
+        // Microseconds since the epoch, status, microseconds until the answer was there.
+        let mut micros = Vec::new();
+        for line in lines.lines() {
+            let mut columns = line.split('\t').skip(1);
+            let status = columns.next().unwrap_or_default();
+            ensure!(status.starts_with('2'), "{} was answered {status}\n{text}", request.path);
+            micros.push(columns.next().unwrap_or_default().parse().context("read a time")?);
+        }
+        ensure!(!micros.is_empty(), "{} was not answered\n{text}", request.path);
+        micros.sort_by(f64::total_cmp);
+        let below = |share: f64| micros[((micros.len() - 1) as f64 * share) as usize] / 1e3;
+        let answers = micros.len() as f64;
+        Ok(Turn {
+            per_second: answers / f64::from(self.seconds),
+            cpu: cpu * 1e6 / answers,
+            p50: below(0.5),
+            p99: below(0.99),
+            p999: below(0.999),
+            answers,
         })
     }
 

@@ -15,6 +15,7 @@ mod ours;
 mod process;
 mod rows;
 mod servers;
+mod soak;
 mod told;
 
 use anyhow::{Result, bail};
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 /// What is measured, and how thoroughly.
 #[derive(Debug, Parser)]
 pub struct Wanted {
-    /// `http`, `isolation`, `cold` or `db`
+    /// `http`, `isolation`, `cold`, `db` or `soak`
     suite: String,
     #[arg(long, default_value_t = 3)]
     rounds: u32,
@@ -75,6 +76,7 @@ fn main() -> Result<()> {
         "isolation" => isolation::run(&wanted),
         "cold" => cold::run(&wanted),
         "db" => rows::run(&wanted),
-        other => bail!("there is no suite {other:?}: http, isolation, cold, db"),
+        "soak" => soak::run(&wanted),
+        other => bail!("there is no suite {other:?}: http, isolation, cold, db, soak"),
     }
 }

@@ -46,6 +46,7 @@ pub struct Home {
     folder: TempDir,
     program: PathBuf,
     database: String,
+    operators: SocketAddr,
 }
 
 impl Home {
@@ -55,7 +56,8 @@ impl Home {
     /// When files cannot be written.
     pub fn make(wanted: &Wanted, database: &Database, parts: &[Part]) -> Result<Self> {
         let folder = TempDir::with_prefix("nx-").context("make a temporary folder")?;
-        let home = Self { folder, program: wanted.nexus(), database: database.url() };
+        let (program, operators) = (wanted.nexus(), free_address()?);
+        let home = Self { folder, program, database: database.url(), operators };
         home.rewrite(parts)?;
         Ok(home)
     }
@@ -85,11 +87,25 @@ impl Home {
         Process::start(command, public, log)?.ready("/ready")
     }
 
+    /// Brings a release of [`SERVICE`] to all of its callers, and waits until it is there.
+    ///
+    /// # Errors
+    /// When the running host does not take it.
+    pub fn deploy(&self, release: &Path) -> Result<()> {
+        let mut deploy = self.program();
+        deploy.args(["deploy", "--component", SERVICE, "--strategy", "instant", "--wait"]);
+        deploy.args(["--admin", &self.operators.to_string()]).arg(release);
+        let deployed = deploy.output().context("deploy a release")?;
+        let words = String::from_utf8_lossy(&deployed.stderr);
+        ensure!(deployed.status.success(), "a release was not taken: {words}");
+        Ok(())
+    }
+
     fn command(&self, public: SocketAddr) -> Result<Command> {
         let mut command = self.program();
         command.args(["up", "-f"]).arg(self.folder().join("spin.toml")).arg("--from-manifest");
         command.env("NEXUS_LISTEN", public.to_string());
-        command.env("NEXUS_ADMIN_LISTEN", free_address()?.to_string());
+        command.env("NEXUS_ADMIN_LISTEN", self.operators.to_string());
         command.env("NEXUS_MIGRATIONS", repository().join("migrations"));
         command.env("DATABASE_URL", &self.database);
         // For the addresses that clients have in `http.rs`.

@@ -19,10 +19,13 @@ const ROWS: usize = 1_000;
 
 const DRAFT: &str = r#"{"title":"An entry of a few words"}"#;
 
-/// Tables of the guest (its schema is there once it was admitted) and of the twins.
-const TABLES: &str = "
+/// The guest's table; its schema is there once it was admitted.
+pub const TABLE: &str = "
     create table probe_measured.entry (
-      tenant_id uuid, id uuid, title text not null, primary key (tenant_id, id));
+      tenant_id uuid, id uuid, title text not null, primary key (tenant_id, id));";
+
+/// Those of the twins.
+const TWINS: &str = "
     create schema twin;
     create table twin.entry (
       tenant_id uuid, id uuid, title text not null, primary key (tenant_id, id));
@@ -39,7 +42,8 @@ pub fn run(wanted: &Wanted) -> Result<()> {
     let part = Part { id, source, route: "/...".into(), lines: "" };
     let home = Home::make(wanted, &database, &[part])?;
     let host = home.start()?;
-    database.run(TABLES).context("make the tables")?;
+    database.run(TABLE).context("make the guest's table")?;
+    database.run(TWINS).context("make the twins' tables")?;
     let ids: Vec<_> = (0..ROWS).map(|_| Uuid::now_v7()).collect();
     fill(&database, &host, &ids)?;
     let mut field = vec![("ours", host, OWN)];

@@ -63,6 +63,15 @@ const DB: &[Aim] = &[
     Aim::at_least("commit_64_ours_over_twin", "x", 0.7),
 ];
 
+/// While a component is deployed every ten seconds.
+const SOAK: &[Aim] = &[
+    Aim::watch("rate", "/s"),
+    Aim::at_most("failed", "", 0.0),
+    Aim::watch("deploys", ""),
+    Aim::at_most("p99_drift", "x", 1.2),
+    Aim::at_most("resident_growth", "MiB/min", 1.0),
+];
+
 pub(super) fn http(ws: &Workspace, bench: &Bench) -> Result<Vec<Figure>> {
     measured(ws, bench, "http", HTTP)
 }
@@ -79,13 +88,18 @@ pub(super) fn db(ws: &Workspace, bench: &Bench) -> Result<Vec<Figure>> {
     measured(ws, bench, "db", DB)
 }
 
+/// Two minutes for each run.
+pub(super) fn soak(ws: &Workspace, bench: &Bench) -> Result<Vec<Figure>> {
+    measured(ws, bench, "soak", SOAK)
+}
+
 fn measured(
     ws: &Workspace,
     bench: &Bench,
     suite: &'static str,
     aims: &[Aim],
 ) -> Result<Vec<Figure>> {
-    require(ws, &[("wrk", "wrk")])?;
+    require(ws, &[("wrk", "wrk"), ("h2load", "nghttp2-client")])?;
     let tools = ws.target.join("peers");
     install(ws, &tools);
     for probe in ["probe-measured", "probe-plain"] {
