@@ -152,3 +152,15 @@ async fn a_service_that_writes_more_than_its_client_takes_waits_and_stops_with_i
     eventually("the call ends with its client", LIMIT, async || journal().inflight == 0).await;
     assert_eq!(journal().counts.traps, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_read_in_one_piece_up_to_what_the_host_holds_for_one_answer() {
+    let nexus = host().await;
+    nexus.expects_log("16777216 bytes");
+    let client = nexus.anonymous();
+    let read = async |rows: u32| client.get(&format!("/api/probe-journal/v1/rows/{rows}")).await;
+    assert_eq!(read(0).await.ok().text(), "0");
+    assert_eq!(read(8).await.ok().text(), (8 << 20).to_string());
+    read(17).await.status(500);
+    assert_eq!(read(1).await.ok().text(), (1 << 20).to_string());
+}

@@ -39,14 +39,15 @@ enum Need {
 }
 
 /// What hosts of this version provide, by prefix: the capabilities' `INTERFACES`.
-const PROVIDED: [(&str, Need); 11] = [
+const PROVIDED: [(&str, Need); 12] = [
     ("nexus:blob/", Need::Bucket),
     ("nexus:jobs/", Need::Nothing),
     ("nexus:password/", Need::Nothing),
     ("nexus:rsa/", Need::Nothing),
     ("nexus:schedules/", Need::Nothing),
-    ("spin:key-value/", Need::Store),
     // Its own database is everybody's.
+    ("nexus:sql/", Need::Nothing),
+    ("spin:key-value/", Need::Store),
     ("spin:postgres/", Need::Nothing),
     ("spin:redis/", Need::Redis),
     ("spin:variables/", Need::Nothing),

@@ -13,7 +13,7 @@ use crate::ctx::Ctx;
 use crate::outcome::Fault;
 use crate::problem::{Error, Failure, OrLog, Refusal, Result, standard};
 use crate::respond::NoContent;
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::sql::{Statement, Write};
 
 mod fold;
@@ -135,16 +135,14 @@ async fn attempt_once(
     if steps.is_empty() {
         return Ok(());
     }
-    let session = Session::open().await?;
     // PostgreSQL makes one statement a transaction by itself. With a row count to check it needs
     // a real one: two rows where one was expected must be undone.
-    if let [only] = &steps[..]
-        && only.rows.is_none()
-    {
-        return run(&session, steps).await;
+    if steps.len() == 1 && steps[0].rows.is_none() {
+        return run(None, steps).await;
     }
+    let session = Session::open().await?;
     command(&session, "begin").await?;
-    match run(&session, steps).await {
+    match run(Some(&session), steps).await {
         Ok(()) => Ok(command(&session, "commit").await?),
         Err(undone) => {
             // When the connection is gone there is nothing left to roll back, and the host rolls
@@ -160,9 +158,13 @@ async fn command(session: &Session, text: &'static str) -> std::result::Result<(
     session.execute(&command, Vec::new()).await.map(drop)
 }
 
-async fn run(session: &Session, steps: Vec<Step<'_>>) -> std::result::Result<(), Undone> {
+async fn run(session: Option<&Session>, steps: Vec<Step<'_>>) -> std::result::Result<(), Undone> {
     for Step { statement, params, rows } in steps {
-        let touched = match session.execute(&statement, params).await {
+        let touched = match session {
+            Some(session) => session.execute(&statement, params).await,
+            None => session::execute(&statement, params).await,
+        };
+        let touched = match touched {
             Ok(touched) => touched,
             Err(Fault::Constraint(name, _)) if name == HANDLED => return Err(Undone::Handled),
             Err(fault) => return Err(fault.into()),

@@ -9,7 +9,7 @@ use crate::outcome::Fault;
 use crate::page::{Cursor, Page, Sort};
 use crate::problem::{Error, Failure, Result, standard};
 use crate::row::{self, Rows};
-use crate::session::Session;
+use crate::session;
 use crate::sql::{Scope, Statement};
 
 /// The service's own database, as one tenant sees it (or, in a cron, all of them).
@@ -103,7 +103,7 @@ impl Db {
         let scope = Scope { tenant: self.tenant, trace: None, mint: None };
         let params = statement.bind(&scope)?;
         refuse_change(statement)?;
-        Session::open().await?.query(statement, params).await
+        session::query(statement, params).await
     }
 }
 

@@ -22,7 +22,7 @@ use crate::db::Db;
 use crate::extract::Json;
 use crate::principal::Principal;
 use crate::problem::{Error, Failure, Result, log_failure, standard};
-use crate::session::Session;
+use crate::session;
 use crate::sql;
 use crate::sql::Scope;
 
@@ -176,7 +176,7 @@ impl Keeper {
         );
         let scope = Scope { tenant: self.db.tenant(), trace: None, mint: None };
         let params = store.bind(&scope)?;
-        Session::open().await?.execute(&store, params).await?;
+        session::execute(&store, params).await?;
         Ok(())
     }
 

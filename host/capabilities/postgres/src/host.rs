@@ -1,5 +1,5 @@
-//! The WIT side of `spin:postgres`: handles, both twins of each function, streams. Refuses to know
-//! servers.
+//! The WIT side of `spin:postgres`: handles, both twins of each function, streams; and `nexus:sql`,
+//! which has none of them. Refuses to know servers.
 //!
 //! The twins without `-async` hold the whole instance while they wait; guests built with the
 //! current SDK never call them.
@@ -16,10 +16,13 @@ use tokio::sync::oneshot;
 use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
 wasmtime::component::bindgen!({
-    path: "../../../wit/deps/spin-postgres@4.2.0",
+    path: ["../../../wit/deps/spin-postgres@4.2.0", "../../../wit/nexus-sql@0.1.0"],
     inline: "
         package capability:postgres;
-        world imports { import spin:postgres/postgres@4.2.0; }
+        world imports {
+            import spin:postgres/postgres@4.2.0;
+            import nexus:sql/statements@0.1.0;
+        }
     ",
     world: "capability:postgres/imports",
     imports: {
@@ -48,6 +51,36 @@ type Answer<T> = wasmtime::Result<Result<T, Error>>;
 type Streamed = (Vec<Column>, StreamReader<Row>, FutureReader<Result<(), Error>>);
 
 impl Host for View<'_, Postgres> {}
+
+impl nexus::sql::statements::Host for View<'_, Postgres> {}
+
+impl<T: 'static> nexus::sql::statements::HostWithStore<T> for Has<Postgres> {
+    async fn query(
+        accessor: &Accessor<T, Self>,
+        address: String,
+        statement: String,
+        params: Vec<ParameterValue>,
+    ) -> Answer<RowSet> {
+        let open = match connect(accessor, &address, None).await {
+            Ok(open) => open,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(open.query(&statement, params).await.map_err(Error::from))
+    }
+
+    async fn execute(
+        accessor: &Accessor<T, Self>,
+        address: String,
+        statement: String,
+        params: Vec<ParameterValue>,
+    ) -> Answer<u64> {
+        let open = match connect(accessor, &address, None).await {
+            Ok(open) => open,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(open.execute(&statement, params).await.map_err(Error::from))
+    }
+}
 
 async fn open_now(
     view: &mut View<'_, Postgres>,
@@ -169,14 +202,22 @@ async fn open<T>(
     address: &str,
     root: Option<&str>,
 ) -> Answer<Resource<Open>> {
+    match connect(accessor, address, root).await {
+        Ok(open) => accessor.with(|mut access| Ok(Ok(access.get().table.push(open)?))),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+async fn connect<T>(
+    accessor: &Accessor<T, Has<Postgres>>,
+    address: &str,
+    root: Option<&str>,
+) -> Result<Open, Error> {
     let (state, component) = accessor.with(|mut access| {
         let view = access.get();
         (view.state.clone(), view.component.clone())
     });
-    match state.open(&component, address, root).await {
-        Ok(open) => accessor.with(|mut access| Ok(Ok(access.get().table.push(open)?))),
-        Err(error) => Ok(Err(error.into())),
-    }
+    state.open(&component, address, root).await.map_err(Error::from)
 }
 
 fn find<T>(

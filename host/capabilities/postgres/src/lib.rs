@@ -1,6 +1,6 @@
-//! `spin:postgres`: SQL for components. Under `postgres://nexus.internal/<component>` each finds
-//! its own schema of this host's database, logged in as its own role; other servers need a line
-//! in the manifest.
+//! `spin:postgres` and `nexus:sql`: SQL for components. Under
+//! `postgres://nexus.internal/<component>` each finds its own schema of this host's database,
+//! logged in as its own role; other servers need a line in the manifest.
 //!
 //! Knows addresses, grants and the shape of values. Refuses to know how connections are pooled,
 //! cleaned and bounded; that is `nexus-storage`'s.
@@ -23,6 +23,7 @@ pub use error::PostgresError;
 pub use places::State;
 
 use grant::Grants;
+use host::nexus::sql::statements;
 use host::spin::postgres::postgres;
 use nexus_runtime::{Capability, ComponentId, ComponentManifest, Denied, Has, Instance, Opening};
 use nexus_storage::{Database, Endpoint, Session};
@@ -112,11 +113,12 @@ fn own_service(address: &str) -> Option<&str> {
 
 impl Capability for Postgres {
     const NAME: &'static str = "postgres";
-    const INTERFACES: &'static [&'static str] = &["spin:postgres/"];
+    const INTERFACES: &'static [&'static str] = &["nexus:sql/", "spin:postgres/"];
     type State = State;
 
     fn link(linker: &mut Linker<Instance>) -> wasmtime::Result<()> {
-        postgres::add_to_linker::<Instance, Has<Self>>(linker, Instance::view::<Self>)
+        postgres::add_to_linker::<Instance, Has<Self>>(linker, Instance::view::<Self>)?;
+        statements::add_to_linker::<Instance, Has<Self>>(linker, Instance::view::<Self>)
     }
 
     /// The own database is always granted; without one, there must be another to go to.

@@ -1,4 +1,4 @@
-//! `session.rs` without a host: the same three calls over a plain PostgreSQL connection.
+//! `session.rs` without a host: the same calls over a plain PostgreSQL connection.
 //!
 //! Knows the value mapping of `spin:postgres` as far as the tests need it.
 
@@ -15,6 +15,20 @@ use crate::outcome::{Fault, classify};
 use crate::row::Rows;
 use crate::sql::Statement;
 use crate::tests::cluster_url;
+
+pub(crate) async fn query(
+    statement: &Statement,
+    params: Vec<ParameterValue>,
+) -> Result<Rows, Fault> {
+    Session::open().await?.query(statement, params).await
+}
+
+pub(crate) async fn execute(
+    statement: &Statement,
+    params: Vec<ParameterValue>,
+) -> Result<u64, Fault> {
+    Session::open().await?.execute(statement, params).await
+}
 
 #[derive(Debug)]
 pub(crate) struct Session(Client);
@@ -40,7 +54,7 @@ impl Session {
         ran.map_err(|why| classify(&statement.name(), error(&why)))
     }
 
-    pub(crate) async fn query(
+    async fn query(
         &self,
         statement: &Statement,
         params: Vec<ParameterValue>,

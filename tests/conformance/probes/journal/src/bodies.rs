@@ -21,6 +21,18 @@ pub(crate) async fn count(body: Bytes) -> Json<usize> {
     Json(body.len())
 }
 
+#[derive(Deserialize)]
+struct Text {
+    text: String,
+}
+
+/// Reads so many rows of a MiB each; how many bytes there were.
+pub(crate) async fn read(by: Public, Path(rows): Path<i32>) -> Result<Json<usize>> {
+    let texts = sql!("select repeat('x', 1048576) as text from generate_series(1, {rows})");
+    let texts: Vec<Text> = by.db().all(texts.across_tenants()).await?;
+    Ok(Json(texts.iter().map(|row| row.text.len()).sum()))
+}
+
 pub(crate) async fn give(Path(kind): Path<String>) -> Result<Response> {
     let data = |text: &'static str| Ok(Frame::data(Bytes::from(text)));
     let trailers = || {

@@ -44,6 +44,7 @@ fn router() -> Router {
         .route("/bodies/mirror", post(bodies::mirror))
         .route("/bodies/count", post(bodies::count))
         .route("/bodies/{kind}", get(bodies::give))
+        .route("/rows/{rows}", get(bodies::read))
 }
 
 #[derive(Deserialize, JsonSchema)]
