@@ -7,6 +7,66 @@ use std::time::Duration;
 /// Far longer than it takes, also on a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// Sends bodies of all sizes around `bounds` to `path`, which gives them back.
+pub(crate) async fn come_back(nexus: &Nexus, path: &str, bounds: &[usize]) {
+    let client = nexus.anonymous();
+    let around = bounds.iter().flat_map(|bound| [bound - 1, *bound, bound + 1]);
+    for bytes in [0, 1, 4_096, 300_000, 1_200_000].into_iter().chain(around) {
+        let sent = pattern(bytes);
+        let echo = client.request(http::Method::POST, path).body(sent.clone());
+        let answer = echo.send().await.ok();
+        assert!(answer.body == sent, "{} bytes came back, of {bytes}", answer.body.len());
+    }
+}
+
+/// Many clients at once send bodies of their own to `path`, which gives them back.
+pub(crate) async fn stay_apart(nexus: &Nexus, path: &'static str, step: usize) {
+    let clients: Vec<_> = (0..8_u8)
+        .map(|own| {
+            let client = nexus.anonymous();
+            tokio::spawn(async move {
+                for turn in 0..25 {
+                    let sent = vec![own; 1 + step * turn];
+                    let echo = client.request(http::Method::POST, path).body(sent.clone());
+                    assert!(echo.send().await.ok().body == sent, "client {own}, turn {turn}");
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+}
+
+/// `path` counts the bytes of a body that its client sends once it is asked for.
+pub(crate) async fn is_asked_for(nexus: &Nexus, path: &str) {
+    let mut raw = nexus.connect().await;
+    assert!(raw.send(expecting(path)).await);
+    let asked = raw.response().await;
+    assert!(asked.starts_with("HTTP/1.1 100 "), "{asked}");
+    assert!(raw.send("hello").await);
+    let answer = raw.response().await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with('5'), "{answer}");
+}
+
+fn expecting(path: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n")
+}
+
+/// `path` never comes to an end, and its client leaves.
+pub(crate) async fn ends_with_its_client(nexus: &Nexus, path: &str, component: &str) {
+    let client = nexus.anonymous();
+    let mut body = client.request(http::Method::GET, path).stream().await.status(200);
+    assert!(body.next().await.unwrap().is_some());
+    drop(body);
+    let found = || {
+        let all = nexus.runtime().snapshot();
+        all.into_iter().find(|one| one.component.as_str() == component).unwrap()
+    };
+    eventually("the call ends with its client", LIMIT, async || found().inflight == 0).await;
+    assert_eq!(found().counts.traps, 0);
+}
+
 async fn host() -> Nexus {
     let (spin, hostile) = (probe("spin"), probe("hostile"));
     let manifest = format!(
@@ -44,35 +104,12 @@ fn pattern(bytes: usize) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_comes_back_as_it_went_on_both_sides_of_every_bound() {
-    let nexus = host().await;
-    let client = nexus.anonymous();
-    let bound = 64 << 10;
-    for bytes in [0, 1, 4_096, bound - 1, bound, bound + 1, 2 * bound, 300_000, 1_200_000] {
-        let sent = pattern(bytes);
-        let echo = client.request(http::Method::POST, "/echo").body(sent.clone());
-        let answer = echo.send().await.ok();
-        assert!(answer.body == sent, "{} bytes came back, of {bytes}", answer.body.len());
-    }
+    come_back(&host().await, "/echo", &[64 << 10, 128 << 10]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_bodies_at_once_are_not_mixed_up() {
-    let nexus = host().await;
-    let clients: Vec<_> = (0..8_u8)
-        .map(|own| {
-            let client = nexus.anonymous();
-            tokio::spawn(async move {
-                for turn in 0..25 {
-                    let sent = vec![own; 1 + 977 * turn];
-                    let echo = client.request(http::Method::POST, "/echo").body(sent.clone());
-                    assert!(echo.send().await.ok().body == sent, "client {own}, turn {turn}");
-                }
-            })
-        })
-        .collect();
-    for client in clients {
-        client.await.unwrap();
-    }
+    stay_apart(&host().await, "/echo", 977).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,22 +163,11 @@ async fn a_client_that_leaves_within_its_body_is_no_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_body_that_is_wanted_is_asked_for() {
     let nexus = host().await;
-    let ask = |path: &str| {
-        format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n"
-        )
-    };
     let mut raw = nexus.connect().await;
-    assert!(raw.send(ask("/hostile/ignores-the-request-body")).await);
+    assert!(raw.send(expecting("/hostile/ignores-the-request-body")).await);
     let answer = raw.response().await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("ignored"), "{answer}");
-    let mut raw = nexus.connect().await;
-    assert!(raw.send(ask("/hostile/drinks-the-request-body")).await);
-    let asked = raw.response().await;
-    assert!(asked.starts_with("HTTP/1.1 100 "), "{asked}");
-    assert!(raw.send("hello").await);
-    let answer = raw.response().await;
-    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with('5'), "{answer}");
+    is_asked_for(&nexus, "/hostile/drinks-the-request-body").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,16 +184,5 @@ async fn a_head_is_answered_without_a_body_and_the_connection_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_writes_more_than_its_client_takes_waits_and_stops_with_it() {
-    let nexus = host().await;
-    let client = nexus.anonymous();
-    let request = client.request(http::Method::GET, "/hostile/never-ending-body");
-    let mut body = request.stream().await.status(200);
-    assert!(body.next().await.unwrap().is_some());
-    drop(body);
-    let hostile = || {
-        let all = nexus.runtime().snapshot();
-        all.into_iter().find(|one| one.component.as_str() == "hostile").unwrap()
-    };
-    eventually("the call ends with its client", LIMIT, async || hostile().inflight == 0).await;
-    assert_eq!(hostile().counts.traps, 0);
+    ends_with_its_client(&host().await, "/hostile/never-ending-body", "hostile").await;
 }

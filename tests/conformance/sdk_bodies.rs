@@ -1,11 +1,8 @@
 //! Bodies of every kind to and from a service of the SDK, which is handed whole requests in one
 //! piece and hands back whole answers likewise; see also `bodies`, of guests that are not.
 
+use crate::bodies::{come_back, ends_with_its_client, is_asked_for, stay_apart};
 use nexus_harness::prelude::*;
-use std::time::Duration;
-
-/// Far longer than it takes, also on a busy machine.
-const LIMIT: Duration = Duration::from_secs(20);
 
 const BODIES: &str = "/api/probe-journal/v1/bodies";
 
@@ -23,40 +20,25 @@ async fn all_of(nexus: &Nexus, method: &str, kind: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_comes_back_as_it_went_on_both_sides_of_every_bound() {
+    // What is handed over in one piece, and what of an answer is gathered.
+    let bounds = [64 << 10, 256 << 10];
+    come_back(&host().await, "/api/probe-journal/v1/bodies/mirror", &bounds).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_reads_all_of_a_body_of_any_size() {
     let nexus = host().await;
     let client = nexus.anonymous();
-    let (whole, gathered) = (64 << 10, 256 << 10);
-    let around = |bound: usize| [bound - 1, bound, bound + 1];
-    let sizes = [0, 1, 4_096].into_iter().chain(around(whole)).chain(around(gathered));
-    for bytes in sizes.chain([1_200_000]) {
-        let sent: Vec<_> = (0..bytes).map(|n| (n % 251) as u8).collect();
-        let mirror = client.request(http::Method::POST, &format!("{BODIES}/mirror"));
-        let answer = mirror.body(sent.clone()).send().await.ok();
-        assert!(answer.body == sent, "{} bytes came back, of {bytes}", answer.body.len());
+    for bytes in [0, 1, 64 << 10, (64 << 10) + 1, 1_200_000] {
         let count = client.request(http::Method::POST, &format!("{BODIES}/count"));
-        assert_eq!(count.body(sent).send().await.ok().text(), bytes.to_string());
+        let counted = count.body(vec![1; bytes]).send().await.ok();
+        assert_eq!(counted.text(), bytes.to_string());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_bodies_at_once_are_not_mixed_up() {
-    let nexus = host().await;
-    let clients: Vec<_> = (0..8_u8)
-        .map(|own| {
-            let client = nexus.anonymous();
-            tokio::spawn(async move {
-                for turn in 0..25 {
-                    let sent = vec![own; 1 + 4_999 * turn];
-                    let mirror = client.request(http::Method::POST, &format!("{BODIES}/mirror"));
-                    let answer = mirror.body(sent.clone()).send().await.ok();
-                    assert!(answer.body == sent, "client {own}, turn {turn}");
-                }
-            })
-        })
-        .collect();
-    for client in clients {
-        client.await.unwrap();
-    }
+    stay_apart(&host().await, "/api/probe-journal/v1/bodies/mirror", 4_999).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,28 +111,12 @@ async fn an_answer_that_is_none_is_a_problem_of_its_component() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_body_that_is_wanted_is_asked_for() {
-    let nexus = host().await;
-    let mut raw = nexus.connect().await;
-    let head = "HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
-    assert!(raw.send(format!("POST {BODIES}/count {head}")).await);
-    let asked = raw.response().await;
-    assert!(asked.starts_with("HTTP/1.1 100 "), "{asked}");
-    assert!(raw.send("hello").await);
-    let answer = raw.response().await;
-    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with('5'), "{answer}");
+    is_asked_for(&host().await, &format!("{BODIES}/count")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_writes_more_than_its_client_takes_waits_and_stops_with_it() {
-    let nexus = host().await;
-    let client = nexus.anonymous();
-    let endless = client.request(http::Method::GET, &format!("{BODIES}/endless"));
-    let mut body = endless.stream().await.status(200);
-    assert!(body.next().await.unwrap().is_some());
-    drop(body);
-    let journal = || nexus.runtime().snapshot().into_iter().next().unwrap();
-    eventually("the call ends with its client", LIMIT, async || journal().inflight == 0).await;
-    assert_eq!(journal().counts.traps, 0);
+    ends_with_its_client(&host().await, &format!("{BODIES}/endless"), "journal").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
