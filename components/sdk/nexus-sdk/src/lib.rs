@@ -6,7 +6,8 @@
 //! anything is refused), `service.rs` (the way of one request).
 //!
 //! It knows HTTP, problems, SQL statements as values and the `platform` schema's functions.
-//! It refuses to know any service, and keeps no state but the router of its instance.
+//! It refuses to know any service, and keeps no state but what stays true for
+//! as long as an instance lives: its router, and where its database is.
 //!
 //! A service also compiles natively, so that `cargo test -p <service>` runs its unit tests;
 //! only what calls the host (the database, variables, key-value, other services) panics

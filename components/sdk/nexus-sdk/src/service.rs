@@ -237,7 +237,7 @@ mod export {
     use crate::whole::bindings::exports::nexus::http::whole::Answer;
     use crate::{front, whole};
 
-    /// The SDK's only static: an instance answers many requests, and building the routes
+    /// Static, because an instance answers many requests, and building the routes
     /// again for each of them costs more than most handlers.
     static SERVICE: OnceLock<Service> = OnceLock::new();
 
