@@ -1,12 +1,14 @@
 //! The wasmtime engine: pools, epochs, and compiled code kept on disk.
 
 use anyhow::Context as _;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use sha2::{Digest as _, Sha256};
 use std::hash::{Hash as _, Hasher as _};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -45,6 +47,7 @@ pub(crate) struct Machine {
     cache: PathBuf,
     /// Changes with anything that makes compiled code incompatible.
     compatibility: String,
+    compilers: Mutex<Weak<ThreadPool>>,
     pub(crate) cache_hits: AtomicU64,
     pub(crate) cache_misses: AtomicU64,
 }
@@ -61,6 +64,7 @@ impl Machine {
             engine,
             cache: settings.cache.clone(),
             compatibility,
+            compilers: Mutex::default(),
             cache_hits: AtomicU64::new(0),
             cache_misses: AtomicU64::new(0),
         })
@@ -88,7 +92,7 @@ impl Machine {
             }
         }
         self.cache_misses.fetch_add(1, Ordering::Relaxed);
-        let code = self.engine.precompile_component(&bytes)?;
+        let code = self.compilers()?.install(|| self.engine.precompile_component(&bytes))?;
         let mut file = tempfile_in(&self.cache)?;
         file.1.write_all(&code)?;
         file.1.sync_all()?;
@@ -96,6 +100,20 @@ impl Machine {
         // SAFETY: as above; mapping the file shares its pages between processes.
         let component = unsafe { Component::deserialize_file(&self.engine, &compiled)? };
         Ok((component, digest))
+    }
+
+    /// Threads for compiling, a core each, shared by all who compile at the time. They end with the
+    /// last of them: what a compiler has taken of the memory is kept by its thread, and is several
+    /// times what the host itself needs.
+    fn compilers(&self) -> anyhow::Result<Arc<ThreadPool>> {
+        let mut kept = self.compilers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(there) = kept.upgrade() {
+            return Ok(there);
+        }
+        let named = ThreadPoolBuilder::new().thread_name(|number| format!("compile-{number}"));
+        let made = Arc::new(named.build().context("start threads for compiling")?);
+        *kept = Arc::downgrade(&made);
+        Ok(made)
     }
 }
 

@@ -20,6 +20,19 @@ app.get("/stream", (_, response) => {
   const piece = Buffer.alloc(10 << 10, "x");
   Readable.from(Array.from({ length: 10 }, () => piece)).pipe(response);
 });
+app.get("/events", async (_, response) => {
+  response.type("text/event-stream");
+  for (let event = 0; event < 50; event += 1) {
+    await new Promise(setImmediate);
+    response.write(`data: {"event":${event}}\n\n`);
+  }
+  response.end();
+});
+// What this server says, asked over the network as another service would be.
+app.get("/chain", async (request, response) => {
+  const said = await fetch(`http://${request.headers.host}/hello`);
+  response.type("text/plain").send(await said.text());
+});
 
 if (folder) {
   const pool = new pg.Pool({ host: folder, user: "nexus", database: "nexus", max: 16 });

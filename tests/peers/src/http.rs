@@ -1,11 +1,11 @@
-//! `http`: a few bytes, a JSON document there and back, and 100 KiB in pieces, by our host with
-//! default settings, by our host that proves a token and counts its bearer's requests, and by the
+//! `http`: a few bytes, a JSON document there and back, 100 KiB in pieces, fifty events of a stream,
+//! and what another service says, by our host with default settings, by our host that proves a token and counts its bearer's requests, and by the
 //! peers. `serve` in ratios is the better of `wasmtime serve` as it comes and tuned.
 
 use crate::Wanted;
 use crate::database::Database;
 use crate::load::{Load, Request, Turn};
-use crate::ours::{Home, Part, SERVICE, probe_file};
+use crate::ours::{Home, Part, SECOND, SERVICE, probe_file};
 use crate::process::{Process, asked, posted};
 use crate::servers::{self, Reuse, ensure_body};
 use crate::told::{self, Better, ratio, sample};
@@ -22,6 +22,11 @@ const PEOPLE: usize = 400;
 /// In HTTP/2, as a proxy in front of a host would: 64 requests at once.
 const H2_CONNECTIONS: u32 = 4;
 const H2_STREAMS: u32 = 16;
+
+const CASES: [&str; 5] = ["hello", "echo", "stream", "events", "chain"];
+
+/// Those that only what stands at the root of a server is asked for.
+const AT_ROOT: [&str; 2] = ["events", "chain"];
 
 /// Somebody who is asked.
 struct Server {
@@ -79,7 +84,7 @@ pub fn run(wanted: &Wanted) -> Result<()> {
     }
     let load = Load::new(wanted.seconds)?;
     for _ in 0..wanted.rounds {
-        for case in ["hello", "echo", "stream"].into_iter().filter(|case| wanted.case(case)) {
+        for case in CASES.into_iter().filter(|case| wanted.case(case)) {
             for &connections in &wanted.connections {
                 round(&load, &field, case, connections)?;
             }
@@ -94,13 +99,14 @@ pub fn run(wanted: &Wanted) -> Result<()> {
     Ok(())
 }
 
-/// The host with nothing but what it is asked for, and one for the rest.
+/// The host with what it is asked for and whom that asks, and one for the rest.
 fn homes(wanted: &Wanted, database: &Database) -> Result<(Home, Home)> {
     let (id, source) = (SERVICE.to_owned(), probe_file("measured")?);
     let own = Part { id, source, route: "/...".into(), lines: "" };
+    let own = [own, Part::of(SECOND, "measured", "")?];
     let others =
         [Part::of("guarded", "measured", "rate = \"default\"")?, Part::of("plain", "plain", "")?];
-    Ok((Home::make(wanted, database, &[own])?, Home::make(wanted, database, &others)?))
+    Ok((Home::make(wanted, database, &own)?, Home::make(wanted, database, &others)?))
 }
 
 /// As many requests at once as over the most connections of HTTP/1.1, over few that share them.
@@ -170,12 +176,17 @@ fn check(server: &Server, process: &Process) -> Result<()> {
         let echo = posted(process.address, &format!("{}/echo", server.prefix), PERSON)?;
         ensure_body(server.name, &echo, PERSON)?;
     }
+    if server.prefix.is_empty() {
+        ensure_body(server.name, &asked(process.address, "/events")?, "{\"event\":49}")?;
+        ensure_body(server.name, &asked(process.address, "/chain")?, "hello")?;
+    }
     Ok(())
 }
 
 fn round(load: &Load, field: &Field, case: &str, connections: u32) -> Result<()> {
     let mut turns: BTreeMap<&str, Turn> = BTreeMap::new();
-    for server in &field.servers {
+    let are_asked = |it: &&Server| it.prefix.is_empty() || !AT_ROOT.contains(&case);
+    for server in field.servers.iter().filter(are_asked) {
         let path = format!("{}/{case}", server.prefix);
         let mut request = match case {
             "echo" => Request::post(path, PERSON),

@@ -13,6 +13,9 @@ use tempfile::TempDir;
 /// The service that the guest `measured` is.
 pub const SERVICE: &str = "probe-measured";
 
+/// Who is asked by who asks another service.
+pub const SECOND: &str = "second";
+
 /// A component of the host's manifest.
 pub struct Part {
     pub id: String,
@@ -150,6 +153,7 @@ fn manifest(parts: &[Part]) -> Result<String> {
             text,
             "[[trigger.http]]\nroute = \"{route}\"\ncomponent = \"{id}\"\n\
              [component.{id}]\nsource = \"{}\"\nvariables = {{ pg_url = \"{{{{ pg_url }}}}\" }}\n\
+             allowed_outbound_hosts = [\"http://{SECOND}.spin.internal\"]\n\
              [component.{id}.tool.nexus]\n{lines}\n",
             source.display()
         )?;

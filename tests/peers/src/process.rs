@@ -93,6 +93,17 @@ impl Process {
         Ok(())
     }
 
+    /// Its last warnings and errors.
+    pub fn complaints(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let loud = |line: &&str| {
+            let line = line.to_ascii_lowercase();
+            ["\"level\":\"warn\"", "\"level\":\"error\""].iter().any(|it| line.contains(it))
+        };
+        let lines: Vec<_> = text.lines().filter(loud).collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
     fn last_words(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();

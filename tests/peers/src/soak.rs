@@ -69,6 +69,9 @@ pub fn run(wanted: &Wanted) -> Result<()> {
     for (at, error) in told.failed.iter().enumerate().take(10) {
         word(&format!("failure {}: {error}", at + 1));
     }
+    if !told.failed.is_empty() {
+        word(&format!("the host's own words:\n{}", host.complaints()));
+    }
     sample("answers", "", told.answers.len() as f64);
     sample("failed", "", told.failed.len() as f64);
     sample("deploys", "", deploys as f64);
@@ -180,13 +183,14 @@ async fn answered(host: SocketAddr, kept: &mut Option<TcpStream>, request: &str)
         }
     };
     let text = String::from_utf8_lossy(&answer[..head]).into_owned();
-    if !text.starts_with("HTTP/1.1 2") {
-        bail!("{} was answered {text}", request.lines().next().unwrap_or_default());
-    }
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
     let length: usize = length.context("an answer without a length")?.trim().parse()?;
     while answer.len() < head + length {
         ensure!(stream.read_buf(&mut answer).await.context("hear")? > 0, "the host hung up");
+    }
+    if !text.starts_with("HTTP/1.1 2") {
+        let body = String::from_utf8_lossy(&answer[head..]);
+        bail!("{} was answered {text}{body}", request.lines().next().unwrap_or_default());
     }
     Ok(())
 }

@@ -5,8 +5,6 @@
 use std::ops::{Deref, DerefMut};
 
 use axum::body::Bytes;
-use axum::extract::path::ErrorKind;
-use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -16,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_path_to_error::{Path as FieldPath, Segment};
 
+use crate::parts::{self, Wrong};
 use crate::problem::{Error, Failure, FieldError, Refusal, Result, standard};
 
 /// A JSON body, taken or given. As a parameter of `sql!` it is `jsonb`.
@@ -117,12 +116,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
         if parts.uri.path().contains("%00") {
             return Err(refuse_path(None, NUL.into()).into());
         }
-        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        path.map(|axum::extract::Path(value)| Path(value)).map_err(path_error)
+        parts::read(&parts.extensions).map(Path).map_err(|wrong| match wrong {
+            Wrong::Part(parameter, detail) => refuse_path(parameter, detail).into(),
+            Wrong::Route(_) => Failure::new(wrong).context("read the path").into(),
+        })
     }
 }
 
@@ -277,29 +278,6 @@ fn pairs_of<T: DeserializeOwned>(pairs: &[u8]) -> Result<T, FieldError> {
         let parameter = (path != ".").then_some(path);
         FieldError { pointer: None, parameter, detail: error.inner().to_string() }
     })
-}
-
-fn path_error(rejection: PathRejection) -> Error {
-    let PathRejection::FailedToDeserializePathParams(failed) = rejection else {
-        return Failure::new(rejection).context("read the path").into();
-    };
-    let (parameter, detail) = match failed.into_kind() {
-        ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
-            (Some(key), format!("expected {expected_type}"))
-        }
-        ErrorKind::DeserializeError { key, message, .. } => (Some(key), message),
-        ErrorKind::InvalidUtf8InPathParam { key } => (Some(key), "expected UTF-8".into()),
-        ErrorKind::ParseError { expected_type, .. }
-        | ErrorKind::ParseErrorAtIndex { expected_type, .. } => {
-            (None, format!("expected {expected_type}"))
-        }
-        ErrorKind::Message(message) => (None, message),
-        // The route and the handler disagree on the number or the kind of parts.
-        ours => {
-            return Failure::msg(ours.to_string()).context("read the path").into();
-        }
-    };
-    refuse_path(parameter, detail).into()
 }
 
 fn refuse_path(parameter: Option<String>, detail: String) -> Refusal {

@@ -169,7 +169,11 @@ impl http_body::Body for Incoming {
 /// # Errors
 /// Header fields that the host does not take.
 pub(crate) async fn given(answer: Response<Body>) -> Result<WasiResponse, ErrorCode> {
-    let (parts, mut body) = answer.into_parts();
+    let (mut parts, mut body) = answer.into_parts();
+    if let Some(length) = http_body::Body::size_hint(&body).exact() {
+        let length = HeaderValue::from(length);
+        parts.headers.entry(header::CONTENT_LENGTH).or_insert(length);
+    }
     let fields = fields(&parts.headers)?;
     let (said, end) = wit_future::new(|| Err(internal("the answer was not finished")));
     let (contents, reader) = wit_stream::new();

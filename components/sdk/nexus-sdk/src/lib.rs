@@ -34,6 +34,7 @@ mod outcome;
 mod outside;
 mod page;
 mod param;
+mod parts;
 mod patience;
 mod principal;
 mod problem;

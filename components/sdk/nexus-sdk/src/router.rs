@@ -1,11 +1,15 @@
 //! Routes that know what they take and give.
 //!
-//! Knows a path, its methods and, from each function's type, what the documentation and the
-//! architecture test need. Refuses to dispatch: that is axum's, in `service.rs`.
+//! Knows a path, its methods, the functions behind them and, from each function's type, what the
+//! documentation and the architecture test need. Refuses to choose one; `service.rs` does.
 
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::Request;
 use axum::handler::Handler;
-use axum::response::IntoResponse;
-use axum::routing::{MethodFilter, MethodRouter};
+use axum::response::{IntoResponse, Response};
 
 use crate::openapi::{Input, Operation, Output};
 
@@ -14,8 +18,34 @@ use crate::openapi::{Input, Operation, Output};
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Router {
-    pub(crate) paths: Vec<(String, MethodRouter)>,
-    pub(crate) routes: Vec<Route>,
+    pub(crate) paths: Vec<(String, Vec<Way>)>,
+}
+
+/// An answer on its way.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// One method of a path, and the function behind it.
+pub(crate) struct Way {
+    pub(crate) method: &'static str,
+    /// The function's, with its crate.
+    name: &'static str,
+    describe: fn(&mut Operation),
+    pub(crate) answer: Arc<dyn Fn(Request) -> Answering + Send + Sync>,
+}
+
+impl Way {
+    /// As a fact. `catalog::products::create` is `products::create`.
+    pub(crate) fn route(&self, path: &str) -> Route {
+        let name = self.name.split_once("::").map_or(self.name, |(_, name)| name);
+        let (path, name) = (path.to_owned(), name.to_owned());
+        Route { method: self.method, path, name, describe: self.describe }
+    }
+}
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.name)
+    }
 }
 
 /// One method of one path, as a fact.
@@ -72,16 +102,13 @@ impl Router {
 
     /// Adds a path, relative to `/api/<service>/v1` (or to `/` in a `root` router).
     pub fn route(mut self, path: &str, methods: Methods) -> Router {
-        let at_path = |route: Route| Route { path: path.to_owned(), ..route };
-        self.routes.extend(methods.routes.into_iter().map(at_path));
-        self.paths.push((path.to_owned(), methods.router));
+        self.paths.push((path.to_owned(), methods.ways));
         self
     }
 
     /// Adds all routes of `other`: one router per resource, one service.
     pub fn merge(mut self, other: Router) -> Router {
         self.paths.extend(other.paths);
-        self.routes.extend(other.routes);
         self
     }
 
@@ -91,12 +118,12 @@ impl Router {
     }
 
     pub(crate) fn below(mut self, prefix: &str) -> Router {
-        let below = |path: &str| match path {
-            "/" if !prefix.is_empty() => prefix.to_owned(),
-            path => format!("{prefix}{path}"),
-        };
-        self.paths.iter_mut().for_each(|(path, _)| *path = below(path));
-        self.routes.iter_mut().for_each(|route| route.path = below(&route.path));
+        for (path, _) in &mut self.paths {
+            match path.as_str() {
+                "/" if !prefix.is_empty() => *path = prefix.to_owned(),
+                _ => path.insert_str(0, prefix),
+            }
+        }
         self
     }
 }
@@ -105,8 +132,7 @@ impl Router {
 #[derive(Debug)]
 #[must_use]
 pub struct Methods {
-    router: MethodRouter,
-    routes: Vec<Route>,
+    ways: Vec<Way>,
 }
 
 /// An async function that can stand behind a route: up to eight documented arguments, the
@@ -116,21 +142,21 @@ pub struct Methods {
     note = "a handler is an async function; `Allowed<P>` proves who asks, `Json` comes last",
     note = "types in `Json`, `Query`, `Form`, `Path`, `Created` and `Page` derive `JsonSchema`"
 )]
-pub trait Endpoint<M>: Sized {
+pub trait Endpoint<M>: Clone + Send + Sync + 'static {
     #[doc(hidden)]
-    fn attach(self, filter: MethodFilter, router: MethodRouter) -> MethodRouter;
+    fn answer(self, request: Request) -> Answering;
     #[doc(hidden)]
     fn describe(operation: &mut Operation);
 }
 
-impl<Function, Answering, Answer> Endpoint<((),)> for Function
+impl<Function, Given, Answer> Endpoint<((),)> for Function
 where
-    Function: Fn() -> Answering + Handler<((),), ()>,
-    Answering: Future<Output = Answer>,
+    Function: Fn() -> Given + Handler<((),), (), Future = Answering>,
+    Given: Future<Output = Answer>,
     Answer: IntoResponse + Output,
 {
-    fn attach(self, filter: MethodFilter, router: MethodRouter) -> MethodRouter {
-        router.on(filter, self)
+    fn answer(self, request: Request) -> Answering {
+        self.call(request, ())
     }
 
     fn describe(operation: &mut Operation) {
@@ -140,17 +166,18 @@ where
 
 macro_rules! endpoint {
     ($($argument:ident)*) => {
-        impl<Function, Answering, Answer, Kind, $($argument),*> Endpoint<(Kind, $($argument,)*)>
+        impl<Function, Given, Answer, Kind, $($argument),*> Endpoint<(Kind, $($argument,)*)>
             for Function
         where
-            Function: Fn($($argument),*) -> Answering + Handler<(Kind, $($argument,)*), ()>,
-            Answering: Future<Output = Answer>,
+            Function: Fn($($argument),*) -> Given
+                + Handler<(Kind, $($argument,)*), (), Future = Answering>,
+            Given: Future<Output = Answer>,
             Answer: IntoResponse + Output,
             Kind: 'static,
             $($argument: Input + 'static,)*
         {
-            fn attach(self, filter: MethodFilter, router: MethodRouter) -> MethodRouter {
-                router.on(filter, self)
+            fn answer(self, request: Request) -> Answering {
+                self.call(request, ())
             }
 
             fn describe(operation: &mut Operation) {
@@ -171,24 +198,23 @@ endpoint! { A B C D E F G }
 endpoint! { A B C D E F G H }
 
 macro_rules! methods {
-    ($($method:ident $word:literal $filter:ident)*) => {
+    ($($method:ident $word:literal)*) => {
         $(
             #[doc = concat!("A path that answers ", $word, ".")]
-            pub fn $method<E: Endpoint<M>, M>(endpoint: E) -> Methods {
-                Methods { router: MethodRouter::new(), routes: Vec::new() }.$method(endpoint)
+            pub fn $method<E: Endpoint<M>, M: 'static>(endpoint: E) -> Methods {
+                Methods { ways: Vec::new() }.$method(endpoint)
             }
         )*
 
         impl Methods {
             $(
                 #[doc = concat!("Also answers ", $word, ".")]
-                pub fn $method<E: Endpoint<M>, M>(mut self, endpoint: E) -> Methods {
-                    self.router = endpoint.attach(MethodFilter::$filter, self.router);
-                    self.routes.push(Route {
+                pub fn $method<E: Endpoint<M>, M: 'static>(mut self, endpoint: E) -> Methods {
+                    self.ways.push(Way {
                         method: $word,
-                        path: String::new(),
-                        name: name_of::<E>(),
+                        name: std::any::type_name::<E>(),
                         describe: E::describe,
+                        answer: Arc::new(move |request| endpoint.clone().answer(request)),
                     });
                     self
                 }
@@ -198,16 +224,10 @@ macro_rules! methods {
 }
 
 methods! {
-    get "GET" GET
-    post "POST" POST
-    put "PUT" PUT
-    patch "PATCH" PATCH
-    delete "DELETE" DELETE
-    options "OPTIONS" OPTIONS
-}
-
-/// The function's name without its crate: `catalog::products::create` is `products::create`.
-fn name_of<E>() -> String {
-    let whole = std::any::type_name::<E>();
-    whole.split_once("::").map_or(whole, |(_, name)| name).to_owned()
+    get "GET"
+    post "POST"
+    put "PUT"
+    patch "PATCH"
+    delete "DELETE"
+    options "OPTIONS"
 }

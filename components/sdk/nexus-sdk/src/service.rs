@@ -3,24 +3,24 @@
 //! Knows what every service answers alike: `/health`, `/openapi.json`, problems, `location`,
 //! `link`, 304, idempotency. Refuses to know what the service is about.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
-use axum::routing;
+use http_body::Body as _;
 use serde_json::{Value, json};
-use tower_service::Service as _;
 use uuid::Uuid;
 
 use crate::ctx::Origin;
 use crate::db::Db;
 use crate::extract::Json;
 use crate::page::NextPage;
+use crate::parts::Parts;
 use crate::problem::{Error, log_failure, standard, tell};
 use crate::respond::CreatedId;
-use crate::router::{Route, Router};
+use crate::router::{Route, Router, Way};
 use crate::{etag, idempotency, openapi};
 
 /// What `service!` says about a component, for the docs and the tests to read.
@@ -38,12 +38,15 @@ pub struct Facts {
     pub crons: &'static [&'static str],
 }
 
-/// A service, built once per instance.
+/// A service, built once per instance: as little as will find a route, because an instance may be
+/// there for one request.
 #[derive(Debug)]
 pub struct Service {
     facts: Facts,
-    routes: Arc<[Route]>,
-    router: axum::Router,
+    paths: Vec<(String, Vec<Way>)>,
+    /// Indices into `paths`.
+    table: matchit::Router<usize>,
+    routes: OnceLock<Vec<Route>>,
 }
 
 impl Service {
@@ -52,32 +55,43 @@ impl Service {
     /// # Panics
     /// When two routes overlap, at the first request and in every test of the service.
     pub fn new(facts: Facts, http: Router, root: Router) -> Service {
-        let own = format!("/api/{}", facts.name);
-        let all = root.merge(http.below(&format!("{own}/v1")));
-        let routes: Arc<[Route]> = all.routes.into();
-        let documented = routes.clone();
-        let openapi = move || async move { Json(document(facts, &documented)) };
-        let mut router = axum::Router::new()
-            .route(&format!("{own}/health"), routing::get(move |asked| health(facts, asked)))
-            .route(&format!("{own}/openapi.json"), routing::get(openapi))
-            .fallback(|| async { Error::from(standard::NotFound) });
-        for (path, methods) in all.paths {
-            router = router.route(&path, methods);
+        let all = root.merge(http.below(&format!("/api/{}/v1", facts.name)));
+        let mut paths: Vec<(String, Vec<Way>)> = Vec::with_capacity(all.paths.len());
+        let mut table = matchit::Router::new();
+        for (path, ways) in all.paths {
+            assert!(path.starts_with('/'), "{path:?} begins with no slash");
+            let Err(clash) = table.insert(path.as_str(), paths.len()) else {
+                paths.push((path, ways));
+                continue;
+            };
+            let Some((_, there)) = paths.iter_mut().find(|(other, _)| *other == path) else {
+                panic!("{path}: {clash}");
+            };
+            there.extend(ways);
         }
-        // Reaches only the routes that are there already.
-        let router = router
-            .method_not_allowed_fallback(|| async { Error::from(standard::MethodNotAllowed) });
-        Service { facts, routes, router }
+        for (path, ways) in &paths {
+            for (at, way) in ways.iter().enumerate() {
+                let is_other = |before: &Way| before.method != way.method;
+                assert!(ways[..at].iter().all(is_other), "{path}: {} twice", way.method);
+            }
+        }
+        Service { facts, paths, table, routes: OnceLock::new() }
     }
 
     /// Every route the service declares, with whole paths.
     pub fn routes(&self) -> &[Route] {
-        &self.routes
+        self.routes.get_or_init(|| {
+            let of = |(path, ways): &(String, Vec<Way>)| {
+                ways.iter().map(|way| way.route(path)).collect::<Vec<_>>()
+            };
+            self.paths.iter().flat_map(of).collect()
+        })
     }
 
     /// The OpenAPI 3.1 document.
     pub fn openapi(&self) -> Value {
-        document(self.facts, &self.routes)
+        let Facts { name, version, description, .. } = self.facts;
+        openapi::document(name, version, description, self.routes())
     }
 
     /// Answers one request.
@@ -86,16 +100,14 @@ impl Service {
         let asked = Asked::of(&request);
         let origin = Origin {
             service: self.facts.name,
-            request_id: request_id(request.headers()).into(),
+            request_id: request_id(request.headers()),
             trace: text(request.headers(), "traceparent").map(Into::into),
             errand: None,
         };
         let request_id = origin.request_id.clone();
         request.extensions_mut().insert(origin.clone());
         let answer = async |request| {
-            // Cloning a router is one reference count; `call` wants it mutable.
-            let answered = self.router.clone().call(request).await;
-            let response = answered.unwrap_or_else(|never| match never {});
+            let response = self.routed(request).await;
             asked.complete(tell(response, self.facts.name, &request_id))
         };
         let response = match idempotency::key_of(&request) {
@@ -104,10 +116,37 @@ impl Service {
         };
         tell(response, self.facts.name, &request_id)
     }
+    /// What the function says that stands behind the request's route.
+    async fn routed(&self, mut request: Request) -> Response<Body> {
+        let path = request.uri().path();
+        let own = path.strip_prefix("/api/").and_then(|rest| rest.strip_prefix(self.facts.name));
+        if let Some(own @ ("/health" | "/openapi.json")) = own {
+            return match *request.method() {
+                Method::GET | Method::HEAD if own == "/health" => health(self.facts, request).await,
+                Method::GET | Method::HEAD => Json(self.openapi()).into_response(),
+                _ => not_allowed("GET,HEAD"),
+            };
+        }
+        let Ok(found) = self.table.at(path) else {
+            return Error::from(standard::NotFound).into_response();
+        };
+        let (_, ways) = &self.paths[*found.value];
+        let asked = request.method().as_str();
+        let of = |method: &str| ways.iter().find(|way| way.method == method);
+        let way = of(asked).or_else(|| of("GET").filter(|_| asked == "HEAD"));
+        let Some(way) = way else {
+            let and_head = |way: &Way| if way.method == "GET" { "GET,HEAD" } else { way.method };
+            return not_allowed(&ways.iter().map(and_head).collect::<Vec<_>>().join(","));
+        };
+        Parts::of(found.params).put(&mut request);
+        (way.answer)(request).await
+    }
 }
 
-fn document(facts: Facts, routes: &[Route]) -> Value {
-    openapi::document(facts.name, facts.version, facts.description, routes)
+fn not_allowed(allowed: &str) -> Response<Body> {
+    let mut response = Error::from(standard::MethodNotAllowed).into_response();
+    set(&mut response, header::ALLOW, allowed);
+    response
 }
 
 /// Alive, and whether the database is in reach: 200 `pass` or a 503 problem that says what
@@ -130,7 +169,7 @@ async fn health(facts: Facts, asked: Request) -> Response<Body> {
     body["title"] = "Unhealthy".into();
     body["detail"] = "the database is out of reach".into();
     body["status"] = 503.into();
-    body["instance"] = request_id.into();
+    body["instance"] = (*request_id).into();
     let kind = [(header::CONTENT_TYPE, "application/problem+json"), (header::RETRY_AFTER, "1")];
     (StatusCode::SERVICE_UNAVAILABLE, kind, body.to_string()).into_response()
 }
@@ -168,6 +207,14 @@ impl Asked {
         if let Some(NextPage(token)) = response.extensions_mut().remove() {
             let link = format!("<{}>; rel=\"next\"", self.next_page(&token));
             set(&mut response, header::LINK, &link);
+        }
+        if self.method == Method::HEAD {
+            // As long as the body would be (RFC 9110 section 9.3.2).
+            if let Some(length) = response.body().size_hint().exact() {
+                let length = HeaderValue::from(length);
+                response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length);
+            }
+            *response.body_mut() = Body::empty();
         }
         if self.is_known(&response) {
             response.headers_mut().remove(header::CONTENT_TYPE);
@@ -215,13 +262,14 @@ fn set(response: &mut Response<Body>, name: header::HeaderName, value: &str) {
     }
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    Some(headers.get(name)?.to_str().ok()?.to_owned())
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
 }
 
 /// The host's id for this request; one of ours where there is no host, as in a unit test.
-fn request_id(headers: &HeaderMap) -> String {
-    text(headers, "x-request-id").unwrap_or_else(|| Uuid::now_v7().to_string())
+fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let own = || Uuid::now_v7().to_string().into();
+    text(headers, "x-request-id").map_or_else(own, Arc::from)
 }
 
 #[cfg(target_arch = "wasm32")]

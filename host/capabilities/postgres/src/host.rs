@@ -4,14 +4,15 @@
 //! The twins without `-async` hold the whole instance while they wait; guests built with the
 //! current SDK never call them.
 
-use crate::Postgres;
-use crate::places::Open;
+use crate::places::{Line, Open};
 use crate::rows::{Batches, columns};
-use nexus_runtime::{Has, View};
+use crate::{Postgres, PostgresError, State};
+use nexus_runtime::{ComponentManifest, Has, View};
 use spin::postgres::postgres::{
     Column, Error, Host, HostConnection, HostConnectionBuilder, HostConnectionBuilderWithStore,
     HostConnectionWithStore, ParameterValue, Row, RowSet,
 };
+use std::sync::Arc;
 use tokio::sync::oneshot;
 use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
@@ -61,11 +62,10 @@ impl<T: 'static> nexus::sql::statements::HostWithStore<T> for Has<Postgres> {
         statement: String,
         params: Vec<ParameterValue>,
     ) -> Answer<RowSet> {
-        let open = match connect(accessor, &address, None).await {
-            Ok(open) => open,
-            Err(error) => return Ok(Err(error)),
-        };
-        Ok(open.query(&statement, params).await.map_err(Error::from))
+        match line(accessor, &address).await {
+            Ok(line) => Ok(line.query(&statement, params).await.map_err(Error::from)),
+            Err(error) => Ok(Err(error.into())),
+        }
     }
 
     async fn execute(
@@ -74,11 +74,10 @@ impl<T: 'static> nexus::sql::statements::HostWithStore<T> for Has<Postgres> {
         statement: String,
         params: Vec<ParameterValue>,
     ) -> Answer<u64> {
-        let open = match connect(accessor, &address, None).await {
-            Ok(open) => open,
-            Err(error) => return Ok(Err(error)),
-        };
-        Ok(open.execute(&statement, params).await.map_err(Error::from))
+        match line(accessor, &address).await {
+            Ok(line) => Ok(line.execute(&statement, params).await.map_err(Error::from)),
+            Err(error) => Ok(Err(error.into())),
+        }
     }
 }
 
@@ -104,8 +103,8 @@ impl HostConnection for View<'_, Postgres> {
         statement: String,
         params: Vec<ParameterValue>,
     ) -> Answer<RowSet> {
-        let open = self.table.get(&connection)?.clone();
-        Ok(open.query(&statement, params).await.map_err(Error::from))
+        let Open { line, .. } = self.table.get(&connection)?.clone();
+        Ok(line.query(&statement, params).await.map_err(Error::from))
     }
 
     async fn execute(
@@ -114,8 +113,8 @@ impl HostConnection for View<'_, Postgres> {
         statement: String,
         params: Vec<ParameterValue>,
     ) -> Answer<u64> {
-        let open = self.table.get(&connection)?.clone();
-        Ok(open.execute(&statement, params).await.map_err(Error::from))
+        let Open { line, .. } = self.table.get(&connection)?.clone();
+        Ok(line.execute(&statement, params).await.map_err(Error::from))
     }
 
     fn drop(&mut self, connection: Resource<Open>) -> wasmtime::Result<()> {
@@ -171,7 +170,7 @@ impl<T: 'static> HostConnectionWithStore<T> for Has<Postgres> {
         params: Vec<ParameterValue>,
     ) -> Answer<Streamed> {
         let open = find(accessor, &connection)?;
-        let rows = match open.rows(&statement, params).await {
+        let rows = match open.line.rows(&statement, params).await {
             Ok(rows) => rows,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -192,8 +191,8 @@ impl<T: 'static> HostConnectionWithStore<T> for Has<Postgres> {
         statement: String,
         params: Vec<ParameterValue>,
     ) -> Answer<u64> {
-        let open = find(accessor, &connection)?;
-        Ok(open.execute(&statement, params).await.map_err(Error::from))
+        let Open { line, .. } = find(accessor, &connection)?;
+        Ok(line.execute(&statement, params).await.map_err(Error::from))
     }
 }
 
@@ -202,22 +201,26 @@ async fn open<T>(
     address: &str,
     root: Option<&str>,
 ) -> Answer<Resource<Open>> {
-    match connect(accessor, address, root).await {
+    let (state, component) = who_asks(accessor);
+    match state.open(&component, address, root).await {
         Ok(open) => accessor.with(|mut access| Ok(Ok(access.get().table.push(open)?))),
-        Err(error) => Ok(Err(error)),
+        Err(error) => Ok(Err(error.into())),
     }
 }
 
-async fn connect<T>(
+async fn line<T>(
     accessor: &Accessor<T, Has<Postgres>>,
     address: &str,
-    root: Option<&str>,
-) -> Result<Open, Error> {
-    let (state, component) = accessor.with(|mut access| {
+) -> Result<Line, PostgresError> {
+    let (state, component) = who_asks(accessor);
+    state.line(&component, address, None).await
+}
+
+fn who_asks<T>(accessor: &Accessor<T, Has<Postgres>>) -> (State, Arc<ComponentManifest>) {
+    accessor.with(|mut access| {
         let view = access.get();
         (view.state.clone(), view.component.clone())
-    });
-    state.open(&component, address, root).await.map_err(Error::from)
+    })
 }
 
 fn find<T>(

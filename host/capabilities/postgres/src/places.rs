@@ -1,5 +1,6 @@
-//! How many connections an instance holds: a place is taken before a connection, and given back
-//! with it, however that comes about. Refuses to know where connections lead.
+//! Connections of an instance, and how many it holds: a place is taken before one that it keeps,
+//! and given back with it, however that comes about. What is kept for one statement needs none: the
+//! pool bounds those. Refuses to know where connections lead.
 
 use crate::encode::Param;
 use crate::error::PostgresError;
@@ -14,8 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How long a call waits for another of its instance to give a connection back.
-const TURN: Duration = Duration::from_secs(1);
+/// How long a call waits for another of its instance to give a connection back: as long as for one
+/// of the pool.
+const TURN: Duration = Duration::from_secs(3);
 
 /// What an instance keeps: the capability, and a place for each connection it may hold.
 #[derive(Clone)]
@@ -24,13 +26,18 @@ pub struct State {
     places: Arc<Semaphore>,
 }
 
-/// A connection of an instance, with its place; cheap to clone.
+/// A connection on behalf of a component.
+#[derive(Clone)]
+pub(crate) struct Line {
+    component: ComponentId,
+    session: Session,
+}
+
+/// A connection that an instance keeps, with its place; cheap to clone.
 #[expect(unreachable_pub, reason = "the generated bindings export it again")]
 #[derive(Clone)]
 pub struct Open {
-    /// Whose it is.
-    component: ComponentId,
-    session: Session,
+    pub(crate) line: Line,
     place: Arc<OwnedSemaphorePermit>,
 }
 
@@ -39,21 +46,31 @@ impl State {
         Self { postgres, places: Arc::new(Semaphore::new(OPEN_MAX)) }
     }
 
-    pub(crate) async fn open(
-        self,
+    /// For one statement.
+    pub(crate) async fn line(
+        &self,
         component: &ComponentManifest,
         address: &str,
         root: Option<&str>,
-    ) -> Result<Open, PostgresError> {
-        let place = match tokio::time::timeout(TURN, self.places.acquire_owned()).await {
-            Ok(Ok(place)) => Arc::new(place),
-            _ => return Err(PostgresError::TooManyOpen),
-        };
+    ) -> Result<Line, PostgresError> {
         let opened = self.postgres.connect(component, address, root).await;
         if let Err(error) = &opened {
             tracing::warn!(component = %component.id, %error, "no database connection");
         }
-        Ok(Open { component: component.id.clone(), session: opened?, place })
+        Ok(Line { component: component.id.clone(), session: opened? })
+    }
+
+    pub(crate) async fn open(
+        &self,
+        component: &ComponentManifest,
+        address: &str,
+        root: Option<&str>,
+    ) -> Result<Open, PostgresError> {
+        let place = match tokio::time::timeout(TURN, self.places.clone().acquire_owned()).await {
+            Ok(Ok(place)) => Arc::new(place),
+            _ => return Err(PostgresError::TooManyOpen),
+        };
+        Ok(Open { line: self.line(component, address, root).await?, place })
     }
 }
 
@@ -62,7 +79,9 @@ impl Open {
     pub(crate) fn place(&self) -> Arc<OwnedSemaphorePermit> {
         self.place.clone()
     }
+}
 
+impl Line {
     pub(crate) async fn rows(
         &self,
         sql: &str,

@@ -6,10 +6,13 @@ mod pool;
 use anyhow::{Context as _, Result};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures::StreamExt as _;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -23,6 +26,9 @@ use uuid::Uuid;
 /// As in the guest.
 const PIECES: usize = 10;
 const PIECE_BYTES: usize = 10 << 10;
+const EVENTS: usize = 50;
+
+type Asker = Client<HttpConnector, Body>;
 
 /// The routes without a database.
 pub fn router() -> Router {
@@ -30,6 +36,8 @@ pub fn router() -> Router {
         .route("/hello", get(async || "hello"))
         .route("/echo", post(echo))
         .route("/stream", get(stream))
+        .route("/events", get(events))
+        .route("/chain", get(chain).with_state(Client::builder(TokioExecutor::new()).build_http()))
 }
 
 /// The routes of rows: one is read by its key; one is written with its event, in one transaction.
@@ -69,6 +77,22 @@ async fn echo(Json(person): Json<Person>) -> Json<Person> {
 async fn stream() -> Body {
     let piece = || Ok::<_, Infallible>(Bytes::from(vec![b'x'; PIECE_BYTES]));
     Body::from_stream(futures::stream::iter((0..PIECES).map(move |_| piece())))
+}
+
+async fn events() -> impl IntoResponse {
+    let event = async |number| {
+        tokio::task::yield_now().await;
+        Ok::<_, Infallible>(Bytes::from(format!("data: {{\"event\":{number}}}\n\n")))
+    };
+    let events = futures::stream::iter(0..EVENTS).then(event);
+    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(events))
+}
+
+/// What this server says, asked over the network as another service would be.
+async fn chain(State(asker): State<Asker>, fields: HeaderMap) -> Result<Body, Failed> {
+    let own = fields.get(header::HOST).context("a request without a host")?.to_str()?;
+    let said = asker.get(format!("http://{own}/hello").parse()?).await?;
+    Ok(Body::new(said.into_body()))
 }
 
 #[derive(Debug, Deserialize, Serialize)]

@@ -2,11 +2,17 @@
 //! our SDK. Their paths stand at the root, and below any one word, so that copies of this guest
 //! can live side by side. Refuses to be cleverer than a service would be.
 
+use futures::StreamExt as _;
 use nexus_sdk::prelude::*;
+use std::convert::Infallible;
+use std::task::Poll;
 
 /// A large answer in pieces: 100 KiB.
 const PIECES: usize = 10;
 const PIECE_BYTES: usize = 10 << 10;
+
+/// Of a stream, each of which is ready some time after the one before.
+const STREAMED: usize = 50;
 
 nexus_sdk::id! { EntryId }
 
@@ -26,6 +32,7 @@ fn router() -> Router {
 
 fn bare() -> Router {
     let one = Router::new().merge(handlers());
+    let one = one.route("/events", get(events)).route("/chain", get(chain));
     one.nest("/{copy}", handlers())
 }
 
@@ -53,8 +60,36 @@ async fn echo(Json(person): Json<Person>) -> Json<Person> {
 }
 
 async fn stream() -> Response {
-    let piece = || Ok::<_, std::convert::Infallible>(Bytes::from(vec![b'x'; PIECE_BYTES]));
+    let piece = || Ok::<_, Infallible>(Bytes::from(vec![b'x'; PIECE_BYTES]));
     Body::from_stream(futures::stream::iter((0..PIECES).map(move |_| piece()))).into_response()
+}
+
+async fn events() -> Response {
+    let event = async |number| {
+        later().await;
+        Ok::<_, Infallible>(Bytes::from(format!("data: {{\"event\":{number}}}\n\n")))
+    };
+    let events = futures::stream::iter(0..STREAMED).then(event);
+    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response()
+}
+
+/// Lets everything else have a turn.
+async fn later() {
+    let mut had = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut had, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// What another service says.
+async fn chain() -> Result<Response> {
+    let said = call("second").get("/second/hello").send().await?;
+    Ok(said.body.into_response())
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]

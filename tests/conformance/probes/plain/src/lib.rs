@@ -3,19 +3,25 @@
 //! The router is built once, which is the best that can be done for it.
 
 use axum::body::{Body, Bytes};
-use axum::http::Response;
+use axum::http::header::{self, HeaderMap};
+use axum::http::{Response, StatusCode};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
-use spin_sdk::http::Request;
+use spin_sdk::http::body::IncomingBodyExt as _;
+use spin_sdk::http::{EmptyBody, Request, Response as Answer, send};
 use spin_sdk::http_service;
 use std::convert::Infallible;
 use std::sync::OnceLock;
+use std::task::Poll;
 use tower_service::Service as _;
 
 /// As in `measured`.
 const PIECES: usize = 10;
 const PIECE_BYTES: usize = 10 << 10;
+const EVENTS: usize = 50;
 
 static ROUTER: OnceLock<Router> = OnceLock::new();
 
@@ -27,7 +33,8 @@ async fn serve(request: Request) -> Response<Body> {
 }
 
 fn router() -> Router {
-    handlers().nest("/{copy}", handlers())
+    let root = handlers().route("/events", get(events)).route("/chain", get(chain));
+    root.nest("/{copy}", handlers())
 }
 
 fn handlers() -> Router {
@@ -52,4 +59,36 @@ async fn echo(Json(person): Json<Person>) -> Json<Person> {
 async fn stream() -> Body {
     let piece = || Ok::<_, Infallible>(Bytes::from(vec![b'x'; PIECE_BYTES]));
     Body::from_stream(futures::stream::iter((0..PIECES).map(move |_| piece())))
+}
+
+async fn events() -> impl IntoResponse {
+    let event = async |number| {
+        later().await;
+        Ok::<_, Infallible>(Bytes::from(format!("data: {{\"event\":{number}}}\n\n")))
+    };
+    let events = futures::stream::iter(0..EVENTS).then(event);
+    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(events))
+}
+
+/// Lets everything else have a turn.
+async fn later() {
+    let mut had = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut had, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// What this server says, asked over the network.
+async fn chain(fields: HeaderMap) -> Result<Bytes, StatusCode> {
+    let own = fields.get(header::HOST).and_then(|host| host.to_str().ok());
+    let uri = format!("http://{}/hello", own.ok_or(StatusCode::BAD_REQUEST)?);
+    let asked = Request::builder().uri(uri).body(EmptyBody::new());
+    let asked = asked.map_err(|_malformed| StatusCode::BAD_REQUEST)?;
+    let (_, body) = Answer::into_parts(send(asked).await.map_err(|_away| StatusCode::BAD_GATEWAY)?);
+    body.bytes().await.map_err(|_away| StatusCode::BAD_GATEWAY)
 }
