@@ -85,8 +85,7 @@ impl Line {
         }
         self.bytes.push(if self.names.is_empty() { b'{' } else { b',' });
         self.names.push(name);
-        write_text(&mut self.bytes, name);
-        self.bytes.push(b':');
+        write_name(&mut self.bytes, name);
         value(&mut self.bytes);
     }
 
@@ -97,6 +96,19 @@ impl Line {
     fn finish(mut self) -> Vec<u8> {
         self.bytes.extend_from_slice(b"}\n");
         self.bytes
+    }
+}
+
+/// Most names are words with dots, which JSON takes as they are.
+fn write_name(out: &mut Vec<u8>, name: &str) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    if name.bytes().all(plain) {
+        out.push(b'"');
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+    } else {
+        write_text(out, name);
+        out.push(b':');
     }
 }
 

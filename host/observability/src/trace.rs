@@ -65,22 +65,22 @@ impl TraceParent {
 
     /// 32 lower-case hexadecimal digits.
     pub fn trace_id(&self) -> String {
-        format!("{:032x}", self.trace_id)
+        self.trace_digits().as_str().to_owned()
     }
 
     /// 16 lower-case hexadecimal digits.
     pub fn span_id(&self) -> String {
-        format!("{:016x}", self.span_id)
+        self.span_digits().as_str().to_owned()
     }
 
     /// As [`TraceParent::trace_id`], where it is written and not kept.
-    pub(crate) fn trace_name(&self) -> impl fmt::Display {
-        Hex::<32>(self.trace_id)
+    pub(crate) fn trace_digits(&self) -> Digits<32> {
+        Digits::of(self.trace_id)
     }
 
     /// As [`TraceParent::span_id`], where it is written and not kept.
-    pub(crate) fn span_name(&self) -> impl fmt::Display {
-        Hex::<16>(self.span_id.into())
+    pub(crate) fn span_digits(&self) -> Digits<16> {
+        Digits::of(self.span_id.into())
     }
 
     /// Whether the caller asked for this trace to be recorded.
@@ -101,19 +101,32 @@ impl TraceParent {
     }
 }
 
-/// A number as so many hexadecimal digits.
-struct Hex<const DIGITS: usize>(u128);
+/// The low end of a number as so many lower-case hexadecimal digits. Several are written for each
+/// request, and what formats numbers of any kind takes ten times as long.
+pub(crate) struct Digits<const COUNT: usize>([u8; COUNT]);
 
-impl<const DIGITS: usize> fmt::Display for Hex<DIGITS> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:0DIGITS$x}", self.0)
+impl<const COUNT: usize> Digits<COUNT> {
+    fn of(number: u128) -> Self {
+        let digit = |at: usize| {
+            let shift = 4 * (COUNT - 1 - at);
+            b"0123456789abcdef"[((number >> shift) & 0xf) as usize]
+        };
+        Self(std::array::from_fn(digit))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits are ASCII")
     }
 }
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flags = u8::from(self.sampled);
-        write!(f, "00-{:032x}-{:016x}-{flags:02x}", self.trace_id, self.span_id)
+        let flags = if self.sampled { "-01" } else { "-00" };
+        f.write_str("00-")?;
+        f.write_str(self.trace_digits().as_str())?;
+        f.write_str("-")?;
+        f.write_str(self.span_digits().as_str())?;
+        f.write_str(flags)
     }
 }
 
@@ -124,10 +137,19 @@ fn spread(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// Lower-case digits only, as the grammar demands.
+/// Lower-case digits only, as the grammar demands, and no more than a number of them.
 pub(crate) fn hex_u128(text: &str) -> Option<u128> {
-    let lower = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if lower { u128::from_str_radix(text, 16).ok() } else { None }
+    if !(1..=32).contains(&text.len()) {
+        return None;
+    }
+    text.bytes().try_fold(0, |number, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u128::from(digit))
+    })
 }
 
 #[cfg(test)]
@@ -142,6 +164,20 @@ mod tests {
         assert_eq!(parent.to_string(), VALID);
         assert!(parent.is_sampled());
         assert_eq!(parent.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(parent.span_id(), "00f067aa0ba902b7");
+    }
+
+    #[test]
+    fn digits_are_a_number_and_the_number_again() {
+        for number in [0, 1, 0xab, u128::from(u64::MAX), u128::MAX, 0x0123_4567_89ab_cdef << 64] {
+            let digits = Digits::<32>::of(number);
+            assert_eq!(digits.as_str(), format!("{number:032x}"));
+            assert_eq!(hex_u128(digits.as_str()), Some(number));
+        }
+        assert_eq!(hex_u128("7"), Some(7));
+        for text in ["", "g", "A", "+1", &"0".repeat(33)] {
+            assert_eq!(hex_u128(text), None, "{text:?}");
+        }
     }
 
     #[test]

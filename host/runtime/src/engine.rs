@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use sha2::{Digest as _, Sha256};
 use std::hash::{Hash as _, Hasher as _};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +16,9 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 /// How often running guests are looked at. Each look is a yield, so this bounds how long one guest
 /// can hold its shard; shorter ticks cost throughput.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// Of a file that is only looked through.
+const READ_BYTES: usize = 64 << 10;
 
 /// Sizes of the instance pools of one process.
 #[derive(Debug, Clone)]
@@ -77,9 +80,8 @@ impl Machine {
     /// Loads a component and its digest (SHA-256, hex), compiling it only if no host with this
     /// engine has done so before.
     pub(crate) fn load(&self, source: &Path) -> anyhow::Result<(Component, String)> {
-        let bytes = std::fs::read(source)?;
-        let digest = hex(&Sha256::digest(&bytes));
-        let compiled = self.cache.join(format!("{digest}-{}.cwasm", self.compatibility));
+        let digest = digest_of(source)?;
+        let compiled = self.compiled(&digest);
         if compiled.exists() {
             // SAFETY: the folder is ours alone (checked at start) and files appear in it only by
             // rename of what this engine serialised.
@@ -92,6 +94,10 @@ impl Machine {
             }
         }
         self.cache_misses.fetch_add(1, Ordering::Relaxed);
+        // Read once and named by what was read: the file may be another by now.
+        let bytes = std::fs::read(source)?;
+        let digest = hex(&Sha256::digest(&bytes));
+        let compiled = self.compiled(&digest);
         let code = self.compilers()?.install(|| self.engine.precompile_component(&bytes))?;
         let mut file = tempfile_in(&self.cache)?;
         file.1.write_all(&code)?;
@@ -100,6 +106,10 @@ impl Machine {
         // SAFETY: as above; mapping the file shares its pages between processes.
         let component = unsafe { Component::deserialize_file(&self.engine, &compiled)? };
         Ok((component, digest))
+    }
+
+    fn compiled(&self, digest: &str) -> PathBuf {
+        self.cache.join(format!("{digest}-{}.cwasm", self.compatibility))
     }
 
     /// Threads for compiling, a core each, shared by all who compile at the time. They end with the
@@ -185,6 +195,18 @@ fn tempfile_in(folder: &Path) -> std::io::Result<(PathBuf, std::fs::File)> {
     let path = folder.join(format!("{}.part", uuid::Uuid::now_v7()));
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
     Ok((path, file))
+}
+
+/// A file's SHA-256, in hex, without having all of it in memory: a host starts with dozens at once.
+fn digest_of(file: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(file)?;
+    let (mut hasher, mut part) = (Sha256::new(), vec![0; READ_BYTES]);
+    loop {
+        match file.read(&mut part)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            length => hasher.update(&part[..length]),
+        }
+    }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

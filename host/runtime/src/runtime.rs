@@ -13,6 +13,7 @@ use crate::revision::{Revision, RevisionError, Workshop};
 use crate::snapshot::{ComponentSnapshot, Past, RevisionSnapshot};
 use crate::work::{Delivery, Outcome, Tick};
 use arc_swap::ArcSwap;
+use futures::StreamExt as _;
 use http::HeaderValue;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -339,16 +340,19 @@ impl RuntimeBuilder {
             closing: AtomicBool::new(false),
         }));
         let mut components = HashMap::new();
-        let mut loads = Vec::with_capacity(manifest.components.len());
-        for component in manifest.components.iter().cloned() {
+        let load = |component: Arc<ComponentManifest>| {
             let runtime = runtime.clone();
-            loads.push(tokio::task::spawn_blocking(move || {
+            tokio::task::spawn_blocking(move || {
                 let made = runtime.0.workshop.prepare(&component, 0, &runtime.downgrade());
                 (component.id.clone(), made)
-            }));
-        }
-        for load in loads {
-            let (id, made) = load.await?;
+            })
+        };
+        // More at once would be no faster, and each thread keeps memory of its own.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut loads =
+            futures::stream::iter(manifest.components.iter().cloned().map(load)).buffered(cores);
+        while let Some(load) = loads.next().await {
+            let (id, made) = load?;
             let routes = manifest.routes.iter().filter(|route| route.component == id);
             let routes = routes.cloned().collect();
             components.insert(id.clone(), activated(&id, routes, made));
@@ -397,19 +401,32 @@ impl Active {
 }
 
 /// Headers that only the host may set towards a guest.
+/// Names that are looked up for each request: parsed once.
+mod field {
+    use http::HeaderName;
+
+    pub(super) const PRINCIPAL: HeaderName = HeaderName::from_static("nexus-principal");
+    pub(super) const CALLER: HeaderName = HeaderName::from_static("nexus-caller");
+    pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+    pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+    pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+}
+
 fn stamp(request: &mut Request, call: &Call) {
     let headers = request.headers_mut();
-    headers.insert("nexus-principal", call.principal_header.clone());
-    headers.remove("nexus-caller");
-    if let Some(caller) = &call.caller {
-        let name = HeaderValue::from_str(caller.as_str()).expect("component names are ASCII");
-        headers.insert("nexus-caller", name);
+    headers.insert(field::PRINCIPAL, call.principal_header.clone());
+    match &call.caller {
+        Some(caller) => {
+            let name = HeaderValue::from_str(caller.as_str()).expect("component names are ASCII");
+            headers.insert(field::CALLER, name);
+        }
+        None => drop(headers.remove(field::CALLER)),
     }
     if let Ok(id) = HeaderValue::from_str(&call.request_id) {
-        headers.insert("x-request-id", id);
+        headers.insert(field::REQUEST_ID, id);
     }
     for (name, value) in
-        [("traceparent", &call.trace.traceparent), ("tracestate", &call.trace.tracestate)]
+        [(field::TRACEPARENT, &call.trace.traceparent), (field::TRACESTATE, &call.trace.tracestate)]
     {
         match value {
             Some(value) => drop(headers.insert(name, value.clone())),

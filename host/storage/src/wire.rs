@@ -25,7 +25,8 @@ pub(crate) struct Wire {
     ready: AtomicU64,
     /// `I` idle, `T` in a transaction, `E` in a failed one.
     status: AtomicU8,
-    /// When `asked` or `ready` last moved, in milliseconds since the process began to count.
+    /// When `asked` or `ready` last moved or somebody got it, in milliseconds since the process
+    /// began to count.
     moved_ms: AtomicU64,
     too_long: AtomicBool,
     revoked: AtomicBool,
@@ -52,6 +53,11 @@ impl Wire {
     /// Whether a transaction is open, sound or failed.
     pub(crate) fn in_transaction(&self) -> bool {
         self.status.load(Ordering::Acquire) != b'I'
+    }
+
+    /// Somebody has it from now on: the time before is not theirs.
+    pub(crate) fn handed_out(&self) {
+        self.moved();
     }
 
     /// How long nothing has begun or ended here.

@@ -42,6 +42,11 @@ impl Database {
         format!("host={} user=nexus dbname=nexus", self.socket().display())
     }
 
+    /// As a URL, which is all that sqlx takes.
+    pub fn whole_url(&self) -> String {
+        format!("postgres://nexus@localhost/nexus?host={}", self.socket().display())
+    }
+
     /// Its first process, whose children serve.
     pub fn process_id(&self) -> Option<i32> {
         self.cluster.as_ref().map(Cluster::process_id)

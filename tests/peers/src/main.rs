@@ -33,7 +33,7 @@ pub struct Wanted {
     #[arg(long, default_value_t = 2)]
     seconds: u32,
     /// Connections
-    #[arg(long, value_delimiter = ',', default_value = "16,64")]
+    #[arg(long, value_delimiter = ',', default_value = "16,64,256")]
     connections: Vec<u32>,
     /// Only these servers, by their word in the figures: `ours,serve,twin`
     #[arg(long, value_delimiter = ',')]

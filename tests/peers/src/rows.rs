@@ -1,5 +1,6 @@
 //! `db`: one row read by its key, and one row written with its event in one transaction, all on
-//! the same PostgreSQL: by our guest, by the native twin and by Express. What PostgreSQL itself
+//! the same PostgreSQL: by our guest, by the native twin over sqlx and over connections of its own
+//! with as little as can be in between, and by Express. What PostgreSQL itself
 //! spends for each is told too (`…_database_cpu`).
 
 use crate::database::Database;
@@ -49,6 +50,12 @@ pub fn run(wanted: &Wanted) -> Result<()> {
     let mut field = vec![("ours", host, OWN)];
     if wanted.server("twin") {
         field.push(("twin", servers::twin(logs.path(), Some(&database))?, ""));
+    }
+    if wanted.server("sqlx") {
+        match servers::twin_over_sqlx(logs.path(), &database) {
+            Ok(twin) => field.push(("sqlx", twin, "")),
+            Err(error) => told::word(&format!("sqlx is left out: {error:#}")),
+        }
     }
     if wanted.server("express")
         && let Some(express) = servers::express(wanted, logs.path(), Some(&database))?
@@ -116,7 +123,7 @@ fn round(
         turns.insert(name, turn);
     }
     let Some(ours) = turns.get("ours") else { return Ok(()) };
-    for other in ["twin", "express"] {
+    for other in ["twin", "sqlx", "express"] {
         let Some(theirs) = turns.get(other) else {
             told::word(&format!("{other} was not asked"));
             continue;

@@ -40,11 +40,23 @@ pub enum Reuse {
 /// # Errors
 /// When it does not start.
 pub fn twin(folder: &Path, database: Option<&Database>) -> Result<Process> {
+    start_twin(folder, "twin", database.map(Database::url).as_slice())
+}
+
+/// The native twin with its rows over sqlx.
+///
+/// # Errors
+/// When it does not start, as one that was built without.
+pub fn twin_over_sqlx(folder: &Path, database: &Database) -> Result<Process> {
+    start_twin(folder, "twin-over-sqlx", &[database.whole_url(), "sqlx".to_owned()])
+}
+
+fn start_twin(folder: &Path, name: &str, arguments: &[String]) -> Result<Process> {
     let address = free_address()?;
     let own = std::env::current_exe().context("find this program")?;
     let mut command = Command::new(own.with_file_name("twin"));
-    command.arg(address.to_string()).args(database.map(Database::url));
-    Process::start(command, address, folder.join("twin.log"))?.ready("/hello")
+    command.arg(address.to_string()).args(arguments);
+    Process::start(command, address, folder.join(format!("{name}.log")))?.ready("/hello")
 }
 
 /// `wasmtime serve` with the guest `plain`, compiled before.

@@ -55,12 +55,12 @@ const COLD: &[Aim] = &[
 ];
 
 const DB: &[Aim] = &[
-    Aim::at_least("read_16_ours_over_twin", "x", 0.7),
-    Aim::at_least("read_64_ours_over_twin", "x", 0.7),
+    Aim::at_least("read_16_ours_over_sqlx", "x", 0.7),
+    Aim::at_least("read_64_ours_over_sqlx", "x", 0.7),
     Aim::at_least("read_16_ours_over_express", "x", 2.5),
     Aim::at_least("read_64_ours_over_express", "x", 2.5),
-    Aim::at_least("commit_16_ours_over_twin", "x", 0.7),
-    Aim::at_least("commit_64_ours_over_twin", "x", 0.7),
+    Aim::at_least("commit_16_ours_over_sqlx", "x", 0.7),
+    Aim::at_least("commit_64_ours_over_sqlx", "x", 0.7),
 ];
 
 /// While a component is deployed every ten seconds.
@@ -117,7 +117,7 @@ fn measured(
 /// Both of the crate's programs, which lie beside each other.
 fn build(ws: &Workspace, bench: &Bench) -> Result<PathBuf> {
     let mut cargo = shell::cargo(&ws.root);
-    cargo.args(["build", "-q", "-p", "peers", "--bins"]);
+    cargo.args(["build", "-q", "-p", "peers", "--bins", "--features", "sqlx"]);
     let profile = if bench.development { "debug" } else { "release" };
     if !bench.development {
         cargo.arg("--release");

@@ -95,6 +95,7 @@ impl Pool {
             Grant::Ready(physical) => *physical,
             Grant::Open(permit) => self.open(target, permit).await?,
         };
+        physical.wire.handed_out();
         self.0.lock().out.insert(
             physical.id,
             Out {

@@ -2,7 +2,7 @@
 
 use crate::server::{Fresh, brisk, two_services, until, value};
 use nexus_storage::{Error, Limits};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Four connections for services, of which one service takes at most three.
 fn tight() -> Limits {
@@ -97,6 +97,26 @@ async fn a_connection_held_without_use_is_taken_when_others_wait() {
     }
     assert_eq!((revoked, fresh.database.stats().0.revoked), (1, 1));
     drop((hoard, gamma));
+    fresh.end().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_used_for_long_is_not_taken_from_who_has_just_got_it() {
+    let still = Duration::from_millis(500);
+    let limits = Limits { still, wait: Duration::from_secs(10), ..tight() };
+    let fresh = two_services(limits).await;
+    let three = async || {
+        let (a, b) = (fresh.as_alpha().await, fresh.as_alpha().await);
+        [a, b, fresh.as_alpha().await]
+    };
+    drop(three().await);
+    tokio::time::sleep(still).await;
+    let began = Instant::now();
+    let held = three().await;
+    // Somebody waits, and gets the one that is held without use once it was held for long.
+    let waited = fresh.as_alpha().await;
+    assert!(began.elapsed() >= still, "taken after {:?}", began.elapsed());
+    drop((held, waited));
     fresh.end().await;
 }
 

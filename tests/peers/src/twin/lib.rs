@@ -1,6 +1,8 @@
 //! The native twin's routes: what the guest `measured` does, as an axum program would do it. Knows
 //! nothing of Nexus. The rows it reads and writes are its own, in the same server.
 
+#[cfg(feature = "sqlx")]
+pub mod over_sqlx;
 mod pool;
 
 use anyhow::{Context as _, Result};

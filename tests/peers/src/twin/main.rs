@@ -1,5 +1,5 @@
-//! `twin <address> [<database url>]`: the native twin as a program, on as many threads as
-//! there are cores.
+//! `twin <address> [<database url> [sqlx]]`: the native twin as a program, on as many threads as
+//! there are cores; its rows over connections of its own, or over sqlx.
 
 use anyhow::{Context as _, Result};
 use peers::Pool;
@@ -18,8 +18,22 @@ async fn main() -> Result<()> {
     let address = arguments.next().context("name an address to listen on")?;
     let mut routes = peers::router();
     if let Some(url) = arguments.next() {
-        routes = routes.merge(peers::rows(Pool::connect(&url, CONNECTIONS).await?));
+        let rows = match arguments.next() {
+            None => peers::rows(Pool::connect(&url, CONNECTIONS).await?),
+            Some(_) => over_sqlx(&url).await?,
+        };
+        routes = routes.merge(rows);
     }
     let listener = TcpListener::bind(&address).await.context("listen")?;
     peers::serve(listener, routes).await
+}
+
+#[cfg(feature = "sqlx")]
+async fn over_sqlx(url: &str) -> Result<axum::Router> {
+    peers::over_sqlx::rows(url, CONNECTIONS).await
+}
+
+#[cfg(not(feature = "sqlx"))]
+async fn over_sqlx(_url: &str) -> Result<axum::Router> {
+    anyhow::bail!("this twin was built without sqlx")
 }
