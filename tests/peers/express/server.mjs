@@ -28,9 +28,9 @@ app.get("/events", async (_, response) => {
   }
   response.end();
 });
-// What this server says, asked over the network as another service would be.
+// What another server says, asked over the network.
 app.get("/chain", async (request, response) => {
-  const said = await fetch(`http://${request.headers.host}/hello`);
+  const said = await fetch(`http://${request.query.host}/hello`);
   response.type("text/plain").send(await said.text());
 });
 

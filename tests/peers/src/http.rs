@@ -178,23 +178,34 @@ fn check(server: &Server, process: &Process) -> Result<()> {
     }
     if server.prefix.is_empty() {
         ensure_body(server.name, &asked(process.address, "/events")?, "{\"event\":49}")?;
-        ensure_body(server.name, &asked(process.address, "/chain")?, "hello")?;
+        ensure_body(
+            server.name,
+            &asked(process.address, &path(server, process, "chain"))?,
+            "hello",
+        )?;
     }
     Ok(())
+}
+
+/// A peer asks itself, as it would ask another process; ours knows whom it asks.
+fn path(server: &Server, process: &Process, case: &str) -> String {
+    let path = format!("{}/{case}", server.prefix);
+    if case == "chain" { format!("{path}?host={}", process.address) } else { path }
 }
 
 fn round(load: &Load, field: &Field, case: &str, connections: u32) -> Result<()> {
     let mut turns: BTreeMap<&str, Turn> = BTreeMap::new();
     let are_asked = |it: &&Server| it.prefix.is_empty() || !AT_ROOT.contains(&case);
     for server in field.servers.iter().filter(are_asked) {
-        let path = format!("{}/{case}", server.prefix);
+        let process = &field.processes[server.process];
+        let path = path(server, process, case);
         let mut request = match case {
             "echo" => Request::post(path, PERSON),
             _ => Request::get(path),
         };
         request.clients = server.clients.clone();
         let turn = load
-            .ask(&field.processes[server.process], &request, connections)
+            .ask(process, &request, connections)
             .with_context(|| format!("ask {} for {case}", server.name))?;
         tell(&format!("{case}_{connections}_{}", server.name), &turn);
         turns.insert(server.name, turn);

@@ -7,8 +7,8 @@ mod pool;
 
 use anyhow::{Context as _, Result};
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -90,10 +90,14 @@ async fn events() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(events))
 }
 
-/// What this server says, asked over the network as another service would be.
-async fn chain(State(asker): State<Asker>, fields: HeaderMap) -> Result<Body, Failed> {
-    let own = fields.get(header::HOST).context("a request without a host")?.to_str()?;
-    let said = asker.get(format!("http://{own}/hello").parse()?).await?;
+#[derive(Deserialize)]
+struct Whom {
+    host: String,
+}
+
+/// What another server says, asked over the network.
+async fn chain(State(asker): State<Asker>, Query(whom): Query<Whom>) -> Result<Body, Failed> {
+    let said = asker.get(format!("http://{}/hello", whom.host).parse()?).await?;
     Ok(Body::new(said.into_body()))
 }
 

@@ -3,8 +3,8 @@
 //! The router is built once, which is the best that can be done for it.
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{self, HeaderMap};
-use axum::http::{Response, StatusCode};
+use axum::extract::Query;
+use axum::http::{Response, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -83,12 +83,15 @@ async fn later() {
     .await;
 }
 
-/// What this server says, asked over the network.
-async fn chain(fields: HeaderMap) -> Result<Bytes, StatusCode> {
-    let own = fields.get(header::HOST).and_then(|host| host.to_str().ok());
-    let uri = format!("http://{}/hello", own.ok_or(StatusCode::BAD_REQUEST)?);
-    let asked = Request::builder().uri(uri).body(EmptyBody::new());
-    let asked = asked.map_err(|_malformed| StatusCode::BAD_REQUEST)?;
+#[derive(Deserialize)]
+struct Whom {
+    host: String,
+}
+
+/// What another server says, asked over the network.
+async fn chain(Query(whom): Query<Whom>) -> Result<Bytes, StatusCode> {
+    let asked = Request::builder().uri(format!("http://{}/hello", whom.host));
+    let asked = asked.body(EmptyBody::new()).map_err(|_malformed| StatusCode::BAD_REQUEST)?;
     let (_, body) = Answer::into_parts(send(asked).await.map_err(|_away| StatusCode::BAD_GATEWAY)?);
     body.bytes().await.map_err(|_away| StatusCode::BAD_GATEWAY)
 }
