@@ -14,7 +14,7 @@ async fn whoever_is_compared_gives_the_same_answers() {
     let person =
         json!({ "name": "Ada", "email": "ada@example.org", "age": 36, "tags": ["a", "b"] });
     for guest in ["measured", "plain"] {
-        for path in ["hello", "stream"] {
+        for path in ["hello", "stream", "events"] {
             let wanted = twin.get(&format!("/{path}")).await.ok().text();
             let given = guests.get(&format!("/{guest}/{path}")).await.ok().text();
             assert!(given == wanted, "{guest}: {} of {} bytes", given.len(), wanted.len());

@@ -1,6 +1,7 @@
 //! `http`: a few bytes, a JSON document there and back, 100 KiB in pieces, fifty events of a stream,
-//! and what another service says, by our host with default settings, by our host that proves a token and counts its bearer's requests, and by the
-//! peers. `serve` in ratios is the better of `wasmtime serve` as it comes and tuned.
+//! and what another service says, by our host with default settings, by our host that proves a token
+//! and counts its bearer's requests, and by the peers. `serve` in ratios is the better of
+//! `wasmtime serve` as it comes and tuned.
 
 use crate::Wanted;
 use crate::database::Database;
@@ -23,10 +24,10 @@ const PEOPLE: usize = 400;
 const H2_CONNECTIONS: u32 = 4;
 const H2_STREAMS: u32 = 16;
 
-const CASES: [&str; 5] = ["hello", "echo", "stream", "events", "chain"];
+const CASES: [&str; 5] = ["hello", "echo", "stream", "events", AT_ROOT];
 
-/// Those that only what stands at the root of a server is asked for.
-const AT_ROOT: [&str; 2] = ["events", "chain"];
+/// The one that only what stands at the root of a server is asked for.
+const AT_ROOT: &str = "chain";
 
 /// Somebody who is asked.
 struct Server {
@@ -180,7 +181,7 @@ fn check(server: &Server, process: &Process) -> Result<()> {
         ensure_body(server.name, &asked(process.address, "/events")?, "{\"event\":49}")?;
         ensure_body(
             server.name,
-            &asked(process.address, &path(server, process, "chain"))?,
+            &asked(process.address, &path(server, process, AT_ROOT))?,
             "hello",
         )?;
     }
@@ -190,12 +191,12 @@ fn check(server: &Server, process: &Process) -> Result<()> {
 /// A peer asks itself, as it would ask another process; ours knows whom it asks.
 fn path(server: &Server, process: &Process, case: &str) -> String {
     let path = format!("{}/{case}", server.prefix);
-    if case == "chain" { format!("{path}?host={}", process.address) } else { path }
+    if case == AT_ROOT { format!("{path}?host={}", process.address) } else { path }
 }
 
 fn round(load: &Load, field: &Field, case: &str, connections: u32) -> Result<()> {
     let mut turns: BTreeMap<&str, Turn> = BTreeMap::new();
-    let are_asked = |it: &&Server| it.prefix.is_empty() || !AT_ROOT.contains(&case);
+    let are_asked = |it: &&Server| it.prefix.is_empty() || case != AT_ROOT;
     for server in field.servers.iter().filter(are_asked) {
         let process = &field.processes[server.process];
         let path = path(server, process, case);

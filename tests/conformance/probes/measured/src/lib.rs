@@ -31,8 +31,7 @@ fn router() -> Router {
 }
 
 fn bare() -> Router {
-    let one = Router::new().merge(handlers());
-    let one = one.route("/events", get(events)).route("/chain", get(chain));
+    let one = Router::new().merge(handlers()).route("/chain", get(chain));
     one.nest("/{copy}", handlers())
 }
 
@@ -41,6 +40,7 @@ fn handlers() -> Router {
         .route("/hello", get(hello))
         .route("/echo", post(echo))
         .route("/stream", get(stream))
+        .route("/events", get(events))
 }
 
 async fn hello() -> Response {

@@ -33,8 +33,7 @@ async fn serve(request: Request) -> Response<Body> {
 }
 
 fn router() -> Router {
-    let root = handlers().route("/events", get(events)).route("/chain", get(chain));
-    root.nest("/{copy}", handlers())
+    handlers().route("/chain", get(chain)).nest("/{copy}", handlers())
 }
 
 fn handlers() -> Router {
@@ -42,6 +41,7 @@ fn handlers() -> Router {
         .route("/hello", get(async || "hello"))
         .route("/echo", post(echo))
         .route("/stream", get(stream))
+        .route("/events", get(events))
 }
 
 #[derive(Deserialize, Serialize)]
