@@ -357,6 +357,7 @@ impl RuntimeBuilder {
             let routes = routes.cloned().collect();
             components.insert(id.clone(), activated(&id, routes, made));
         }
+        drop(loads);
         runtime.0.active.store(Arc::new(Active {
             generation: 1,
             application: manifest.application.clone(),
