@@ -95,7 +95,7 @@ async fn another_server_needs_a_line_that_names_it() {
     let grant = format!("postgres://127.0.0.1:{port}");
     let state = State::new(fixture.postgres.clone());
     let open = state.open(&component(&[&grant]), &address, None).await.unwrap();
-    open.execute("set work_mem = '1MB'", vec![]).await.unwrap();
+    open.line.execute("set work_mem = '1MB'", vec![]).await.unwrap();
     let who = row(&open, "select current_user::text", vec![]).await;
     assert_eq!(shown(&who[0]), shown(&DbValue::Str(role.clone())));
     drop((open, host));
@@ -112,13 +112,17 @@ async fn an_instance_holds_a_few_connections_and_others_wait_their_turn() {
     let address = "postgres://nexus.internal/alpha";
     let mut held = Vec::new();
     for _ in 0..OPEN_MAX {
-        held.push(state.clone().open(&component, address, None).await.unwrap());
+        held.push(state.open(&component, address, None).await.unwrap());
     }
     let waiting = tokio::spawn({
         let (state, component) = (state.clone(), component.clone());
         async move { state.open(&component, address, None).await.is_ok() }
     });
     tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    // What is asked in one statement holds nothing, and waits for nobody.
+    let line = state.line(&component, address, None).await.unwrap();
+    assert_eq!(line.query("select 1", vec![]).await.unwrap().rows.len(), 1);
     assert!(!waiting.is_finished());
     held.pop();
     assert!(waiting.await.unwrap());

@@ -75,7 +75,7 @@ impl Fixture {
 
 /// The one row of a query.
 async fn row(open: &Open, sql: &str, params: Vec<ParameterValue>) -> Vec<DbValue> {
-    match open.query(sql, params).await {
+    match open.line.query(sql, params).await {
         Ok(mut set) => set.rows.remove(0),
         Err(error) => panic!("{sql}: {error}"),
     }
@@ -83,7 +83,7 @@ async fn row(open: &Open, sql: &str, params: Vec<ParameterValue>) -> Vec<DbValue
 
 /// What a guest is told when a statement fails.
 async fn failure(open: &Open, sql: &str, params: Vec<ParameterValue>) -> Error {
-    match open.query(sql, params).await {
+    match open.line.query(sql, params).await {
         Ok(set) => panic!("{sql}: {} rows", set.rows.len()),
         Err(error) => error.into(),
     }

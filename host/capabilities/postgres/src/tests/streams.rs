@@ -45,7 +45,7 @@ impl<D> StreamConsumer<D> for Reader {
 
 /// Runs a query into a stream; hands out how many rows each read got, and the outcome.
 async fn stream(open: &Open, sql: &str, wanted: usize, reads: usize) -> (Vec<usize>, Outcome) {
-    let rows = open.rows(sql, vec![]).await.unwrap();
+    let rows = open.line.rows(sql, vec![]).await.unwrap();
     let (end, mut ended) = oneshot::channel();
     let engine = Engine::new(&Config::new()).unwrap();
     let mut store = Store::new(&engine, ());

@@ -195,7 +195,7 @@ async fn decimals_and_dates_read_as_the_server_writes_them() {
                union all select x, x::text from (values (0::numeric), (0.000), ('NaN'), \
                ('Infinity'), ('-Infinity'), (10000), (9999.9999), (0.0001), (100000000), \
                (-0.5), (1e-20), (123456789012345678901234567890.123)) v(x)";
-    let set = open.query(sql, vec![]).await.unwrap();
+    let set = open.line.query(sql, vec![]).await.unwrap();
     assert_eq!(set.rows.len(), 2013);
     for row in &set.rows {
         let (V::Decimal(decoded), V::Str(text)) = (&row[0], &row[1]) else { panic!("{row:?}") };
@@ -218,7 +218,7 @@ async fn columns_are_described_also_without_a_row() {
     let open = fixture.open().await;
     let sql = "select 1 as a, 'x'::text as b, now() as c, '{}'::jsonb as d, null::int4[] as e, \
                '1'::money as f where false";
-    let set = open.query(sql, vec![]).await.unwrap();
+    let set = open.line.query(sql, vec![]).await.unwrap();
     assert!(set.rows.is_empty());
     let columns: Vec<_> =
         set.columns.iter().map(|c| (c.name.as_str(), shown(&c.data_type))).collect();
@@ -241,7 +241,7 @@ async fn errors_say_what_the_server_said_and_whose_fault_it_is() {
     let host = fixture.database.host().await.unwrap();
     host.batch("create table alpha.t (id int constraint just_one unique)").await.unwrap();
     let open = fixture.open().await;
-    open.execute("insert into t values (1)", vec![]).await.unwrap();
+    open.line.execute("insert into t values (1)", vec![]).await.unwrap();
     let Error::QueryFailed(QueryError::DbError(error)) =
         failure(&open, "insert into t values (1)", vec![]).await
     else {
