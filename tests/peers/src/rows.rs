@@ -1,7 +1,7 @@
 //! `db`: one row read by its key, and one row written with its event in one transaction, all on
 //! the same PostgreSQL: by our guest, by the native twin over sqlx and over connections of its own
-//! with as little as can be in between, and by Express. What PostgreSQL itself
-//! spends for each is told too (`…_database_cpu`).
+//! with as little as can be in between, and by Express. What PostgreSQL itself spends for each is
+//! told too (`…_database_cpu`).
 
 use crate::database::Database;
 use crate::http::tell;

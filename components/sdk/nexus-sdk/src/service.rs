@@ -311,6 +311,33 @@ mod export {
 #[cfg(test)]
 mod unit {
     use super::*;
+    use crate::router::{get, post};
+
+    fn of(http: Router) -> Service {
+        let facts = Facts { name: "shop", version: "", description: "", topics: &[], crons: &[] };
+        Service::new(facts, http, Router::new())
+    }
+
+    #[test]
+    fn methods_of_one_path_may_be_declared_apart() {
+        let apart = Router::new().route("/a", get(|| async { "" }));
+        let service = of(apart.route("/a", post(|| async { "" })));
+        let routes: Vec<_> = service.routes().iter().map(|it| (it.method, &*it.path)).collect();
+        assert_eq!(routes, [("GET", "/api/shop/v1/a"), ("POST", "/api/shop/v1/a")]);
+    }
+
+    #[test]
+    #[should_panic = "/api/shop/v1/a: GET twice"]
+    fn one_method_of_a_path_is_declared_once() {
+        of(Router::new().route("/a", get(|| async { "" })).route("/a", get(|| async { "" })));
+    }
+
+    #[test]
+    #[should_panic = "/api/shop/v1/{b}: "]
+    fn two_patterns_for_the_same_paths_are_refused() {
+        let one = Router::new().route("/{a}", get(|| async { "" }));
+        of(one.route("/{b}", get(|| async { "" })));
+    }
 
     #[test]
     fn an_id_stays_one_segment_of_a_path() {

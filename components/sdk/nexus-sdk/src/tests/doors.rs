@@ -95,6 +95,19 @@ async fn a_path_that_is_not_there_and_a_method_it_does_not_take_are_problems() {
 }
 
 #[tokio::test]
+async fn head_says_how_long_the_answer_is_and_brings_none_of_it() {
+    for path in ["/.well-known/catalog", "/api/catalog/openapi.json", "/api/catalog/v1/nothing"] {
+        let whole = ask(&nobody(), "GET", path).answer().await;
+        let head = ask(&nobody(), "HEAD", path).answer().await;
+        assert_eq!(head.status, whole.status, "{path}");
+        assert!(head.body.is_empty() && !whole.body.is_empty(), "{path}");
+        // A problem names its request, by an id that is always as long.
+        assert_eq!(head.header("content-length"), whole.body.len().to_string(), "{path}");
+    }
+    ask(&nobody(), "POST", "/api/catalog/health").answer().await.problem(405, "method-not-allowed");
+}
+
+#[tokio::test]
 async fn a_root_route_stands_outside_the_api() {
     let answer = ask(&nobody(), "GET", "/.well-known/catalog").answer().await;
     assert_eq!((answer.status, &answer.body[..]), (200, b"a catalog".as_slice()));
