@@ -39,8 +39,10 @@ enum Need {
 }
 
 /// What hosts of this version provide, by prefix: the capabilities' `INTERFACES`.
-const PROVIDED: [(&str, Need); 12] = [
+const PROVIDED: [(&str, Need); 13] = [
     ("nexus:blob/", Need::Bucket),
+    // Held against the allowed hosts, as below.
+    ("nexus:http/asking@", Need::Nothing),
     ("nexus:jobs/", Need::Nothing),
     ("nexus:password/", Need::Nothing),
     ("nexus:rsa/", Need::Nothing),

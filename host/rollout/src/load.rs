@@ -216,7 +216,9 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 async fn digest_of(path: &Path) -> std::io::Result<String> {
-    Ok(digest(&tokio::fs::read(path).await?))
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || nexus_runtime::digest_of(&path));
+    Ok(format!("sha256:{}", read.await??))
 }
 
 /// False when the file is not that any more.

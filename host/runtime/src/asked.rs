@@ -6,6 +6,7 @@ use crate::call::Call;
 use crate::exports::{Guest, Handle, HandleBatch, Run, wit};
 use crate::instance::Instance;
 use crate::one_call;
+use crate::piece::{Piece, piece};
 use crate::work::Outcome;
 use bytes::Bytes;
 use futures::channel::oneshot;
@@ -51,7 +52,7 @@ impl Work {
 /// A guest's function that was called and has not answered.
 pub(crate) enum Begun<'a> {
     /// A guest that takes requests in one piece, and the method of this one.
-    Whole(one_call::Handle, Concurrent<one_call::Piece, one_call::Said>, Method, Answer<Response>),
+    Whole(one_call::Handle, Concurrent<Piece, one_call::Said>, Method, Answer<Response>),
     Http(Front<'a>, Answer<Response>),
     /// A WASI 0.2 guest.
     OldHttp(Prepared<'a, Instance>),
@@ -77,7 +78,7 @@ impl<'a> Begun<'a> {
         Ok(match work {
             Work::Whole(head, body, answer) => {
                 let handle = guest.whole.ok_or_else(absent)?;
-                let call = handle.start_call_concurrent(store, one_call::piece(&head, &body)?)?;
+                let call = handle.start_call_concurrent(store, piece(&head, &body)?)?;
                 let task = call.task();
                 (Self::Whole(handle, call, head.method.clone(), answer), task)
             }

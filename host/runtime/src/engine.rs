@@ -198,7 +198,10 @@ fn tempfile_in(folder: &Path) -> std::io::Result<(PathBuf, std::fs::File)> {
 }
 
 /// A file's SHA-256, in hex, without having all of it in memory: a host starts with dozens at once.
-fn digest_of(file: &Path) -> std::io::Result<String> {
+///
+/// # Errors
+/// Those of reading it.
+pub fn digest_of(file: &Path) -> std::io::Result<String> {
     let mut file = std::fs::File::open(file)?;
     let (mut hasher, mut part) = (Sha256::new(), vec![0; READ_BYTES]);
     loop {

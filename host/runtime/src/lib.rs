@@ -18,6 +18,7 @@ mod logs;
 mod manifest;
 mod no_trailers;
 mod one_call;
+mod piece;
 mod pool;
 mod principal;
 mod problem;
@@ -32,7 +33,7 @@ mod worker;
 pub use body::{Request, Response, full};
 pub use call::{Call, CallError, Pins, TraceContext};
 pub use capability::{Capability, Denied, Has, Opening, View};
-pub use engine::{EngineSettings, Pools, compile};
+pub use engine::{EngineSettings, Pools, compile, digest_of};
 pub use fleet::{Fleet, FleetError, Served, WEIGHT_WHOLE, Weighted, affinity_of};
 pub use instance::{ClockOffset, Instance, caller};
 pub use latency::LatencyHistogram;
@@ -41,6 +42,7 @@ pub use manifest::{
     ComponentId, ComponentManifest, Cron, Fragment, HttpRoute, Isolation, Manifest, ManifestError,
     Subscription, VariableDeclaration,
 };
+pub use piece::{fields, request};
 pub use principal::{DEFAULT_TENANT, Principal, PrincipalKind};
 pub use problem::Problem;
 pub use revision::{Revision, RevisionError};

@@ -1,16 +1,31 @@
 //! Asking another service: `call("inventory").get("/api/inventory/v1/…").read().await`.
 //!
 //! Knows the address of a component, which the host dispatches in-process with the caller's
-//! principal. Refuses retries and caches: what may be repeated is the author's to know.
+//! principal. Refuses retries and caches: what may be repeated is the author's to know. Replies
+//! are whole and bounded; whoever wants more asks by
+//! `spin_sdk::http`.
 
 use axum::body::Bytes;
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use spin_sdk::http::body::IncomingBodyExt;
-use spin_sdk::http::{FullBody, Request, Response, send};
 
+use crate::piece;
 use crate::problem::{Error, Failure, Problem, Result};
+
+use bindings::nexus::http::asking;
+
+#[allow(missing_docs, unreachable_pub)]
+mod bindings {
+    use spin_sdk::wit_bindgen;
+
+    wit_bindgen::generate!({
+        path: "../../../wit/nexus-http@0.1.0",
+        world: "nexus:http/client",
+        runtime_path: "::nexus_sdk::spin_sdk::wit_bindgen::rt",
+    });
+}
 
 /// Another service of the suite, by its name.
 pub fn call(service: &str) -> Peer {
@@ -83,20 +98,21 @@ impl Question {
     /// Sends it and gives the answer, whatever its status.
     ///
     /// # Errors
-    /// 503 when the service cannot be reached.
+    /// 503 when the service cannot be reached, or its answer has more than 16 MiB.
     pub async fn send(self) -> Result<Reply> {
         let asking = format!("ask {}: {} {}", self.service, self.method, self.path);
         let body = self.body.map_err(|why| why.context(asking.clone()))?;
-        let uri = format!("http://{}.spin.internal{}", self.service, self.path);
-        let request = Request::builder().method(self.method).uri(uri);
-        let request = request.body(FullBody::new(Bytes::from(body)));
-        let mut request = request.map_err(|why| Failure::new(why).context(asking.clone()))?;
-        *request.headers_mut() = self.headers;
-        let away =
-            |why| Error::unavailable(Failure::msg(format!("{why:?}")).context(asking.clone()));
-        let (parts, body) = Response::into_parts(send(request).await.map_err(away)?);
-        let body = body.bytes().await.map_err(away)?;
-        Ok(Reply { status: parts.status, headers: parts.headers, body })
+        let target = PathAndQuery::try_from(self.path);
+        let target = target.map_err(|why| Failure::new(why).context(asking.clone()))?;
+        let (head_bytes, piece) = piece::piece(&self.method, target.as_str(), &self.headers, &body);
+        let away = |why| Error::unavailable(Failure::msg(why).context(asking.clone()));
+        let reply = asking::ask(self.service, head_bytes, piece).await.map_err(away)?;
+        let none = || away("the reply is none in HTTP".to_owned());
+        Ok(Reply {
+            status: StatusCode::from_u16(reply.status).map_err(|_no_status| none())?,
+            headers: piece::headers(reply.fields).ok_or_else(none)?,
+            body: reply.body.into(),
+        })
     }
 
     /// Sends it and reads a successful answer.

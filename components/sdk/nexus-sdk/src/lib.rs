@@ -36,6 +36,7 @@ mod page;
 mod param;
 mod parts;
 mod patience;
+mod piece;
 mod principal;
 mod problem;
 mod respond;

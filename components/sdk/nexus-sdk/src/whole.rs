@@ -1,63 +1,24 @@
 //! Requests that come in one piece and answers that go in one: the meeting with `nexus:http/whole`.
 //!
-//! Knows how heads are written and how much of a body is waited for. Refuses to know routes.
+//! Knows how much of a body is waited for. Refuses to know routes.
 
 use std::future::poll_fn;
-use std::ops::Range;
 use std::pin::Pin;
 use std::task::Poll;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use axum::http::Request;
 use http_body::{Body as _, Frame};
+
+use crate::piece;
 
 /// Gathered of an answer before it is said to flow: a copy costs less than a stream does.
 const GATHERED_BYTES_MAX: usize = 256 << 10;
 
-/// Fields of most requests, the host's own among them.
-const FIELDS: usize = 16;
-
 /// A request as axum takes it; None where it is none, which the host sends nobody.
 fn request(head_bytes: u32, piece: Vec<u8>) -> Option<Request<Body>> {
-    let mut head = Bytes::from(piece);
-    let end = usize::try_from(head_bytes).ok().filter(|end| *end <= head.len())?;
-    let body = head.split_off(end);
-    let body = if body.is_empty() { Body::empty() } else { Body::from(body) };
-    let mut request = Request::new(body);
-    let mut at = 0;
-    *request.method_mut() = Method::from_bytes(&head[part(&head, &mut at)?]).ok()?;
-    *request.uri_mut() = Uri::from_maybe_shared(head.slice(part(&head, &mut at)?)).ok()?;
-    let mut headers = HeaderMap::with_capacity(FIELDS);
-    while at < head.len() {
-        let name = HeaderName::from_bytes(&head[part(&head, &mut at)?]).ok()?;
-        // The bytes stay where they are.
-        let value = head.slice(part(&head, &mut at)?);
-        headers.append(name, HeaderValue::from_maybe_shared(value).ok()?);
-    }
-    *request.headers_mut() = headers;
-    Some(request)
-}
-
-/// Where the part that begins at `at` stands; `at` is its end afterwards.
-fn part(head: &[u8], at: &mut usize) -> Option<Range<usize>> {
-    let length = head.get(*at..)?.first_chunk()?;
-    let begin = *at + length.len();
-    let end = begin.checked_add(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-    *at = end;
-    (end <= head.len()).then_some(begin..end)
-}
-
-fn fields(headers: &HeaderMap) -> Vec<u8> {
-    let bytes = headers.iter().map(|(name, value)| 8 + name.as_str().len() + value.len()).sum();
-    let mut all = Vec::with_capacity(bytes);
-    for (name, value) in headers {
-        for part in [name.as_str().as_bytes(), value.as_bytes()] {
-            // A field of 4 GiB is more than a guest has memory for.
-            all.extend(u32::try_from(part.len()).unwrap_or_default().to_le_bytes());
-            all.extend_from_slice(part);
-        }
-    }
-    all
+    let with_body = |body: Bytes| if body.is_empty() { Body::empty() } else { Body::from(body) };
+    Some(piece::request(head_bytes, piece)?.map(with_body))
 }
 
 /// What a body has ready.
@@ -97,7 +58,7 @@ pub use export::{answer, bindings, taken};
 #[cfg(target_arch = "wasm32")]
 mod export {
     use super::*;
-    use axum::http::{Response, header};
+    use axum::http::{HeaderMap, HeaderValue, Response, header};
     use spin_sdk::wasip3::wit_bindgen::{self, StreamWriter};
 
     #[doc(hidden)]
@@ -115,6 +76,7 @@ mod export {
         });
     }
 
+    use crate::piece::fields;
     use bindings::exports::nexus::http::whole::{Answer, Body as Given, Flow};
     use bindings::{wit_future, wit_stream};
 
@@ -190,64 +152,17 @@ mod export {
 #[cfg(test)]
 mod unit {
     use super::*;
-
-    /// `nexus:http/whole`, written by hand.
-    fn piece(parts: &[&[u8]], body: &[u8]) -> (u32, Vec<u8>) {
-        let mut all = Vec::new();
-        for part in parts {
-            all.extend((part.len() as u32).to_le_bytes());
-            all.extend_from_slice(part);
-        }
-        let head_bytes = all.len() as u32;
-        all.extend_from_slice(body);
-        (head_bytes, all)
-    }
-
-    async fn body_of(request: Request<Body>) -> Bytes {
-        axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap()
-    }
+    use axum::http::{HeaderMap, Method};
 
     #[tokio::test]
-    async fn a_request_is_read_from_its_piece() {
-        let parts: [&[u8]; 6] = [b"POST", b"/a?b=c", b"accept", b"*/*", b"accept", b"\xe9: x"];
-        let (head_bytes, all) = piece(&parts, b"the body");
-        let request = request(head_bytes, all).unwrap();
-        assert_eq!(
-            (request.method(), request.uri().to_string().as_str()),
-            (&Method::POST, "/a?b=c")
-        );
-        let accept: Vec<_> = request.headers().get_all("accept").iter().collect();
-        assert_eq!(accept, [&b"*/*"[..], b"\xe9: x"]);
-        assert_eq!(body_of(request).await, "the body");
-    }
-
-    #[tokio::test]
-    async fn a_body_may_be_absent_and_a_value_empty() {
-        let (head_bytes, all) = piece(&[b"GET", b"/", b"x-a", b""], b"");
-        let request = request(head_bytes, all).unwrap();
-        assert_eq!(request.headers()["x-a"], "");
-        assert!(request.body().is_end_stream());
-        assert_eq!(body_of(request).await, "");
-    }
-
-    #[test]
-    fn what_is_no_request_is_refused_wherever_it_breaks() {
-        let (head_bytes, all) = piece(&[b"GET", b"/x", b"x-a", b"1"], b"body");
-        for cut in 0..head_bytes {
-            // A head may end after its target and after any field.
-            assert_eq!(request(cut, all.clone()).is_some(), cut == 13, "{cut}");
-        }
-        assert!(request(head_bytes + 5, all).is_none(), "more head than there is");
-        let (head_bytes, all) = piece(&[b"GET", b"/", b"x a", b"1"], b"");
-        assert!(request(head_bytes, all).is_none(), "no name of a field");
-    }
-
-    #[test]
-    fn fields_are_written_as_they_are_read() {
-        let mut headers = HeaderMap::new();
-        headers.append("x-a", HeaderValue::from_static("1"));
-        headers.append("x-a", HeaderValue::from_static("2"));
-        assert_eq!(fields(&headers), piece(&[b"x-a", b"1", b"x-a", b"2"], b"").1);
+    async fn a_request_has_the_body_that_came_with_it() {
+        let target = |body: &[u8]| {
+            let (head_bytes, all) = piece::piece(&Method::PUT, "/a", &HeaderMap::new(), body);
+            request(head_bytes, all).unwrap()
+        };
+        assert!(target(b"").body().is_end_stream());
+        let body = axum::body::to_bytes(target(b"the body").into_body(), usize::MAX);
+        assert_eq!(body.await.unwrap(), "the body");
     }
 
     #[tokio::test]

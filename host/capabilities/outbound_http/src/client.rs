@@ -6,18 +6,21 @@ use crate::body::{Exchange, Patient, Progress, RequestBody, ResponseBody, Respon
 use crate::config::{Bounds, Config, FrontDoor};
 use crate::connect::{Connector, OpenError};
 use crate::connection::Connection;
-use crate::destination::{Destination, Scheme, Target};
+use crate::destination::{COMPONENTS, Destination, Scheme, Target};
 use crate::egress::Egress;
 use crate::error::{self, OutboundError};
 use crate::headers;
 use crate::pool::{Key, Lease, Pool, Shard};
 use crate::tls::Tls;
+use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Method, Request, Response};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Request, Response, Uri};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use nexus_observability::work::{Neighbour, Place};
-use nexus_runtime::{Call, ComponentId, DEFAULT_TENANT, Principal, Problem};
+use nexus_runtime::{Call, ComponentId, DEFAULT_TENANT, Principal, Problem, full};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -115,7 +118,11 @@ impl Client {
             headers::add_trace(request.headers_mut(), call);
         }
         match target {
-            Admitted::Component(component) => in_process(component, request, options, origin).await,
+            Admitted::Component(component) => {
+                let options = options.unwrap_or_default();
+                let neighbour = Question { component, options, is_whole: false };
+                neighbour.ask(request, origin).await
+            }
             Admitted::Remote(destination) => {
                 headers::strip_of_visitors(request.headers_mut());
                 let outgoing = Outgoing { client: &self.0, destination, door: None, origin };
@@ -129,6 +136,60 @@ impl Client {
                 outgoing.send(request, options).await
             }
         }
+    }
+
+    /// Asks a component with a request that is all there, and waits for all of its reply. Trailers
+    /// are not waited for by anybody, and are left out.
+    ///
+    /// # Errors
+    /// As [`Client::send`]; `HttpResponseBodySize` for a reply of more than `reply_bytes_max`, and
+    /// why the reply did not come to its end.
+    pub async fn ask(
+        &self,
+        component: &str,
+        mut request: Request<Bytes>,
+        origin: &Origin,
+    ) -> Result<Response<Bytes>, Error> {
+        let component =
+            self.admit_component(component, &mut request, origin).map_err(|refusal| {
+                origin.egress.report(&refusal);
+                refusal.to_wasi()
+            })?;
+        self.check_head(&request)?;
+        headers::clean_request(request.headers_mut());
+        if let Some(call) = &origin.call {
+            headers::add_trace(request.headers_mut(), call);
+        }
+        if !request.body().is_empty() {
+            let length = request.body().len().into();
+            request.headers_mut().insert(CONTENT_LENGTH, length);
+        }
+        let (head, body) = request.into_parts();
+        let neighbour = Question { component, options: RequestOptions::default(), is_whole: true };
+        let response = neighbour.ask(Request::from_parts(head, full(body)), origin).await?;
+        gathered(response, self.0.bounds.reply_bytes_max).await
+    }
+
+    /// As [`Client::admit`], where a component is asked by its name; says where in the request.
+    fn admit_component<B>(
+        &self,
+        name: &str,
+        request: &mut Request<B>,
+        origin: &Origin,
+    ) -> Result<ComponentId, OutboundError> {
+        let egress = &origin.egress;
+        egress.count(origin.call.as_deref())?;
+        let malformed = OutboundError::Unsendable("components have names of a DNS label");
+        let component = ComponentId::new(name).map_err(|_not_a_component| malformed)?;
+        let place = format!("{component}{COMPONENTS}");
+        if !egress.grants.allows_component(&component) {
+            return Err(egress.not_granted(format!("http://{place}")));
+        }
+        let target = request.uri().path_and_query().cloned();
+        let uri = Uri::builder().scheme(http::uri::Scheme::HTTP).authority(place);
+        let uri = uri.path_and_query(target.unwrap_or(PathAndQuery::from_static("/"))).build();
+        *request.uri_mut() = uri.map_err(|_no_uri| OutboundError::Unsendable("it has no path"))?;
+        Ok(component)
     }
 
     /// Decides whether the request may be sent at all, before anything is asked of the network.
@@ -158,7 +219,7 @@ impl Client {
     }
 
     /// Refuses heads that servers would choke on, and methods that are no requests.
-    fn check_head(&self, request: &Request<WasiBody>) -> Result<(), Error> {
+    fn check_head<B>(&self, request: &Request<B>) -> Result<(), Error> {
         let bounds = &self.0.bounds;
         if request.method() == Method::CONNECT {
             return Err(Error::HttpRequestMethodInvalid);
@@ -190,44 +251,80 @@ fn destination_of(door: SocketAddr) -> Destination {
     Destination { scheme: Scheme::Http, host, port: door.port() }
 }
 
-/// Calls another component with the rights of the call being served.
-async fn in_process(
+/// What one component asks another.
+struct Question {
     component: ComponentId,
-    request: Request<WasiBody>,
-    options: Option<RequestOptions>,
-    origin: &Origin,
-) -> Result<Response<WasiBody>, Error> {
-    let own = origin.egress.component().clone();
-    let mut call = match &origin.call {
-        Some(call) => call.onward(own.clone()),
-        None => {
-            let nobody = Arc::new(Principal::anonymous(DEFAULT_TENANT));
-            Call::new(Uuid::now_v7().to_string(), nobody).onward(own.clone())
+    options: RequestOptions,
+    /// All of the request is there.
+    is_whole: bool,
+}
+
+impl Question {
+    /// Calls the other component with the rights of the call being served.
+    async fn ask(
+        self,
+        request: Request<WasiBody>,
+        origin: &Origin,
+    ) -> Result<Response<WasiBody>, Error> {
+        let Self { component, options, is_whole } = self;
+        let own = origin.egress.component().clone();
+        let mut call = match &origin.call {
+            Some(call) => call.onward(own.clone()),
+            None => {
+                let nobody = Arc::new(Principal::anonymous(DEFAULT_TENANT));
+                Call::new(Uuid::now_v7().to_string(), nobody).onward(own.clone())
+            }
+        };
+        call.body_is_whole = is_whole;
+        let request_id = call.request_id.clone();
+        let span = traced(&mut call, &component, &own, &request);
+        let answer = (origin.egress.components)(component, request, call).instrument(span.clone());
+        // The callee's own limits hold in any case; the caller may only be less patient.
+        let answer = match options.first_byte_timeout {
+            Some(limit) => {
+                timeout(limit, answer).await.map_err(|_| Error::ConnectionReadTimeout)?
+            }
+            None => answer.await,
+        };
+        let mut response = match answer {
+            Ok(response) => response,
+            Err(error) => {
+                let problem = Problem::from(&error);
+                span.record("error.type", problem.name);
+                problem.into_response(&request_id)
+            }
+        };
+        span.record("http.response.status_code", response.status().as_u16());
+        headers::strip_hop_by_hop(response.headers_mut());
+        Ok(match options.between_bytes_timeout {
+            Some(limit) => response.map(|body| Patient::new(body, limit).boxed_unsync()),
+            None => response,
+        })
+    }
+}
+
+/// All of a response in memory.
+async fn gathered(
+    response: Response<WasiBody>,
+    bytes_max: usize,
+) -> Result<Response<Bytes>, Error> {
+    let (head, mut body) = response.into_parts();
+    let mut pieces: Vec<Bytes> = Vec::new();
+    let mut bytes = 0;
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        let Ok(data) = frame?.into_data() else { break };
+        bytes += data.len();
+        if bytes > bytes_max {
+            return Err(Error::HttpResponseBodySize(Some(bytes as u64)));
         }
+        pieces.push(data);
+    }
+    let whole = match pieces.len() {
+        1 => pieces.remove(0),
+        _ => pieces.concat().into(),
     };
-    let request_id = call.request_id.clone();
-    let span = traced(&mut call, &component, &own, &request);
-    let options = options.unwrap_or_default();
-    let answer = (origin.egress.components)(component, request, call).instrument(span.clone());
-    // The callee's own limits hold in any case; the caller may only be less patient.
-    let answer = match options.first_byte_timeout {
-        Some(limit) => timeout(limit, answer).await.map_err(|_| Error::ConnectionReadTimeout)?,
-        None => answer.await,
-    };
-    let mut response = match answer {
-        Ok(response) => response,
-        Err(error) => {
-            let problem = Problem::from(&error);
-            span.record("error.type", problem.name);
-            problem.into_response(&request_id)
-        }
-    };
-    span.record("http.response.status_code", response.status().as_u16());
-    headers::strip_hop_by_hop(response.headers_mut());
-    Ok(match options.between_bytes_timeout {
-        Some(limit) => response.map(|body| Patient::new(body, limit).boxed_unsync()),
-        None => response,
-    })
+    Ok(Response::from_parts(head, whole))
 }
 
 /// Makes the call a span of its own in the caller's trace.

@@ -68,6 +68,8 @@ pub struct Bounds {
     pub response_head_bytes_max: usize,
     /// Response body. It is streamed, so this bounds time and traffic, not memory.
     pub response_body_bytes_max: u64,
+    /// Reply of a component to one that asks in one call: it is gathered in memory.
+    pub reply_bytes_max: usize,
 }
 
 impl Default for Bounds {
@@ -89,6 +91,7 @@ impl Default for Bounds {
             request_head_bytes_max: 64 << 10,
             response_head_bytes_max: 64 << 10,
             response_body_bytes_max: 1 << 30,
+            reply_bytes_max: 16 << 20,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! `wasi:http/client@0.3` and `wasi:http/outgoing-handler@0.2` as guests see them: wasmtime's own
-//! implementation, told on whose behalf each request is sent. Refuses to know how it travels.
+//! implementation, told on whose behalf each request is sent; and `nexus:http/asking`, which has
+//! no handles. Refuses to know how a request travels.
 
 use crate::OutboundHttp;
 use crate::client::{Client, Origin};
 use crate::egress::Egress;
+use bindings::nexus::http::asking;
 use nexus_runtime::{Call, Instance, Request, caller};
 use std::sync::Arc;
 use wasmtime::component::{Accessor, HasData, Linker, Resource};
@@ -15,6 +17,15 @@ use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtxView, WasiHttpHooks,
 };
+
+#[allow(unreachable_pub)]
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../../../wit/nexus-http@0.1.0",
+        world: "nexus:http/client",
+        imports: { default: trappable },
+    });
+}
 
 /// What one instance keeps: its way out, and who is calling it while a request is being sent.
 pub struct OutboundState {
@@ -73,8 +84,39 @@ impl client::HostWithStore<Instance> for Sending {
     }
 }
 
+impl asking::Host for WasiHttpCtxView<'_> {}
+
+impl asking::HostWithStore<Instance> for Sending {
+    async fn ask(
+        accessor: &Accessor<Instance, Self>,
+        component: String,
+        head_bytes: u32,
+        request: Vec<u8>,
+    ) -> wasmtime::Result<Result<asking::Reply, String>> {
+        let (client, origin) = accessor.with(|mut access| {
+            let call = caller(&mut access);
+            let OutboundState { client, egress, .. } =
+                access.data_mut().view::<OutboundHttp>().state;
+            (client.clone(), Origin { egress: egress.clone(), call })
+        });
+        let request = match nexus_runtime::request(head_bytes, request) {
+            Ok(request) => request,
+            Err(why) => return Ok(Err(why)),
+        };
+        Ok(match client.ask(&component, request, &origin).await {
+            Ok(reply) => {
+                let (head, body) = reply.into_parts();
+                let fields = nexus_runtime::fields(&head.headers)?;
+                Ok(asking::Reply { status: head.status.as_u16(), fields, body: body.into() })
+            }
+            Err(why) => Err(format!("{why:?}")),
+        })
+    }
+}
+
 pub(crate) fn link(linker: &mut Linker<Instance>) -> wasmtime::Result<()> {
     client::add_to_linker::<Instance, Sending>(linker, Instance::http_view::<OutboundHttp>)?;
+    asking::add_to_linker::<Instance, Sending>(linker, Instance::http_view::<OutboundHttp>)?;
     // A 0.2 instance serves one call, so whoever is being served is the caller.
     outgoing_handler::add_to_linker::<Instance, WasiHttp>(linker, |instance| {
         let call = instance.sole_call();

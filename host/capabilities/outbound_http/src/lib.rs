@@ -1,4 +1,5 @@
-//! Outbound HTTP: `wasi:http/client@0.3` and `wasi:http/outgoing-handler@0.2`, deny by default.
+//! Outbound HTTP: `wasi:http/client@0.3`, `wasi:http/outgoing-handler@0.2` and, between
+//! components, `nexus:http/asking`; deny by default.
 //! A component reaches what its `allowed_outbound_hosts` names, public addresses only unless a
 //! line names a private one, and its neighbours in-process by `http://<name>.spin.internal`.
 //! Refuses to know what requests are about.
@@ -72,7 +73,7 @@ impl OutboundHttp {
 impl Capability for OutboundHttp {
     const NAME: &'static str = "outbound_http";
     const INTERFACES: &'static [&'static str] =
-        &["wasi:http/client@", "wasi:http/outgoing-handler@"];
+        &["nexus:http/asking@", "wasi:http/client@", "wasi:http/outgoing-handler@"];
     type State = OutboundState;
 
     fn link(linker: &mut Linker<Instance>) -> wasmtime::Result<()> {

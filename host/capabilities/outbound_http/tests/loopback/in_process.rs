@@ -217,3 +217,82 @@ async fn self_requests_go_through_the_front_door_as_any_client() {
     let sent = client.send(get(&door.url("/")), None, &granted).await;
     assert_eq!(refusal(sent), "HttpRequestDenied");
 }
+
+/// A question that is all there.
+fn question(uri: &str, body: &'static str) -> http::Request<Bytes> {
+    http::Request::post(uri).body(Bytes::from(body)).expect("a request")
+}
+
+#[tokio::test]
+async fn a_neighbour_that_is_asked_in_one_call_is_told_the_same() {
+    let seen = Arc::new(Seen::default());
+    let mut origin = origin_with(&[LINE], "", echoing(&seen));
+    let call = Arc::new(call("req-3"));
+    origin.call = Some(call.clone());
+    let mut question = question("/api/x?y=1", "ping");
+    question.headers_mut().insert("nexus-principal", "e30".parse().expect("a value"));
+    for (name, value) in VISITOR {
+        question.headers_mut().insert(name, value.parse().expect("a value"));
+    }
+    let reply = client(Config::default()).ask("user-profile", question, &origin).await;
+    assert_eq!(reply.expect("granted").into_body(), "ping");
+    let (component, head, onward) = seen.take();
+    assert_eq!(component, "user-profile");
+    assert_eq!(head.uri.to_string(), "http://user-profile.spin.internal/api/x?y=1");
+    assert_eq!(head.headers["content-length"], "4");
+    let ours = head.headers.keys().filter(|name| name.as_str().starts_with("nexus-"));
+    assert_eq!(ours.count(), VISITOR.len());
+    assert_eq!(onward.principal_header, call.principal_header);
+    assert_eq!(onward.caller.expect("the caller is named").as_str(), "shop");
+    assert_eq!((&*onward.request_id, onward.depth), ("req-3", 1));
+    assert!(onward.body_is_whole);
+}
+
+#[tokio::test]
+async fn what_may_not_be_asked_is_not_asked_in_one_call() {
+    let seen = Arc::new(Seen::default());
+    let mut origin =
+        origin_with(&["http://bank.spin.internal"], "outbound_max = 3", echoing(&seen));
+    origin.call = Some(Arc::new(call("req-4")));
+    let client = client(Config::default());
+    for (name, code) in [("shop-admin", "HttpRequestDenied"), ("no_name", "HttpRequestUriInvalid")]
+    {
+        let refused = client.ask(name, question("/", ""), &origin).await;
+        assert_eq!(format!("{:?}", refused.expect_err(name)), code);
+    }
+    client.ask("bank", question("/", ""), &origin).await.expect("the third");
+    seen.take();
+    let refused = client.ask("bank", question("/", ""), &origin).await;
+    assert_eq!(format!("{:?}", refused.expect_err("one more")), "ConnectionLimitReached");
+    assert!(seen.is_empty());
+}
+
+#[tokio::test]
+async fn a_reply_in_one_piece_is_whole_and_has_room() {
+    use futures::stream;
+    use http_body::Frame;
+    use wasmtime_wasi_http::Error;
+    let replying = |pieces: Vec<Result<&'static str, Error>>| -> Arc<Components> {
+        let pieces = Mutex::new(Some(pieces));
+        Arc::new(move |_component, _request, _call| -> ComponentCall {
+            let pieces = pieces.lock().expect("no call panicked").take().expect("asked once");
+            let frames = pieces.into_iter().map(|piece| piece.map(|p| Frame::data(Bytes::from(p))));
+            let body = http_body_util::StreamBody::new(stream::iter(frames)).boxed_unsync();
+            Box::pin(async move { Ok(Response::new(body)) })
+        })
+    };
+    let mut config = Config::default();
+    config.bounds.reply_bytes_max = 8;
+    let client = client(config);
+    let ask = async |pieces| {
+        let origin = origin_with(&[LINE], "", replying(pieces));
+        let reply = client.ask("bank", question("/", ""), &origin).await;
+        reply.map(Response::into_body).map_err(|why| format!("{why:?}"))
+    };
+    assert_eq!(ask(vec![]).await, Ok(Bytes::new()));
+    assert_eq!(ask(vec![Ok("four"), Ok("more")]).await, Ok(Bytes::from("fourmore")));
+    let large = ask(vec![Ok("four"), Ok("more"), Ok("!")]).await;
+    assert_eq!(large, Err("HttpResponseBodySize(Some(9))".to_owned()));
+    let broken = ask(vec![Ok("four"), Err(Error::HttpResponseIncomplete)]).await;
+    assert_eq!(broken, Err("HttpResponseIncomplete".to_owned()));
+}
