@@ -1,5 +1,6 @@
 //! Fields of events and spans as values that can be written later.
 
+use compact_str::{CompactString, format_compact};
 use std::borrow::Cow;
 use std::fmt;
 use tracing::field::{Field, Visit};
@@ -7,7 +8,8 @@ use tracing::field::{Field, Visit};
 /// A field's value, as `tracing` hands it over.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
-    Text(String),
+    /// Most are short, and need no memory of their own.
+    Text(CompactString),
     Signed(i64),
     Unsigned(u64),
     Float(f64),
@@ -36,7 +38,7 @@ impl Value {
 
     pub(crate) fn into_json(self) -> serde_json::Value {
         match self {
-            Self::Text(text) => text.into(),
+            Self::Text(text) => text.into_string().into(),
             other => other.to_json(),
         }
     }
@@ -74,8 +76,19 @@ impl Fields {
         self.get(name).and_then(Value::as_text).filter(|text| !text.is_empty())
     }
 
+    /// What a span of these is called: method and route, where nothing else is said. A request that
+    /// no route was found for has a method only.
+    pub(crate) fn name(&self) -> Option<CompactString> {
+        let text = |name| self.text(name);
+        match (text("otel.name"), text("http.request.method"), text("http.route")) {
+            (Some(name), ..) | (None, Some(name), None) => Some(name.into()),
+            (None, Some(method), Some(route)) => Some(format_compact!("{method} {route}")),
+            (None, None, _) => None,
+        }
+    }
+
     /// Takes a text out, for whoever keeps it: what is left is empty, which is as if unsaid.
-    pub(crate) fn take_text(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn take_text(&mut self, name: &str) -> Option<CompactString> {
         let (_, value) = self.0.iter_mut().find(|(n, _)| *n == name)?;
         match value {
             Value::Text(text) => Some(std::mem::take(text)).filter(|text| !text.is_empty()),
@@ -101,11 +114,11 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, Value::Text(unsecret(format!("{value:?}"))));
+        self.put(field, Value::Text(unsecret(format_compact!("{value:?}"))));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, Value::Text(crate::masks::masked(value).into_owned()));
+        self.put(field, Value::Text(crate::masks::masked(value).into()));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
@@ -126,11 +139,11 @@ impl Visit for Fields {
 
     /// With its causes: the last one usually is the reason.
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut text = value.to_string();
+        let mut text = format_compact!("{value}");
         let mut source = value.source();
         while let Some(cause) = source {
             text.push_str(": ");
-            text.push_str(&cause.to_string());
+            text.push_str(&format_compact!("{cause}"));
             source = cause.source();
         }
         self.put(field, Value::Text(unsecret(text)));
@@ -138,9 +151,9 @@ impl Visit for Fields {
 }
 
 /// The text without the values of secrets.
-fn unsecret(text: String) -> String {
+fn unsecret(text: CompactString) -> CompactString {
     match crate::masks::masked(&text) {
-        Cow::Owned(masked) => masked,
+        Cow::Owned(masked) => masked.into(),
         Cow::Borrowed(_) => text,
     }
 }

@@ -14,7 +14,9 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 /// What a line says about the call it belongs to.
-const OF_THE_CALL: [&str; 3] = ["request_id", "component", "trace_id"];
+const OF_THE_CALL: [&str; 3] = ["request_id", "component", TRACE_ID];
+
+const TRACE_ID: &str = "trace_id";
 
 /// Writes lines, and hands them to the ring: their fields are taken down once for both.
 pub(crate) struct JsonLines {
@@ -124,8 +126,11 @@ where
 {
     for span in context.event_scope(event).into_iter().flatten() {
         let extensions = span.extensions();
-        let record = extensions.get::<SpanRecord>();
-        if let Some(text) = record.and_then(|record| record.fields.text(name)) {
+        let Some(record) = extensions.get::<SpanRecord>() else { continue };
+        if let (TRACE_ID, Some(place)) = (name, record.place) {
+            return line.put_text(name, place.trace_digits().as_str());
+        }
+        if let Some(text) = record.fields.text(name) {
             return line.put_text(name, text);
         }
     }
@@ -172,7 +177,7 @@ mod tests {
     fn a_line_inside_a_call_carries_the_call() {
         let own = TraceParent::root();
         let lines = lines_of("info", || {
-            let span = call_span("r-1", &own, None);
+            let span = call_span("r-1", "GET", &own, None);
             span.record("component", "hello");
             span.in_scope(|| tracing::warn!(attempt = 3, "slow"));
         });

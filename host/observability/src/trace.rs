@@ -88,6 +88,10 @@ impl TraceParent {
         self.sampled
     }
 
+    pub(crate) fn span_number(&self) -> u64 {
+        self.span_id
+    }
+
     pub(crate) fn from_parts(trace_id: u128, span_id: u64, sampled: bool) -> Self {
         Self { trace_id, span_id, sampled }
     }
@@ -106,7 +110,7 @@ impl TraceParent {
 pub(crate) struct Digits<const COUNT: usize>([u8; COUNT]);
 
 impl<const COUNT: usize> Digits<COUNT> {
-    fn of(number: u128) -> Self {
+    pub(crate) fn of(number: u128) -> Self {
         let digit = |at: usize| {
             let shift = 4 * (COUNT - 1 - at);
             b"0123456789abcdef"[((number >> shift) & 0xf) as usize]

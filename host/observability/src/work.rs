@@ -11,7 +11,7 @@ use crate::trace::TraceParent;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::Span;
-use tracing::field::{Empty, display};
+use tracing::field::Empty;
 
 /// What the spans of the queue say in `messaging.system`.
 pub(crate) const SYSTEM: &str = "nexus";
@@ -126,8 +126,8 @@ impl Delivery<'_> {
             target: "call",
             "delivery",
             request_id = self.request_id,
-            trace_id = %display(place.own.trace_id()),
-            span_id = %display(place.own.span_id()),
+            trace_id = place.own.trace_digits().as_str(),
+            span_id = place.own.span_digits().as_str(),
             parent_span_id = Empty,
             sampled = place.own.is_sampled(),
             component = self.component,
@@ -177,8 +177,8 @@ impl Run<'_> {
             target: "call",
             "run",
             request_id = self.request_id,
-            trace_id = %display(place.own.trace_id()),
-            span_id = %display(place.own.span_id()),
+            trace_id = place.own.trace_digits().as_str(),
+            span_id = place.own.span_digits().as_str(),
             parent_span_id = Empty,
             sampled = place.own.is_sampled(),
             component = self.component,
@@ -216,8 +216,8 @@ impl Neighbour<'_> {
             target: "call",
             "neighbour",
             request_id = self.request_id,
-            trace_id = %display(place.own.trace_id()),
-            span_id = %display(place.own.span_id()),
+            trace_id = place.own.trace_digits().as_str(),
+            span_id = place.own.span_digits().as_str(),
             parent_span_id = Empty,
             sampled = place.own.is_sampled(),
             component = self.component,
@@ -259,8 +259,8 @@ impl Attempt<'_> {
             target: "call",
             "job",
             request_id = self.job,
-            trace_id = %display(place.own.trace_id()),
-            span_id = %display(place.own.span_id()),
+            trace_id = place.own.trace_digits().as_str(),
+            span_id = place.own.span_digits().as_str(),
             parent_span_id = Empty,
             sampled = place.own.is_sampled(),
             component = self.service,
@@ -288,7 +288,7 @@ impl Attempt<'_> {
 
 fn below(span: &Span, place: &Place) {
     if let Some(parent) = &place.parent {
-        span.record("parent_span_id", display(parent.span_id()));
+        span.record("parent_span_id", parent.span_digits().as_str());
     }
 }
 

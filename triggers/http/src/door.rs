@@ -87,8 +87,8 @@ impl<B: Backend> Door<B> {
         let (parts, body) = request.into_parts();
         let trace = Trace::of(&parts.headers);
         let request_id = identity::request_id(&parts.headers);
-        let span = call_span(&request_id, &trace.own, trace.parent.as_ref());
-        span.record("http.request.method", parts.method.as_str());
+        let (method, parent) = (parts.method.as_str(), trace.parent.as_ref());
+        let span = call_span(&request_id, method, &trace.own, parent);
         let mut draft = Draft {
             record: Record {
                 span: span.clone(),
@@ -198,7 +198,8 @@ impl<B: Backend> Door<B> {
     ) -> Result<Response, Refusal> {
         draft.record.component = Some(entry.component.clone());
         draft.record.traffic = entry.traffic.clone();
-        name_span(&draft.record, entry);
+        draft.record.span.record("component", entry.component.as_str());
+        draft.record.span.record("http.route", entry.headers.pattern());
         let length = inbound::content_length(&letter.parts.headers);
         if length.is_some_and(|length| length > entry.body_max) {
             return Err(Refusal::of_body(upload::Fault::TooLarge, entry.body_max));
@@ -367,16 +368,6 @@ impl<B: Backend> Door<B> {
             StatusCode::REQUEST_TIMEOUT => metrics.timeouts.fetch_add(1, Relaxed),
             _ => 0,
         };
-    }
-}
-
-/// Tells the span which route it is; formatted only where somebody keeps spans.
-fn name_span(record: &Record, entry: &Entry) {
-    let (span, route) = (&record.span, entry.headers.pattern());
-    if !span.is_disabled() {
-        span.record("component", entry.component.as_str());
-        span.record("http.route", route);
-        span.record("otel.name", format!("{} {route}", record.method));
     }
 }
 

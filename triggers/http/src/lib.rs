@@ -155,7 +155,8 @@ impl HttpTrigger {
         let mut running = 0;
         for (index, listeners) in listeners.into_iter().enumerate() {
             let (backend, metrics) = (backend.clone(), self.metrics.add_shard());
-            let shard = Shard::new(backend, plane.clone(), metrics, drain.clone());
+            // Looked at for each request, under a lock that shards have no need to share.
+            let shard = Shard::new(backend, plane.clone(), metrics, drain.child_token());
             let ended = End { sender: ended.clone(), result: None };
             std::thread::Builder::new()
                 .name(format!("nexus-http-{index}"))

@@ -41,6 +41,9 @@ pub(crate) struct Listener {
 /// When the process is out of file descriptors: how long to wait for connections to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Shorter than what requests are given: see [`tick`].
+const TICK: Duration = Duration::from_millis(250);
+
 impl<B: Backend> Shard<B> {
     pub(crate) fn new(
         backend: B,
@@ -84,6 +87,7 @@ impl<B: Backend> Shard<B> {
             .build()
             .context("start a shard's runtime")?;
         runtime.block_on(async {
+            tokio::spawn(tick());
             let mut accepting = Vec::new();
             for listener in listeners {
                 let socket = tokio::net::TcpListener::from_std(listener.socket)
@@ -145,6 +149,15 @@ impl<B: Backend> Shard<B> {
         let open = Open::new(&self.metrics);
         let accepted = Accepted { socket, peer, tls, place, open };
         self.connections.spawn(connection::serve(self.clone(), accepted));
+    }
+}
+
+/// Always has a timer that is due before those of requests. Tokio wakes its own thread, by a write
+/// to the kernel, for each timer that is due before all others, although the thread is awake and
+/// setting it: that was every second request.
+async fn tick() {
+    loop {
+        tokio::time::sleep(TICK).await;
     }
 }
 

@@ -85,12 +85,10 @@ pub(super) async fn send(
         traceparent: HeaderValue::from_str(&own.to_string()).ok(),
         tracestate: None,
     };
-    let span = call_span(&call.request_id, &own, None);
+    let span = call_span(&call.request_id, request.method().as_str(), &own, None);
     span.record("trigger", "invoke");
     span.record("component", component.as_str());
-    span.record("http.request.method", request.method().as_str());
     span.record("http.route", request.uri().path());
-    span.record("otel.name", format!("{} {}", request.method(), request.uri().path()));
     let answered = runtime.call(component, request, call).instrument(span.clone()).await;
     match &answered {
         Ok(response) => span.record("http.response.status_code", response.status().as_u16()),

@@ -175,7 +175,9 @@ impl Reader {
         for happened in &since.all {
             match happened {
                 Happened::Invocation(found) if found.is_quiet() => {}
-                Happened::Invocation(found) if calls && self.is_mine(&found.component) => {
+                Happened::Invocation(found)
+                    if calls && self.is_mine(found.component.as_deref()) =>
+                {
                     event(text, Some(found.number), "invocation", &call(found));
                 }
                 Happened::Line(found) if lines && self.lines.fits(found) => {
@@ -186,8 +188,8 @@ impl Reader {
         }
     }
 
-    fn is_mine(&self, component: &Option<String>) -> bool {
-        self.component.is_none() || self.component == *component
+    fn is_mine(&self, component: Option<&str>) -> bool {
+        self.component.is_none() || self.component.as_deref() == component
     }
 
     /// Each condition once, and again when it changes.

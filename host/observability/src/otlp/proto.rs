@@ -110,18 +110,8 @@ pub(super) mod any_value {
 const STATUS_ERROR: i32 = 2;
 
 /// Fields that place a span or rename it; they are no attributes.
-const NOT_ATTRIBUTES: [&str; 10] = [
-    "began_unix_nanos",
-    "links",
-    "message",
-    "otel.kind",
-    "otel.name",
-    "parent_span_id",
-    "sampled",
-    "span_id",
-    "trace_id",
-    "trigger",
-];
+const NOT_ATTRIBUTES: [&str; 6] =
+    ["began_unix_nanos", "links", "message", "otel.kind", "otel.name", "trigger"];
 
 pub(super) fn request(collector: &Collector, spans: &[Ended]) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest {
@@ -232,12 +222,12 @@ pub(super) fn nanoseconds(time: SystemTime) -> u64 {
 }
 
 pub(super) fn text(name: &str, value: &str) -> KeyValue {
-    attribute(name, &Value::Text(value.to_owned()))
+    attribute(name, &Value::Text(value.into()))
 }
 
 fn attribute(name: &str, value: &Value) -> KeyValue {
     let value = match value {
-        Value::Text(text) => any_value::Value::Text(text.clone()),
+        Value::Text(text) => any_value::Value::Text(text.to_string()),
         Value::Bool(flag) => any_value::Value::Bool(*flag),
         Value::Signed(n) => any_value::Value::Int(*n),
         Value::Unsigned(n) => any_value::Value::Int(i64::try_from(*n).unwrap_or(i64::MAX)),

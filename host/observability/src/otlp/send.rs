@@ -150,9 +150,9 @@ pub(super) mod tests {
         let caller = TraceParent::parse(caller).unwrap();
         let own = caller.child();
         tracing::subscriber::with_default(subscriber, || {
-            let span = call_span("r-1", &own, Some(&caller));
+            let span = call_span("r-1", "GET", &own, Some(&caller));
             span.record("component", "hello");
-            span.record("otel.name", "GET /hello");
+            span.record("http.route", "/hello");
             span.in_scope(|| tracing::info_span!("query", otel.kind = "client").in_scope(|| ()));
             span.record("error.type", "trapped");
         });
@@ -186,7 +186,7 @@ pub(super) mod tests {
         let subscriber = registry.with(Spans::new(Some(exporter.queue())));
         tracing::subscriber::with_default(subscriber, || {
             let own = TraceParent::from_parts(7, 9, true);
-            drop(call_span("r-1", &own, None));
+            drop(call_span("r-1", "GET", &own, None));
         });
         exporter.flush(Duration::from_secs(10));
         let taken = thread.join().unwrap();
@@ -200,7 +200,7 @@ pub(super) mod tests {
         let free = queue.orders.capacity();
         let subscriber = tracing_subscriber::registry().with(Spans::new(Some(queue.clone())));
         tracing::subscriber::with_default(subscriber, || {
-            drop(call_span("r-1", &TraceParent::from_parts(7, 9, false), None));
+            drop(call_span("r-1", "GET", &TraceParent::from_parts(7, 9, false), None));
         });
         assert_eq!(queue.orders.capacity(), free);
     }

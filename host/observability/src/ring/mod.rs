@@ -12,6 +12,7 @@ use watch::PROBE;
 pub use watch::{Invocation, Line};
 pub(crate) use watch::{Watch, invocation_of, keep};
 
+use compact_str::CompactString;
 use lanes::Lanes;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -211,7 +212,9 @@ const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 impl LineFilter {
     /// Whether a line is among those that are wanted.
     pub fn fits(&self, line: &Line) -> bool {
-        let is = |wanted: &Option<String>, own: &Option<String>| wanted.is_none() || wanted == own;
+        let is = |wanted: &Option<String>, own: &Option<CompactString>| {
+            wanted.is_none() || wanted.as_deref() == own.as_deref()
+        };
         let grave = |level: &str| LEVELS.iter().position(|known| *known == level);
         let enough = self.level.as_deref().is_none_or(|least| grave(line.level) <= grave(least));
         let component = self.component.as_deref();

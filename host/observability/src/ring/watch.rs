@@ -6,7 +6,8 @@ use super::recent;
 use crate::fields::{Fields, Value};
 use crate::lines::level;
 use crate::span::SpanRecord;
-use crate::trace::TraceParent;
+use crate::trace::{Digits, TraceParent};
+use compact_str::CompactString;
 use std::time::SystemTime;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -21,22 +22,22 @@ const MESSAGE_BYTES_MAX: usize = 4 << 10;
 pub struct Invocation {
     pub number: u64,
     /// Its span's: 16 hexadecimal digits.
-    pub id: String,
-    pub trace_id: String,
+    pub id: CompactString,
+    pub trace_id: CompactString,
     /// The span that called, in this process or elsewhere.
-    pub parent_id: Option<String>,
-    pub request_id: String,
+    pub parent_id: Option<CompactString>,
+    pub request_id: CompactString,
     /// None where a request reached no component.
-    pub component: Option<String>,
+    pub component: Option<CompactString>,
     pub revision: Option<u64>,
     /// `http`, `queue`, `cron`, `call`, `probe`, `job` or `invoke`.
-    pub trigger: String,
+    pub trigger: CompactString,
     /// Such as `GET /api/catalog/...`.
-    pub name: String,
-    pub method: Option<String>,
-    pub path: Option<String>,
+    pub name: CompactString,
+    pub method: Option<CompactString>,
+    pub path: Option<CompactString>,
     pub status: Option<u16>,
-    pub error: Option<String>,
+    pub error: Option<CompactString>,
     pub began: SystemTime,
     pub ended: SystemTime,
     /// What else its span says.
@@ -52,10 +53,10 @@ pub struct Line {
     /// `guest`, or a module of the host.
     pub target: &'static str,
     pub message: String,
-    pub component: Option<String>,
-    pub request_id: Option<String>,
-    pub trace_id: Option<String>,
-    pub span_id: Option<String>,
+    pub component: Option<CompactString>,
+    pub request_id: Option<CompactString>,
+    pub trace_id: Option<CompactString>,
+    pub span_id: Option<CompactString>,
     /// The event's own fields.
     pub more: Vec<(&'static str, serde_json::Value)>,
 }
@@ -110,7 +111,7 @@ impl Entry for Invocation {
             self.path.as_ref(),
             self.error.as_ref(),
         ];
-        let texts: usize = texts.into_iter().flatten().map(String::capacity).sum();
+        let texts: usize = texts.into_iter().flatten().map(beside).sum();
         size_of::<Self>() + texts + weight(&self.more)
     }
 }
@@ -126,15 +127,19 @@ impl Entry for Line {
 
     fn bytes(&self) -> usize {
         let texts = [
-            Some(&self.message),
             self.component.as_ref(),
             self.request_id.as_ref(),
             self.trace_id.as_ref(),
             self.span_id.as_ref(),
         ];
-        let texts: usize = texts.into_iter().flatten().map(String::capacity).sum();
-        size_of::<Self>() + texts + weight(&self.more)
+        let texts: usize = texts.into_iter().flatten().map(beside).sum();
+        size_of::<Self>() + self.message.capacity() + texts + weight(&self.more)
     }
+}
+
+/// Memory that a text takes beside what holds it.
+fn beside(text: &CompactString) -> usize {
+    if text.is_heap_allocated() { text.capacity() } else { 0 }
 }
 
 fn weight(more: &[(&'static str, serde_json::Value)]) -> usize {
@@ -143,12 +148,8 @@ fn weight(more: &[(&'static str, serde_json::Value)]) -> usize {
 }
 
 /// What stands in members of its own.
-const OF_A_CALL: [&str; 15] = [
+const OF_A_CALL: [&str; 11] = [
     "request_id",
-    "trace_id",
-    "span_id",
-    "parent_span_id",
-    "sampled",
     "component",
     "revision",
     "trigger",
@@ -165,12 +166,13 @@ const OF_A_CALL: [&str; 15] = [
 pub(crate) fn invocation_of(
     mut fields: Fields,
     place: &TraceParent,
-    parent_id: Option<String>,
+    parent_id: Option<u64>,
     span_name: &str,
     began: SystemTime,
 ) -> Invocation {
     let revision = number(&fields, "revision");
     let status = number(&fields, "http.response.status_code").and_then(|n| u16::try_from(n).ok());
+    let name = fields.name().unwrap_or_else(|| span_name.into());
     let mut text = |name: &str| fields.take_text(name);
     let method = text("http.request.method");
     let (path, route) = (text("url.path"), text("http.route"));
@@ -180,15 +182,14 @@ pub(crate) fn invocation_of(
     }
     Invocation {
         number: 0,
-        id: text("span_id").unwrap_or_else(|| place.span_id()),
-        trace_id: text("trace_id").unwrap_or_else(|| place.trace_id()),
-        parent_id,
+        id: place.span_digits().as_str().into(),
+        trace_id: place.trace_digits().as_str().into(),
+        parent_id: parent_id.map(|id| Digits::<16>::of(id.into()).as_str().into()),
         request_id: text("request_id").unwrap_or_default(),
         component,
         revision,
         trigger: trigger.unwrap_or_else(|| "http".into()),
-        // A request that no route was found for has a method only.
-        name: text("otel.name").or_else(|| method.clone()).unwrap_or_else(|| span_name.to_owned()),
+        name,
         method,
         path: path.or(route),
         status,
@@ -238,21 +239,20 @@ where
         return;
     }
     let mut said = |name: &str| fields.take_text(name);
-    let message = cut(said("message").unwrap_or_default());
+    let message = cut(said("message").unwrap_or_default().into_string());
     let (mut component, mut request_id) = (said("component"), said("request_id"));
     let (mut trace_id, mut span_id) = (said("trace_id"), said("span_id"));
     for span in context.event_scope(event).into_iter().flatten() {
         let extensions = span.extensions();
         let Some(record) = extensions.get::<SpanRecord>() else { continue };
-        for (slot, name) in [
-            (&mut component, "component"),
-            (&mut request_id, "request_id"),
-            (&mut trace_id, "trace_id"),
-            (&mut span_id, "span_id"),
-        ] {
+        for (slot, name) in [(&mut component, "component"), (&mut request_id, "request_id")] {
             if slot.is_none() {
-                *slot = record.fields.text(name).map(str::to_owned);
+                *slot = record.fields.text(name).map(CompactString::from);
             }
+        }
+        if let Some(place) = &record.place {
+            trace_id.get_or_insert_with(|| place.trace_digits().as_str().into());
+            span_id.get_or_insert_with(|| place.span_digits().as_str().into());
         }
     }
     let metadata = event.metadata();
@@ -303,11 +303,11 @@ mod tests {
         let own = TraceParent::root();
         let inner = own.child();
         watched(|| {
-            let outer = call_span("tree-1", &own, None);
+            let outer = call_span("tree-1", "GET", &own, None);
             outer.record("component", "tree-front");
             outer.record("http.response.status_code", 503);
             outer.in_scope(|| {
-                let span = call_span("tree-1", &inner, Some(&own));
+                let span = call_span("tree-1", "GET", &inner, Some(&own));
                 span.record("component", "tree-back");
                 span.in_scope(|| tracing::warn!("the shelf is empty"));
             });
@@ -372,7 +372,7 @@ mod tests {
     fn a_request_is_kept_once() {
         let own = TraceParent::root();
         watched(|| {
-            let span = call_span("once-1", &own, None);
+            let span = call_span("once-1", "GET", &own, None);
             span.record("component", "once");
             span.in_scope(|| tracing::info!(target: "access", component = "once", status = 200));
         });
