@@ -120,11 +120,19 @@ impl Machine {
         if let Some(there) = kept.upgrade() {
             return Ok(there);
         }
-        let named = ThreadPoolBuilder::new().thread_name(|number| format!("compile-{number}"));
-        let made = Arc::new(named.build().context("start threads for compiling")?);
+        let threads = ThreadPoolBuilder::new()
+            .thread_name(|number| format!("compile-{number}"))
+            .start_handler(|_| politely());
+        let made = Arc::new(threads.build().context("start threads for compiling")?);
         *kept = Arc::downgrade(&made);
         Ok(made)
     }
+}
+
+/// Requests come before the next release: of a core that both want, this thread has a quarter.
+fn politely() {
+    // A thread may always take less. If it may not, it is only less polite.
+    let _nicer = rustix::process::nice(5);
 }
 
 /// Compiles what no host with this engine has compiled before, so that the next start only maps it.
