@@ -117,6 +117,15 @@ async fn an_endless_loop_ends_at_the_cpu_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_long_loop_comes_to_its_end_where_computing_is_not_limited() {
+    let limited = Stage::without_database().await;
+    limited.try_out("long-loop").await.problem(504, "cpu-limit");
+    let free = Nexus::setup().manifest(manifest()).without_database();
+    let free = free.settings(|settings| settings.cpu_limits = false).start().await;
+    assert_eq!(free.anonymous().get("/hostile/long-loop").await.ok().text(), "computed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_endless_loops_leave_the_neighbours_served() {
     let stage = Stage::without_database().await;
     let loops = (0..8).map(|_| {

@@ -34,7 +34,7 @@ use nexus_storage::Database;
 use nexus_storage::queue::Queue;
 use nexus_storage::schedules::Schedules;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 use tokio::runtime::Handle;
@@ -75,7 +75,7 @@ pub(crate) fn assemble(parts: &Parts<'_>) -> Result<Assembled> {
     let variables = variables(parts)?;
     let (blob, mounts) = blob(parts)?;
     let objects = blob.store().clone();
-    let engine = engine(settings.compiled.clone(), settings.instances_max);
+    let engine = engine(settings);
     let runtime = Runtime::builder(engine, settings.shards.get())
         .capability(key_value(parts)?)
         .capability(redis(parts, &variables)?)
@@ -90,9 +90,13 @@ pub(crate) fn assemble(parts: &Parts<'_>) -> Result<Assembled> {
     Ok(Assembled { runtime, mounts, objects, variables })
 }
 
-/// The engine, with its compiled code in `compiled`.
-pub(crate) fn engine(compiled: PathBuf, instances: u32) -> EngineSettings {
-    EngineSettings { pools: Pools { instances, ..Pools::default() }, cache: compiled }
+/// What the engine is made from.
+pub(crate) fn engine(settings: &Settings) -> EngineSettings {
+    EngineSettings {
+        pools: Pools { instances: settings.instances_max, ..Pools::default() },
+        cache: settings.compiled.clone(),
+        cpu_limits: settings.cpu_limits,
+    }
 }
 
 /// The HTTP trigger, bound to its addresses.

@@ -225,6 +225,20 @@ pub struct CompiledOptions {
     /// Whoever can write there decides what this host runs.
     #[arg(long, env = "NEXUS_COMPILED", value_name = "FOLDER")]
     pub compiled: Option<PathBuf>,
+    /// Whether components' computing is bounded, by `cpu_ms` and by turns
+    ///
+    /// `off` answers up to a tenth more requests, for components that are trusted to come to an
+    /// end: one that does not keeps its thread until the host is restarted.
+    #[arg(long, env = "NEXUS_CPU_LIMITS", value_name = "WHEN", default_value = "on")]
+    pub cpu_limits: CpuLimits,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CpuLimits {
+    /// Always
+    On,
+    /// Never
+    Off,
 }
 
 impl CompiledOptions {
@@ -232,6 +246,7 @@ impl CompiledOptions {
         if let Some(folder) = self.compiled {
             settings.compiled = folder;
         }
+        settings.cpu_limits = self.cpu_limits == CpuLimits::On;
     }
 }
 

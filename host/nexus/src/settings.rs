@@ -58,6 +58,8 @@ pub struct Settings {
     pub shards: NonZeroUsize,
     /// Component instances alive at once.
     pub instances_max: u32,
+    /// Whether what components compute is bounded.
+    pub cpu_limits: bool,
     pub tokens: Tokens,
     /// The key under which all others are encrypted: 32 bytes as base64. None makes one in the
     /// home while the public URL is this machine's own, and refuses to keep keys otherwise.
@@ -158,6 +160,7 @@ impl Settings {
             objects: None,
             shards: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             instances_max: 2_000,
+            cpu_limits: true,
             tokens: Tokens::Development,
             root_key: None,
             media_memory: 256 << 20,

@@ -42,6 +42,9 @@ pub struct EngineSettings {
     pub pools: Pools,
     /// Folder of compiled components; made with mode 0700.
     pub cache: PathBuf,
+    /// Guests are looked at while they compute: without it, one that never waits keeps its thread,
+    /// and no limit ends it. Looking is part of the compiled code.
+    pub cpu_limits: bool,
 }
 
 /// An engine with its ticker and its cache of compiled code.
@@ -57,8 +60,10 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new(settings: &EngineSettings) -> anyhow::Result<Self> {
-        let engine = Engine::new(&config(&settings.pools))?;
-        start_ticker(&engine)?;
+        let engine = Engine::new(&config(settings))?;
+        if settings.cpu_limits {
+            start_ticker(&engine)?;
+        }
         let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let compatibility = format!("{:016x}", hasher.finish());
@@ -149,7 +154,8 @@ pub fn compile(settings: &EngineSettings, sources: &[PathBuf]) -> anyhow::Result
     Ok(machine.cache_misses.load(Ordering::Relaxed))
 }
 
-fn config(pools: &Pools) -> Config {
+fn config(settings: &EngineSettings) -> Config {
+    let pools = &settings.pools;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(pools.instances)
         // A component is at least three core instances: the module, its shim and its fixups.
@@ -167,7 +173,7 @@ fn config(pools: &Pools) -> Config {
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .epoch_interruption(true)
+        .epoch_interruption(settings.cpu_limits)
         // Nobody unwinds through guests, and registering it reads all of it for each component.
         .native_unwind_info(false)
         .wasm_component_model_async(true);

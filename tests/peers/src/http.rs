@@ -1,6 +1,7 @@
 //! `http`: a few bytes, a JSON document there and back, 100 KiB in pieces, fifty events of a
 //! stream, and what another service says, by our host with default settings, by our host that
-//! proves a token and counts its bearer's requests, and by the peers. `serve` in ratios is the
+//! proves a token and counts its bearer's requests, by our host without limits of computing (as the
+//! peers are), and by the peers. `serve` in ratios is the
 //! better of `wasmtime serve` as it comes and tuned.
 
 use crate::Wanted;
@@ -67,10 +68,13 @@ impl Field {
 pub fn run(wanted: &Wanted) -> Result<()> {
     let database = Database::start()?;
     let logs = servers::logs()?;
-    let (own, second) = homes(wanted, &database)?;
+    let [own, second, third] = homes(wanted, &database)?;
     let mut field = Field::default();
     if wanted.server("ours") {
         field.add("ours", own.start()?);
+    }
+    if wanted.server("unlimited") {
+        field.add("unlimited", third.start_with(&[("NEXUS_CPU_LIMITS", "off")])?);
     }
     if wanted.server("guarded") || wanted.server("plain") {
         field.processes.push(second.start()?);
@@ -101,13 +105,14 @@ pub fn run(wanted: &Wanted) -> Result<()> {
 }
 
 /// The host with what it is asked for and whom that asks, and one for the rest.
-fn homes(wanted: &Wanted, database: &Database) -> Result<(Home, Home)> {
+fn homes(wanted: &Wanted, database: &Database) -> Result<[Home; 3]> {
     let (id, source) = (SERVICE.to_owned(), probe_file("measured")?);
     let own = Part { id, source, route: "/...".into(), lines: "" };
     let own = [own, Part::of(SECOND, "measured", "")?];
     let others =
         [Part::of("guarded", "measured", "rate = \"default\"")?, Part::of("plain", "plain", "")?];
-    Ok((Home::make(wanted, database, &own)?, Home::make(wanted, database, &others)?))
+    let home = |parts: &[Part]| Home::make(wanted, database, parts);
+    Ok([home(&own)?, home(&others)?, home(&own)?])
 }
 
 /// As many requests at once as over the most connections of HTTP/1.1, over few that share them.
@@ -237,7 +242,7 @@ fn compare(turns: &BTreeMap<&str, Turn>, name: &str) {
     let others = [("serve", best.as_ref()), ("twin", turns.get("twin"))];
     let others = others.into_iter().chain([("express", turns.get("express"))]);
     for (other, theirs) in others.filter_map(|(other, theirs)| Some((other, theirs?))) {
-        for own in ["ours", "guarded", "plain"] {
+        for own in ["ours", "guarded", "plain", "unlimited"] {
             let Some(ours) = turns.get(own) else { continue };
             let pair = format!("{name}_{own}_over_{other}");
             ratio(&pair, ours.per_second, theirs.per_second, Better::More);

@@ -84,8 +84,17 @@ impl Home {
     /// # Errors
     /// When it does not become so.
     pub fn start(&self) -> Result<Process> {
+        self.start_with(&[])
+    }
+
+    /// As [`Home::start`], with some of the settings of an environment.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_with(&self, settings: &[(&str, &str)]) -> Result<Process> {
         let public = free_address()?;
-        let command = self.command(public)?;
+        let mut command = self.command(public)?;
+        command.envs(settings.iter().copied());
         let log = self.folder().join("host.log");
         Process::start(command, public, log)?.ready("/ready")
     }

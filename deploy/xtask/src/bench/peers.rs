@@ -37,6 +37,8 @@ const HTTP: &[Aim] = &[
     Aim::at_least("echo_16_ours_over_serve", "x", 1.9),
     Aim::at_least("hello_16_ours_over_twin", "x", 0.5),
     Aim::at_least("echo_16_ours_over_twin", "x", 0.5),
+    Aim::watch("hello_64_unlimited_over_serve", "x"),
+    Aim::watch("echo_64_unlimited_over_serve", "x"),
     Aim::at_least("hello_64_guarded_over_serve", "x", 1.5),
     Aim::at_least("echo_64_guarded_over_serve", "x", 1.5),
 ];

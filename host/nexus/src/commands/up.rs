@@ -92,7 +92,7 @@ async fn follow(settings: &mut Settings) -> Result<()> {
     };
     let (process, version) = (predecessor.process(), predecessor.version().to_owned());
     tracing::info!(process, version, "following another host");
-    let engine = assembly::engine(settings.compiled.clone(), settings.instances_max);
+    let engine = assembly::engine(settings);
     let sources = settings.manifest.components.iter().map(|component| component.source.clone());
     let sources: Vec<_> = sources.chain(deployed(&settings.home)).collect();
     let compiled = tokio::task::spawn_blocking(move || nexus_runtime::compile(&engine, &sources));

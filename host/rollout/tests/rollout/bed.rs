@@ -107,7 +107,7 @@ impl Bed {
         let pools = Pools { instances: 60, ..Pools::default() };
         let handle = tokio::runtime::Handle::current();
         let resolve = Arc::new(|_: &ComponentId, text: &str| Ok(text.to_owned()));
-        let runtime = Runtime::builder(EngineSettings { pools, cache }, 1)
+        let runtime = Runtime::builder(EngineSettings { pools, cache, cpu_limits: true }, 1)
             .capability(Postgres::new(Some(self.database.clone()), resolve, handle))
             .start(&manifest)
             .await

@@ -10,7 +10,7 @@ use spin_sdk::pg::Connection;
 use spin_sdk::time::sleep;
 use spin_sdk::{http_service, wasip3};
 use std::hint::black_box;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer than any limit. A guest that waits for nothing at all is a deadlock, and a trap.
 const FOREVER: Duration = Duration::from_secs(24 * 3600);
@@ -21,6 +21,7 @@ async fn serve(request: Request) -> Result<Response<BoxBody>> {
     match request.uri().path().rsplit('/').next().unwrap_or_default() {
         "hello" => text("hello"),
         "endless-loop" => endless_loop(),
+        "long-loop" => long_loop(),
         "endless-allocation" => endless_allocation(),
         "holds-memory" => hold_memory(request).await,
         "handle-bomb" => handle_bomb(),
@@ -52,6 +53,16 @@ fn endless_loop() -> ! {
     loop {
         number = black_box(number.wrapping_add(1));
     }
+}
+
+/// Computes for a second.
+fn long_loop() -> Result<Response<BoxBody>> {
+    let began = Instant::now();
+    let mut number = 0_u64;
+    while began.elapsed() < Duration::from_secs(1) {
+        number = black_box(number.wrapping_add(1));
+    }
+    text("computed")
 }
 
 fn endless_allocation() -> ! {
