@@ -150,10 +150,16 @@ async fn nothing_is_lost_while_connections_to_the_database_break() {
     let hosts = [0, 1].map(|_| Host::start(&ground, &native, limits.clone()));
     let done = Arc::new(AtomicBool::new(false));
     let breaker = {
-        let (database, done) = (ground.database.clone(), done.clone());
+        let (database, done, native) = (ground.database.clone(), done.clone(), native.clone());
         tokio::spawn(async move {
-            let mut broken = 0_i64;
+            let (mut broken, mut seen) = (0_i64, 0);
             while !done.load(Ordering::Relaxed) {
+                // However slowly a connection is opened here, the next break waits for its use.
+                let given = native.times().len();
+                if given == std::mem::replace(&mut seen, given) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    continue;
+                }
                 let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
                            where datname = current_database() and pid <> pg_backend_pid()";
                 if let Ok(session) = database.host().await
