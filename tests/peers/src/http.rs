@@ -1,8 +1,8 @@
 //! `http`: a few bytes, a JSON document there and back, 100 KiB in pieces, fifty events of a
 //! stream, and what another service says, by our host with default settings, by our host that
-//! proves a token and counts its bearer's requests, by our host without limits of computing (as the
-//! peers are), and by the peers. `serve` in ratios is the better of `wasmtime serve` as it comes and
-//! tuned.
+//! proves a token and counts its bearer's requests, by our host without limits of computing (as
+//! the peers are), and by the peers. `serve` in ratios is the better of `wasmtime serve` as it comes
+//! and tuned.
 
 use crate::Wanted;
 use crate::database::Database;
