@@ -1,7 +1,7 @@
 //! `http`: a few bytes, a JSON document there and back, 100 KiB in pieces, fifty events of a
 //! stream, and what another service says, by our host with default settings, by our host that
 //! proves a token and counts its bearer's requests, by our host without limits of computing (as
-//! the peers are), and by the peers. `serve` in ratios is the better of `wasmtime serve` as it comes
+//! the peers are), and by the peers. `serve` in ratios is the better of `wasmtime serve` as it is
 //! and tuned.
 
 use crate::Wanted;
