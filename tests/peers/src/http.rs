@@ -104,7 +104,8 @@ pub fn run(wanted: &Wanted) -> Result<()> {
     Ok(())
 }
 
-/// The host with what it is asked for and whom that asks, and one for the rest.
+/// The host with what it is asked for and whom that asks, one for the rest, and the first again for
+/// other settings.
 fn homes(wanted: &Wanted, database: &Database) -> Result<[Home; 3]> {
     let (id, source) = (SERVICE.to_owned(), probe_file("measured")?);
     let own = Part { id, source, route: "/...".into(), lines: "" };
