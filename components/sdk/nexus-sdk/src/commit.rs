@@ -145,9 +145,12 @@ async fn attempt_once(
     match run(Some(&session), steps).await {
         Ok(()) => Ok(command(&session, "commit").await?),
         Err(undone) => {
-            // When the connection is gone there is nothing left to roll back, and the host rolls
-            // back whatever comes back to it open.
-            command(&session, "rollback").await.map_err(Error::from).or_log("roll back");
+            match command(&session, "rollback").await {
+                // Without its connection PostgreSQL has rolled back by itself.
+                Ok(()) | Err(Fault::Away(_)) => {}
+                // The host rolls back whatever comes back to it open.
+                Err(fault) => drop(Err::<(), _>(Error::from(fault)).or_log("roll back")),
+            }
             Err(undone)
         }
     }
