@@ -43,17 +43,28 @@ pub fn build(ws: &Workspace, guests: &[&Member]) -> Result<BTreeMap<String, Path
     Ok(built)
 }
 
-/// Builds a native program, whose crate has its name; returns the file.
-pub fn build_program(ws: &Workspace, name: &str, release: bool) -> Result<PathBuf> {
+/// Builds native programs, whose crates have their names, with one call of cargo: what they share
+/// is compiled once. Returns the files, in the order of the names.
+pub fn build_programs(ws: &Workspace, names: &[&str], release: bool) -> Result<Vec<PathBuf>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut cargo = shell::cargo(&ws.root);
-    cargo.args(["build", "-p", name, "--bin", name]);
+    cargo.arg("build");
+    for name in names {
+        cargo.args(["-p", name, "--bin", name]);
+    }
     if release {
         cargo.arg("--release");
     }
-    let what = if release { format!("build {name}, optimised") } else { format!("build {name}") };
+    let what = format!("build {}{}", names.join(", "), if release { ", optimised" } else { "" });
     let artifacts = progress::stage(&what, || artifacts(cargo))?;
-    let program = artifacts.into_iter().filter(|it| it.is_of(name)).find_map(|it| it.executable);
-    program.with_context(|| format!("the build of {name} gave no program"))
+    let program = |name: &&str| {
+        let mut of_name = artifacts.iter().filter(|it| it.is_of(name));
+        let program = of_name.find_map(|it| it.executable.clone());
+        program.with_context(|| format!("the build of {name} gave no program"))
+    };
+    names.iter().map(program).collect()
 }
 
 /// Runs a cargo build, showing its own progress, and collects what it made.

@@ -39,11 +39,10 @@ pub fn build(ws: &Workspace, wanted: &Wanted) -> Result<()> {
             changed.push(guest.wasm_name());
         }
     }
-    for name in PROGRAMS {
-        if wanted.name.as_deref().is_some_and(|only| only != name) {
-            continue;
-        }
-        let built = guests::build_program(ws, name, wanted.release)?;
+    let chosen = |name: &&str| wanted.name.as_deref().is_none_or(|only| only == *name);
+    let programs: Vec<_> = PROGRAMS.into_iter().filter(chosen).collect();
+    let built = guests::build_programs(ws, &programs, wanted.release)?;
+    for (name, built) in programs.into_iter().zip(built) {
         if copy_if_changed(&built, &ws.stage().join("bin").join(name))? {
             changed.push(name);
         }

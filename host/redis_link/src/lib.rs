@@ -7,8 +7,6 @@ mod address;
 mod dial;
 mod link;
 mod reply;
-#[cfg(feature = "test-server")]
-pub mod server;
 mod subscription;
 
 pub use address::{Address, Endpoint};

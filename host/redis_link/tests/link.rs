@@ -1,7 +1,7 @@
 //! The shared connection against a real server: answers, refusals, credentials, TLS.
 //! (Servers that go away are a subject of the suites of `key_value` and `redis`.)
 
-use nexus_redis_link::server::RedisServer;
+use nexus_harness::Redis;
 use nexus_redis_link::{Address, Link, LinkError, Reach, Repeat, Reply};
 use std::process::Command;
 use tokio::runtime::Handle;
@@ -16,7 +16,7 @@ async fn send(link: &Link, line: &str) -> Result<Reply, LinkError> {
 
 #[tokio::test]
 async fn answers_keep_their_shapes() {
-    let server = RedisServer::start().await;
+    let server = Redis::start().await;
     let link = link(&server.url());
     assert_eq!(send(&link, "SET key value").await, Ok(Reply::ok()));
     assert_eq!(send(&link, "GET key").await, Ok(Reply::Bytes(b"value".to_vec())));
@@ -28,7 +28,7 @@ async fn answers_keep_their_shapes() {
 
 #[tokio::test]
 async fn a_refusal_keeps_the_servers_code_and_words() {
-    let server = RedisServer::start().await;
+    let server = Redis::start().await;
     let link = link(&server.url());
     send(&link, "SADD key x").await.unwrap();
     for (line, code, text) in [
@@ -42,7 +42,7 @@ async fn a_refusal_keeps_the_servers_code_and_words() {
 
 #[tokio::test]
 async fn one_connection_carries_everything() {
-    let server = RedisServer::start().await;
+    let server = Redis::start().await;
     let link = link(&server.url());
     let all = (0..2000).map(|n| {
         let link = link.clone();
@@ -57,7 +57,7 @@ async fn one_connection_carries_everything() {
 
 #[tokio::test]
 async fn user_password_and_database_of_the_address_are_used() {
-    let server = RedisServer::start().await;
+    let server = Redis::start().await;
     let open = link(&server.tcp_url());
     send(&open, "ACL SETUSER app on >p@ss ~* +@all").await.unwrap();
     let host = server.tcp_url().replace("redis://", "");
@@ -89,7 +89,7 @@ async fn tls_works_with_a_trusted_certificate_and_only_with_one() {
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::new(vec!["localhost".to_string()]).unwrap();
     let certificate = certificate.signed_by(&key, &issuer).unwrap();
-    let server = RedisServer::start().await;
+    let server = Redis::start().await;
     let port = server.enable_tls(&certificate.pem(), &key.serialize_pem(), &issuer.pem()).await;
     let url = format!("rediss://localhost:{port}");
 

@@ -80,7 +80,7 @@ const CALENDAR: &str = "host/calendar";
 const UNIFY: &str = "host/unify";
 
 /// What any crate's tests may use besides; guests that are rolled out want a database.
-const TESTS_MAY_USE: [&str; 3] = ["tests/harness", "host/redis_link", "host/capabilities/postgres"];
+const TESTS_MAY_USE: [&str; 2] = ["tests/harness", "host/capabilities/postgres"];
 
 #[test]
 fn every_crate_depends_on_its_own_layer_downwards_only() {
@@ -118,6 +118,22 @@ fn the_table_itself_refuses_what_it_should() {
         test_only: false,
     };
     assert!(complaint(&edge).is_none(), "a contract is public");
+}
+
+/// Otherwise the tests would compile the engine and the whole host a second time. What is missing
+/// belongs into `host/unify`.
+#[test]
+fn the_tests_are_built_on_the_very_crates_that_the_programs_are_built_on() {
+    let programs = graph::features(&["-p", "nexus", "-p", "nx-media", "-e", "normal,build"]);
+    let probes: Vec<_> = graph::workspace().packages.into_iter().map(|it| it.name).collect();
+    let mut tests = vec!["--workspace", "-e", "normal,build,dev"];
+    for probe in probes.iter().filter(|name| name.starts_with("probe-")) {
+        tests.extend(["--exclude", probe]);
+    }
+    let tests = graph::features(&tests);
+    assert!(programs.iter().any(|line| line.starts_with("wasmtime v")), "cargo names them");
+    let other: Vec<_> = programs.difference(&tests).cloned().collect();
+    assert!(other.is_empty(), "with other features in the tests:\n{}", other.join("\n"));
 }
 
 fn complaint(edge: &Edge) -> Option<String> {

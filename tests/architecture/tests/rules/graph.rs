@@ -1,7 +1,9 @@
 //! What cargo says: every package, every edge between ours. Knows no rule.
 
 use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Package};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::process::Command;
 
 /// The targets we ship for: what neither uses is never compiled.
 const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "wasm32-wasip2"];
@@ -42,6 +44,18 @@ pub fn packages() -> Vec<Package> {
     found.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
     found.dedup_by(|a, b| a.id == b.id);
     found
+}
+
+/// What a build with this selection of packages consists of: a line for each package, with the
+/// features that cargo chooses for it there (`cargo tree`, The Cargo Book).
+pub fn features(selection: &[&str]) -> BTreeSet<String> {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root()).arg("tree").args(selection);
+    cargo.args(["--target", TARGETS[0], "--prefix", "none", "--format", "{p} {f}"]);
+    let output = cargo.output().expect("cargo is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).expect("cargo writes text");
+    lines.lines().map(|line| line.trim_end_matches(" (*)").trim_end().to_owned()).collect()
 }
 
 /// A dependency of one crate of ours on another.

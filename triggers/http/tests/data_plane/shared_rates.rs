@@ -5,18 +5,18 @@ use crate::host::Host;
 use crate::platform::{Issuer, Platform};
 use crate::tokens::proof;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
-use nexus_redis_link::server::RedisServer;
+use nexus_harness::Redis;
 use nexus_redis_link::{Address, Link, Reach};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use trigger_http::RateClass;
 
-fn link(redis: &RedisServer) -> Link {
+fn link(redis: &Redis) -> Link {
     let address = Address::parse(&redis.url()).unwrap();
     Link::new(address, Reach::Anywhere, tokio::runtime::Handle::current())
 }
 
-fn counting(redis: &RedisServer) -> Host {
+fn counting(redis: &Redis) -> Host {
     Host::with(|config| {
         config.redis = Some(link(redis));
         config.rate.classes.push(RateClass::new("tight", 10, Duration::from_secs(3600)));
@@ -25,7 +25,7 @@ fn counting(redis: &RedisServer) -> Host {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hosts_count_together_where_there_is_redis_and_alone_where_it_is_away() {
-    let mut redis = RedisServer::start().await;
+    let mut redis = Redis::start().await;
     let hosts = [counting(&redis), counting(&redis)];
     // Counted together from the first request on that Redis has answered in time.
     let together = |host: &Host| host.snapshot().rate_alone;
@@ -57,7 +57,7 @@ async fn hosts_count_together_where_there_is_redis_and_alone_where_it_is_away() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proof_that_one_host_has_taken_is_used_for_all_of_them() {
-    let redis = RedisServer::start().await;
+    let redis = Redis::start().await;
     let platform = Platform::new().await;
     let (issuer, holder) = (Issuer::new("k-1"), Issuer::new("holder"));
     platform.publish(&issuer).await;

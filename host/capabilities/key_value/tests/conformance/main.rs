@@ -12,7 +12,7 @@ use capability_key_value::{
     Backend, Embedded, EmbeddedSettings, KEY_BYTES_MAX, OnRedis, Store, VALUE_BYTES_MAX,
 };
 use futures::TryStreamExt as _;
-use nexus_redis_link::server::RedisServer;
+use nexus_harness::Redis;
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -65,7 +65,7 @@ async fn the_embedded_store_passes_the_suite_while_it_compacts_all_the_time() {
 
 #[tokio::test]
 async fn redis_passes_the_suite() {
-    let server = RedisServer::start().await;
+    let server = Redis::start().await;
     passes(OnRedis::new(&server.url(), Handle::current()).unwrap()).await;
 }
 

@@ -2,13 +2,13 @@
 
 use capability_key_value::{Backend, KeyValueError, OnRedis, Store};
 use futures::TryStreamExt as _;
-use nexus_redis_link::server::RedisServer;
+use nexus_harness::Redis;
 use nexus_redis_link::{Address, Link, Reach, Repeat};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
-fn store(server: &RedisServer) -> Store {
+fn store(server: &Redis) -> Store {
     let backend: Arc<dyn Backend> =
         Arc::new(OnRedis::new(&server.url(), Handle::current()).unwrap());
     Store::new(backend, "default")
@@ -16,7 +16,7 @@ fn store(server: &RedisServer) -> Store {
 
 #[tokio::test]
 async fn while_the_server_is_away_errors_are_quick_and_afterwards_there_are_none() {
-    let mut server = RedisServer::start().await;
+    let mut server = Redis::start().await;
     let store = store(&server);
     store.set("key", "value".into()).await.unwrap();
     for _ in 0..2 {
@@ -43,7 +43,7 @@ async fn while_the_server_is_away_errors_are_quick_and_afterwards_there_are_none
 
 #[tokio::test]
 async fn a_restart_between_two_commands_is_not_noticed() {
-    let mut server = RedisServer::start().await;
+    let mut server = Redis::start().await;
     let store = store(&server);
     store.set("key", "value".into()).await.unwrap();
     server.restart().await;
@@ -53,7 +53,7 @@ async fn a_restart_between_two_commands_is_not_noticed() {
 
 #[tokio::test]
 async fn a_store_outlives_the_runtime_that_used_it_first() {
-    let server = RedisServer::start().await;
+    let server = Redis::start().await;
     let store = store(&server);
     let shards = [(); 2].map(|()| {
         let store = store.clone();
@@ -71,7 +71,7 @@ async fn a_store_outlives_the_runtime_that_used_it_first() {
 
 #[tokio::test]
 async fn other_users_keys_are_neither_listed_nor_touched() {
-    let server = RedisServer::start().await;
+    let server = Redis::start().await;
     let store = store(&server);
     let address = Address::parse(&server.url()).unwrap();
     let link = Link::new(address, Reach::Anywhere, Handle::current());

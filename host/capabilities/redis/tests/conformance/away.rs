@@ -2,7 +2,7 @@
 
 use crate::{MEMORY, component, host};
 use capability_redis::{Connection, Embedded, RedisError};
-use nexus_redis_link::server::RedisServer;
+use nexus_harness::Redis as RedisServer;
 use std::time::{Duration, Instant};
 
 async fn connection(server: &RedisServer) -> Connection {

@@ -4,7 +4,7 @@ use crate::{MEMORY, host, own};
 use bytes::Bytes;
 use capability_redis::{Embedded, Messages, OnServer, Redis};
 use futures::StreamExt as _;
-use nexus_redis_link::server::RedisServer;
+use nexus_harness::Redis as RedisServer;
 use nexus_runtime::ComponentId;
 use std::time::Duration;
 use tokio::runtime::Handle;

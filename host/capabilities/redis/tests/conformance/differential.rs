@@ -4,7 +4,7 @@
 use crate::{MEMORY, host, own};
 use bytes::Bytes;
 use capability_redis::{Embedded, OnServer, RedisError, Reply};
-use nexus_redis_link::server::RedisServer;
+use nexus_harness::Redis as RedisServer;
 use tokio::runtime::Handle;
 
 /// Xorshift; good enough to choose words.

@@ -2,7 +2,7 @@
 
 use crate::{MEMORY, component, host, no_variables, own};
 use capability_redis::{Embedded, Redis, RedisError, Resolve};
-use nexus_redis_link::server::RedisServer;
+use nexus_harness::Redis as RedisServer;
 use nexus_runtime::Capability as _;
 use std::sync::Arc;
 use tokio::runtime::Handle;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use capability_redis::{
     Backend, Connection, Embedded, OnServer, Redis, RedisError, Reply, Resolve,
 };
-use nexus_redis_link::server::RedisServer;
+use nexus_harness::Redis as RedisServer;
 use nexus_runtime::{ComponentManifest, Manifest};
 use std::path::Path;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use crate::{MEMORY, host, own};
 use bytes::Bytes;
 use capability_redis::{Connection, Embedded, OnServer, Redis, Reply};
-use nexus_redis_link::server::RedisServer;
+use nexus_harness::Redis as RedisServer;
 use tokio::runtime::Handle;
 
 async fn run(connection: &Connection, line: &str) -> Reply {

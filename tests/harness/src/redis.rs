@@ -2,7 +2,7 @@
 //! persisting nothing. It can be killed and started again at the same place.
 //! Refuses to be used outside tests.
 
-use crate::{Address, Link, Reach, Repeat};
+use nexus_redis_link::{Address, Link, Reach, Repeat};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,13 +14,13 @@ use tokio::runtime::Handle;
 const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// Stopped, by its process id, when dropped.
-pub struct RedisServer {
+pub struct Redis {
     folder: TempDir,
     port: u16,
     child: Option<Child>,
 }
 
-impl RedisServer {
+impl Redis {
     /// Starts a server and waits until it answers.
     ///
     /// # Panics
@@ -45,7 +45,7 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// As [`RedisServer::start`].
+    /// As [`Redis::start`].
     pub async fn restart(&mut self) {
         self.kill();
         let child = Command::new("redis-server")
@@ -118,7 +118,7 @@ impl RedisServer {
     }
 
     /// Stops answering without closing anything, as a stalled machine does; undone by
-    /// [`RedisServer::resume`].
+    /// [`Redis::resume`].
     pub fn pause(&self) {
         self.signal("STOP");
     }
@@ -142,7 +142,7 @@ fn free_port() -> u16 {
     listener.expect("the loopback device has a free port").port()
 }
 
-impl Drop for RedisServer {
+impl Drop for Redis {
     fn drop(&mut self) {
         self.kill();
     }
