@@ -60,7 +60,8 @@ pub async fn exchanged(
     let audience = audience(by, form).await?;
     let subject = subject(form, jkt).await?;
     let scope = narrowed(&subject, client, form)?.join(" ");
-    let left = subject.number("exp").unwrap_or(0) - by.now().timestamp();
+    // A second may turn before the token is made.
+    let left = subject.number("exp").unwrap_or(0) - by.now().timestamp() - 1;
     let lifetime_seconds = left.min(ACCESS_SECONDS);
     if lifetime_seconds < 1 {
         return Err(invalid_grant("the subject token is over").into());
