@@ -270,6 +270,9 @@ impl Queue {
             let (all, dead) = (count(row, "expired")?, count(row, "dead")?);
             expired.push(Expired { queue, expired: all, dead });
         }
+        if !expired.is_empty() {
+            self.database().work().poke();
+        }
         Ok(expired)
     }
 

@@ -176,6 +176,10 @@ impl Schedules {
         let sql = "select ended, last_run from platform.schedule_sweep($1, $2)";
         let rows = session.query(sql, &[&cursor, &rows_max]).await?;
         let ended: i32 = rows[0].try_get(0)?;
+        if ended > 0 {
+            // What was held behind those runs is a message now.
+            self.database.work().poke();
+        }
         Ok(Swept { ended: u64::try_from(ended).unwrap_or(0), cursor: rows[0].try_get(1)? })
     }
 

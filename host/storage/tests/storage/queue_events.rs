@@ -335,6 +335,17 @@ async fn work_is_announced_when_it_is_committed_and_not_before() {
     assert!(poked().await);
     bed.put(queue, 1).await;
     assert!(poked().await);
+    // What a host asks in rounds of its own would otherwise wake it for the next round, for ever.
+    let claimed = bed.claim(queue, 10).await;
+    assert_eq!(claimed.len(), 1);
+    bed.queue.promote(10).await.unwrap();
+    bed.queue.rotate().await.unwrap();
+    bed.queue.expire(10).await.unwrap();
+    let identity = nexus_storage::identity::Identity::new(bed.fresh.database.clone());
+    let mut notices = identity.notices();
+    notices.look().await.unwrap();
+    notices.look().await.unwrap();
+    assert!(!poked().await);
     drop(session);
     bed.end().await;
 }
