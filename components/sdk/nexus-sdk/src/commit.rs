@@ -145,11 +145,11 @@ async fn attempt_once(
     match run(Some(&session), steps).await {
         Ok(()) => Ok(command(&session, "commit").await?),
         Err(undone) => {
-            match command(&session, "rollback").await {
-                // Without its connection PostgreSQL has rolled back by itself.
-                Ok(()) | Err(Fault::Away(_)) => {}
-                // The host rolls back whatever comes back to it open.
-                Err(fault) => drop(Err::<(), _>(Error::from(fault)).or_log("roll back")),
+            // Without its connection PostgreSQL has rolled back by itself, and the host rolls back
+            // whatever comes back to it open.
+            let rolled_back = command(&session, "rollback").await;
+            if !matches!(rolled_back, Err(Fault::Away(_))) {
+                rolled_back.map_err(Error::from).or_log("roll back");
             }
             Err(undone)
         }
