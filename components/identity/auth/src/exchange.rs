@@ -60,10 +60,8 @@ pub async fn exchanged(
     let audience = audience(by, form).await?;
     let subject = subject(form, jkt).await?;
     let scope = narrowed(&subject, client, form)?.join(" ");
-    // A second may turn before the token is made.
-    let left = subject.number("exp").unwrap_or(0) - by.now().timestamp() - 1;
-    let lifetime_seconds = left.min(ACCESS_SECONDS);
-    if lifetime_seconds < 1 {
+    let over = subject.number("exp").unwrap_or(0);
+    if over <= by.now().timestamp() {
         return Err(invalid_grant("the subject token is over").into());
     }
     let mut actor = json!({ "sub": client.id });
@@ -75,7 +73,8 @@ pub async fn exchanged(
         kind: "user",
         typ: "at+jwt",
         audience: &audience,
-        lifetime_seconds,
+        lifetime_seconds: ACCESS_SECONDS,
+        not_after: Some(over),
         scope: Some(scope.clone()),
         session: subject.text("sid"),
         organisation: subject.text("org"),
@@ -86,10 +85,11 @@ pub async fn exchanged(
         acr: subject.text("acr"),
         claims: Map::from_iter([("act".to_owned(), actor)]),
     };
+    let minted = peers::mint(&mint).await?;
     Ok(Granted {
-        access_token: peers::mint(&mint).await?,
+        access_token: minted.token,
         token_type: token_type(jkt),
-        expires_in: lifetime_seconds,
+        expires_in: (minted.expires_at - by.now()).num_seconds(),
         refresh_token: None,
         id_token: None,
         issued_token_type: Some(ACCESS_TOKEN),

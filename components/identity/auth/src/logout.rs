@@ -115,6 +115,7 @@ pub async fn on_logout_due(ctx: Ctx, event: LogoutDue) -> Result<NoContent> {
         typ: "logout+jwt",
         audience: &audience,
         lifetime_seconds: LOGOUT_TOKEN_SECONDS,
+        not_after: None,
         scope: None,
         session: Some(&event.session),
         organisation: None,
@@ -125,7 +126,7 @@ pub async fn on_logout_due(ctx: Ctx, event: LogoutDue) -> Result<NoContent> {
         acr: None,
         claims,
     };
-    let token = peers::mint(&mint).await?;
+    let token = peers::mint(&mint).await?.token;
     let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
     let told = letter(Method::POST, address)
         .header(header::CONTENT_TYPE, kind)

@@ -98,6 +98,9 @@ pub struct Mint<'a> {
     pub typ: &'a str,
     pub audience: &'a str,
     pub lifetime_seconds: i64,
+    /// Unix seconds; it is over by then, however long it was to live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<i64>,
     pub scope: Option<String>,
     pub session: Option<&'a str>,
     pub organisation: Option<&'a str>,
@@ -112,15 +115,15 @@ pub struct Mint<'a> {
 }
 
 #[derive(Deserialize)]
-struct Minted {
-    token: String,
+pub struct Minted {
+    pub token: String,
+    pub expires_at: Time,
 }
 
 /// # Errors
 /// 503 when `token-mgr` is away.
-pub async fn mint(mint: &Mint<'_>) -> Result<String> {
-    let minted: Minted = call("token-mgr").post(format!("{TOKENS}/mint")).json(mint).read().await?;
-    Ok(minted.token)
+pub async fn mint(mint: &Mint<'_>) -> Result<Minted> {
+    call("token-mgr").post(format!("{TOKENS}/mint")).json(mint).read().await
 }
 
 /// What is known of a token (RFC 7662 §2.2).

@@ -210,6 +210,7 @@ async fn for_itself(
         typ: "at+jwt",
         audience: "nexus",
         lifetime_seconds: ACCESS_SECONDS,
+        not_after: None,
         scope: Some(scope.clone()),
         session: None,
         organisation: None,
@@ -221,7 +222,7 @@ async fn for_itself(
         claims,
     };
     Ok(Granted {
-        access_token: peers::mint(&mint).await?,
+        access_token: peers::mint(&mint).await?.token,
         token_type: token_type(jkt),
         expires_in: ACCESS_SECONDS,
         refresh_token: None,
@@ -268,6 +269,7 @@ async fn id_token(client: &Client, tokens: &Tokens, nonce: Option<&str>) -> Resu
         typ: "JWT",
         audience: &audience,
         lifetime_seconds: ID_SECONDS,
+        not_after: None,
         scope: None,
         session: tokens.session.as_deref(),
         organisation: None,
@@ -278,5 +280,5 @@ async fn id_token(client: &Client, tokens: &Tokens, nonce: Option<&str>) -> Resu
         acr: tokens.acr.as_deref(),
         claims,
     };
-    peers::mint(&mint).await
+    Ok(peers::mint(&mint).await?.token)
 }

@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 nexus_sdk::refusals! {
     TokenForm = 422,
         "a token is at+jwt (by ES256), JWT or logout+jwt, for a user or a service";
-    TokenLifetime = 422, "an access token lives an hour at most, any other a day";
+    TokenLifetime = 422,
+        "a token lives a second at least; an access token an hour at most, any other a day";
     ClaimReserved = 422, "this claim is not the caller's to make"
 }
 
@@ -50,6 +51,8 @@ pub struct Order<'a> {
     pub subject: &'a str,
     pub audience: &'a str,
     pub lifetime_seconds: i32,
+    /// Unix seconds; it is over by then, however long it was to live.
+    pub not_after: Option<i64>,
     pub scope: Option<&'a str>,
     pub session: Option<&'a str>,
     pub organisation: Option<&'a str>,
@@ -72,7 +75,7 @@ pub struct Token {
 }
 
 impl Order<'_> {
-    pub fn check(&self) -> Result<(), Refusal> {
+    pub fn check(&self, now: Time) -> Result<(), Refusal> {
         let kinds = ["user", "service"];
         if ![ACCESS, "JWT", "logout+jwt"].contains(&self.typ) || !kinds.contains(&self.kind) {
             return Err(TokenForm.at("typ"));
@@ -85,6 +88,9 @@ impl Order<'_> {
         if !(1..=most).contains(&self.lifetime_seconds) {
             return Err(TokenLifetime.at("lifetime_seconds"));
         }
+        if self.expires_at(now) <= now.timestamp() {
+            return Err(TokenLifetime.at("not_after"));
+        }
         // What a program may do that acts for itself stands nowhere but in its token.
         let own = self.kind == "service" && self.typ == ACCESS;
         let reserved = |name: &&String| {
@@ -94,6 +100,12 @@ impl Order<'_> {
             Some(name) => Err(ClaimReserved.at(format!("claims/{name}"))),
             None => Ok(()),
         }
+    }
+
+    /// Unix seconds: the instant in a token has no fraction.
+    fn expires_at(&self, now: Time) -> i64 {
+        let lived = now.timestamp() + i64::from(self.lifetime_seconds);
+        self.not_after.map_or(lived, |latest| latest.min(lived))
     }
 
     fn claims(
@@ -116,7 +128,7 @@ impl Order<'_> {
         say("kind", Some(self.kind.into()));
         say("jti", Some(jti.to_string().into()));
         say("iat", Some(now.timestamp().into()));
-        say("exp", Some((now.timestamp() + i64::from(self.lifetime_seconds)).into()));
+        say("exp", Some(self.expires_at(now).into()));
         say("org", self.organisation.map(Value::from));
         say("client_id", self.client_id.map(Value::from));
         say("sid", self.session.map(Value::from));
@@ -133,7 +145,7 @@ impl Order<'_> {
 /// # Errors
 /// What `check` refuses; 503 when kms is away.
 pub async fn make(by: &Ctx, order: &Order<'_>) -> Result<(Token, Write)> {
-    order.check()?;
+    order.check(by.now())?;
     let issuer = by.variable("public_url").await?;
     let key = keys::signer(by, order.algorithm).await?;
     let jti: TokenId = by.new_id();
@@ -141,9 +153,7 @@ pub async fn make(by: &Ctx, order: &Order<'_>) -> Result<(Token, Write)> {
     let claims = order.claims(&issuer, by.tenant(), jti, by.now());
     let text = kms::sign(order.algorithm, jose::signing_input(&header, &claims), key.version);
     let text = text.await?;
-    // The instant in the token has no fraction.
-    let begin = Time::from_timestamp(by.now().timestamp(), 0).unwrap_or(by.now());
-    let expires_at = begin + seconds(order.lifetime_seconds);
+    let expires_at = Time::from_timestamp(order.expires_at(by.now()), 0).unwrap_or(by.now());
     let made = store::issued::Made {
         jti,
         digest: opaque::digest(&text),
@@ -167,6 +177,7 @@ mod tests {
             subject: "ada",
             audience: AUDIENCE,
             lifetime_seconds: 600,
+            not_after: None,
             scope: None,
             session: Some("s"),
             organisation: None,
@@ -180,16 +191,19 @@ mod tests {
         }
     }
 
+    fn now() -> Time {
+        Time::from_timestamp(100, 999_000_000).unwrap()
+    }
+
     fn with(name: &str) -> Map<String, Value> {
         Map::from_iter([(name.to_owned(), json!(["x"]))])
     }
 
     #[test]
     fn an_access_token_says_what_rfc_9068_asks_for_and_leaves_out_what_is_not_known() {
-        let now = Time::from_timestamp(100, 999_000_000).unwrap();
         let tenant: TenantId = Uuid::from_u128(1).into();
         let claims =
-            order().claims("http://localhost:8080", tenant, Uuid::from_u128(2).into(), now);
+            order().claims("http://localhost:8080", tenant, Uuid::from_u128(2).into(), now());
         assert_eq!(
             Value::Object(claims),
             json!({
@@ -203,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_caller_adds_claims_but_says_nothing_that_is_ours_to_say() {
-        let checked = |order: Order<'_>| order.check().map_err(|refusal| refusal.name);
+        let checked = |order: Order<'_>| order.check(now()).map_err(|refusal| refusal.name);
         assert_eq!(checked(Order { more: with("nonce"), ..order() }), Ok(()));
         for name in RESERVED {
             let refused = checked(Order { more: with(name), ..order() });
@@ -217,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_token_has_a_known_form_and_a_short_life() {
-        let checked = |order: Order<'_>| order.check().map_err(|refusal| refusal.name);
+        let checked = |order: Order<'_>| order.check(now()).map_err(|refusal| refusal.name);
         assert_eq!(checked(Order { typ: "jwt", ..order() }), Err("TokenForm"));
         assert_eq!(checked(Order { kind: "operator", ..order() }), Err("TokenForm"));
         let algorithm = Algorithm::Rs256;
@@ -226,5 +240,15 @@ mod tests {
         assert_eq!(checked(Order { lifetime_seconds: 0, ..order() }), Err("TokenLifetime"));
         assert_eq!(checked(Order { lifetime_seconds: 3601, ..order() }), Err("TokenLifetime"));
         assert_eq!(checked(Order { typ: "JWT", lifetime_seconds: 86_400, ..order() }), Ok(()));
+    }
+
+    #[test]
+    fn a_token_is_over_when_it_was_to_be_however_long_it_could_live() {
+        let until = |not_after| Order { not_after: Some(not_after), ..order() };
+        assert_eq!(until(160).expires_at(now()), 160);
+        assert_eq!(until(9_000).expires_at(now()), 700);
+        assert!(until(101).check(now()).is_ok());
+        let refused = until(100).check(now()).map_err(|refusal| refusal.name);
+        assert_eq!(refused, Err("TokenLifetime"));
     }
 }

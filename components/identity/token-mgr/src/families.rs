@@ -85,6 +85,7 @@ async fn access(
         subject: &family.subject,
         audience: claims::AUDIENCE,
         lifetime_seconds: lifetime(family, by.now()),
+        not_after: None,
         scope,
         session: family.session.as_deref(),
         organisation: family.organisation.as_deref(),

@@ -31,6 +31,9 @@ struct Mint {
     typ: String,
     audience: String,
     lifetime_seconds: i32,
+    /// Unix seconds; it is over by then, however long it was to live.
+    #[serde(default)]
+    not_after: Option<i64>,
     #[serde(default)]
     scope: Option<String>,
     #[serde(default)]
@@ -69,6 +72,7 @@ async fn mint(by: Called<Protocols>, Json(asked): Json<Mint>) -> Result<Secret<J
         subject: &asked.subject,
         audience: &asked.audience,
         lifetime_seconds: asked.lifetime_seconds,
+        not_after: asked.not_after,
         scope: asked.scope.as_deref(),
         session: asked.session.as_deref(),
         organisation: asked.organisation.as_deref(),
