@@ -10,6 +10,9 @@ pub(crate) type Piece = (u32, Vec<u8>);
 
 const LENGTH_BYTES: usize = size_of::<u32>();
 
+/// What belongs to a connection. A static, because a constant would be made anew for each field.
+static OF_A_CONNECTION: [HeaderName; 9] = DEFAULT_FORBIDDEN_HEADERS;
+
 /// # Errors
 /// 4 GiB and more, for which no guest has room.
 pub(crate) fn piece(head: &request::Parts, body: &[u8]) -> wasmtime::Result<Piece> {
@@ -36,9 +39,9 @@ pub fn fields(headers: &HeaderMap) -> wasmtime::Result<Vec<u8>> {
     Ok(all)
 }
 
-/// What belongs to a connection is not a guest's to see, nor to say.
+/// All that a guest may see, and say.
 fn own(headers: &HeaderMap) -> impl Iterator<Item = [&[u8]; 2]> {
-    let own = headers.iter().filter(|(name, _)| !DEFAULT_FORBIDDEN_HEADERS.contains(name));
+    let own = headers.iter().filter(|(name, _)| !OF_A_CONNECTION.contains(name));
     own.map(|(name, value)| [name.as_ref(), value.as_bytes()])
 }
 
@@ -110,7 +113,7 @@ impl Parts {
         while let Some(name) = self.next()? {
             let value = self.next()?.ok_or("a field without its value")?;
             let name = HeaderName::from_bytes(&name).map_err(|why| why.to_string())?;
-            if DEFAULT_FORBIDDEN_HEADERS.contains(&name) {
+            if OF_A_CONNECTION.contains(&name) {
                 return Err(format!("the field {name} is the host's to say"));
             }
             let value = HeaderValue::from_maybe_shared(value);
