@@ -29,6 +29,8 @@ mod extract;
 mod front;
 mod id;
 mod idempotency;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod memory;
 mod openapi;
 mod outcome;
 mod outside;
