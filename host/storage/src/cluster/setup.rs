@@ -150,6 +150,9 @@ fn config(place: &Place, settings: &Settings) -> String {
          work_mem = 4MB\n\
          maintenance_work_mem = 64MB\n\
          effective_cache_size = 512MB\n\
+         # Of a disk without a head to move, and small tables that stay in memory: an index is\n\
+         # worth its while from the first few rows on.\n\
+         random_page_cost = 1.1\n\
          max_wal_size = 1GB\n\
          wal_compression = on\n\
          {}\

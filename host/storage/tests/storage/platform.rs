@@ -63,6 +63,37 @@ async fn what_is_no_event_is_not_published() {
     fresh.end().await;
 }
 
+/// `publish` looks at the bounds itself, where `publish_with` has them looked at.
+#[tokio::test]
+async fn an_event_has_the_same_bounds_however_it_is_published() {
+    let fresh = two_services(brisk()).await;
+    let session = fresh.as_alpha().await;
+    let text = |length: usize| format!("repeat('x', {length})");
+    let topic = |length: usize| format!("repeat('a', {}) || '.b.c.v1'", length - 7);
+    let json = |length: usize| format!("to_jsonb(repeat('x', {}))", length - 2);
+    let null = || "null".to_owned();
+    for (topic, subject, payload, trace, expected) in [
+        (topic(200), null(), json(262_144), null(), "ok"),
+        (topic(201), null(), json(2), null(), "22023"),
+        (null(), null(), json(2), null(), "22023"),
+        (topic(8), text(255), json(2), text(255), "ok"),
+        (topic(8), text(256), json(2), null(), "22001"),
+        (topic(8), null(), json(2), text(256), "22001"),
+        (topic(8), null(), json(262_145), null(), "54000"),
+        (topic(8), null(), null(), null(), "23502"),
+    ] {
+        for (function, more) in [("publish", ""), ("publish_with", ", null")] {
+            let sql = format!(
+                "select platform.{function}({topic}, gen_random_uuid(), {subject}, null, \
+                 {payload}, {trace}{more})"
+            );
+            assert_eq!(code(&session, &sql).await, expected, "{sql}");
+        }
+    }
+    drop(session);
+    fresh.end().await;
+}
+
 #[tokio::test]
 async fn an_event_is_accepted_once_per_consumer_of_a_service() {
     let fresh = two_services(brisk()).await;
