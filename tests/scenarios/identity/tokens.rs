@@ -260,6 +260,10 @@ async fn auth_has_single_tokens_made_but_not_what_they_say_of_who_and_when() {
     assert_eq!(claims["jti"], minted["jti"]);
     let (status, _) = auth(&nexus, Method::POST, "mint", mint(json!({ "sub": "root" }))).await;
     assert_eq!(status, 422);
+    let mut late = mint(json!({}));
+    late["not_after"] = json!(1);
+    let (status, problem) = auth(&nexus, Method::POST, "mint", late).await;
+    assert_eq!((status, &problem["type"]), (422, &json!("/problems/token-mgr/token-lifetime")));
     let path = format!("{TOKENS}/internal/mint");
     let thief = ask(&nexus, "scheduler", "token-mgr", Method::POST, &path, mint(json!({}))).await;
     thief.problem(404, "not-found");

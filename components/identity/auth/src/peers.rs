@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use identity_contract::auth::UpstreamId;
 use identity_contract::{ClientId, TokenFamilyId};
+use nexus_sdk::Reply;
 use nexus_sdk::axum::http::{HeaderName, HeaderValue};
 use nexus_sdk::prelude::*;
 use nexus_sdk::serde_json::{Map, Value};
@@ -124,6 +125,26 @@ pub struct Minted {
 /// 503 when `token-mgr` is away.
 pub async fn mint(mint: &Mint<'_>) -> Result<Minted> {
     call("token-mgr").post(format!("{TOKENS}/mint")).json(mint).read().await
+}
+
+/// As [`mint`]; None once the end that is asked for has passed.
+///
+/// # Errors
+/// 503 when `token-mgr` is away.
+pub async fn mint_in_time(mint: &Mint<'_>) -> Result<Option<Minted>> {
+    let asked = call("token-mgr").post(format!("{TOKENS}/mint")).json(mint);
+    in_time(&asked.send().await?)
+}
+
+fn in_time(reply: &Reply) -> Result<Option<Minted>> {
+    if reply.status.is_success() {
+        return read(&reply.body, "read a token of token-mgr").map(Some);
+    }
+    let problem = reply.problem();
+    match problem.is_some_and(|problem| problem.r#type.ends_with("/token-lifetime")) {
+        true => Ok(None),
+        false => Err(away("token-mgr", reply.status.as_u16())),
+    }
 }
 
 /// What is known of a token (RFC 7662 §2.2).
@@ -323,4 +344,28 @@ fn read<T: nexus_sdk::serde::de::DeserializeOwned>(body: &[u8], what: &'static s
 
 fn away(service: &str, status: u16) -> Error {
     Error::unavailable(Failure::msg(format!("{service} answered {status}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(status: u16, body: &Value) -> Result<Option<String>> {
+        let status = StatusCode::from_u16(status).unwrap();
+        let reply = Reply { status, headers: HeaderMap::new(), body: body.to_string().into() };
+        in_time(&reply).map(|minted| minted.map(|minted| minted.token))
+    }
+
+    #[test]
+    fn an_end_that_has_passed_is_no_fault_of_whoever_mints() {
+        let minted = json!({ "token": "a.b.c", "expires_at": "2026-01-01T00:00:00Z" });
+        assert_eq!(said(200, &minted).unwrap().as_deref(), Some("a.b.c"));
+        let problem = |name: &str, status: u16| {
+            let kind = format!("/problems/token-mgr/{name}");
+            json!({ "type": kind, "title": name, "status": status, "detail": "" })
+        };
+        assert_eq!(said(422, &problem("token-lifetime", 422)).unwrap(), None);
+        assert!(said(422, &problem("claim-reserved", 422)).is_err());
+        assert!(said(503, &problem("unavailable", 503)).is_err());
+    }
 }
