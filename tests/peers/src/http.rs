@@ -132,12 +132,13 @@ fn http2(wanted: &Wanted, load: &Load, field: &Field) -> Result<()> {
     }
     for _ in 0..wanted.rounds {
         for case in ["hello", "echo"].into_iter().filter(|case| wanted.case(case)) {
-            let mut turns: BTreeMap<&str, Turn> = BTreeMap::new();
-            for server in &speak {
+            let asked = load.in_turns(&speak, |_, server| {
                 let request = if case == "hello" { hello(server) } else { echo(server) };
-                let turn = ask(server, &request)?;
-                tell(&format!("{case}_h2_{}", server.name), &turn);
-                turns.insert(server.name, turn);
+                ask(server, &request)
+            })?;
+            let turns: BTreeMap<_, _> = speak.iter().map(|server| server.name).zip(asked).collect();
+            for (name, turn) in &turns {
+                tell(&format!("{case}_h2_{name}"), turn);
             }
             compare(&turns, &format!("{case}_h2"));
         }
@@ -201,9 +202,9 @@ fn path(server: &Server, process: &Process, case: &str) -> String {
 }
 
 fn round(load: &Load, field: &Field, case: &str, connections: u32) -> Result<()> {
-    let mut turns: BTreeMap<&str, Turn> = BTreeMap::new();
     let are_asked = |it: &&Server| it.prefix.is_empty() || case != AT_ROOT;
-    for server in field.servers.iter().filter(are_asked) {
+    let servers: Vec<_> = field.servers.iter().filter(are_asked).collect();
+    let asked = load.in_turns(&servers, |load, server| {
         let process = &field.processes[server.process];
         let path = path(server, process, case);
         let mut request = match case {
@@ -211,11 +212,12 @@ fn round(load: &Load, field: &Field, case: &str, connections: u32) -> Result<()>
             _ => Request::get(path),
         };
         request.clients = server.clients.clone();
-        let turn = load
-            .ask(process, &request, connections)
-            .with_context(|| format!("ask {} for {case}", server.name))?;
-        tell(&format!("{case}_{connections}_{}", server.name), &turn);
-        turns.insert(server.name, turn);
+        let turn = load.ask(process, &request, connections);
+        turn.with_context(|| format!("ask {} for {case}", server.name))
+    })?;
+    let turns: BTreeMap<_, _> = servers.iter().map(|server| server.name).zip(asked).collect();
+    for (name, turn) in &turns {
+        tell(&format!("{case}_{connections}_{name}"), turn);
     }
     compare(&turns, &format!("{case}_{connections}"));
     Ok(())

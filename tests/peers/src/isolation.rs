@@ -34,17 +34,17 @@ pub fn run(wanted: &Wanted) -> Result<()> {
                     _ => Request::get(format!("{prefix}/hello")),
                 };
                 let name = format!("{case}_{connections}");
-                let peer = match &serve {
-                    Some(serve) => Some(load.ask(serve, &request(""), connections)?),
-                    None => None,
-                };
-                if let Some(peer) = &peer {
-                    tell(&format!("{name}_serve"), peer);
-                }
-                for (word, prefix) in [("ours", "/fresh"), ("plain", "/fresh-plain")] {
-                    let own = load.ask(&host, &request(prefix), connections)?;
-                    tell(&format!("{name}_{word}"), &own);
-                    let Some(peer) = &peer else { continue };
+                let own = [("ours", &host, "/fresh"), ("plain", &host, "/fresh-plain")];
+                let servers: Vec<_> =
+                    serve.iter().map(|serve| ("serve", serve, "")).chain(own).collect();
+                let turns = load.in_turns(&servers, |load, (_, process, prefix)| {
+                    load.ask(process, &request(prefix), connections)
+                })?;
+                let turns: Vec<_> = servers.iter().map(|(word, ..)| *word).zip(turns).collect();
+                let peer = turns.iter().find(|(word, _)| *word == "serve").map(|(_, turn)| turn);
+                for (word, own) in &turns {
+                    tell(&format!("{name}_{word}"), own);
+                    let Some(peer) = peer.filter(|_| *word != "serve") else { continue };
                     let pair = format!("{name}_{word}_over_serve");
                     ratio(&pair, own.per_second, peer.per_second, Better::More);
                     ratio(&format!("{pair}_cpu"), own.cpu, peer.cpu, Better::Less);

@@ -45,10 +45,36 @@ pub struct Turn {
     pub answers: f64,
 }
 
+/// How long anybody is asked before the next one is. A machine's speed changes from one second to
+/// the next; with turns this short it changes for all alike.
+const TURN_SECONDS: u32 = 1;
+
+impl Turn {
+    /// Several of one server as one: percentiles are the middle one's.
+    fn of(turns: &[Turn]) -> Turn {
+        let answers = turns.iter().map(|turn| turn.answers).sum();
+        let seconds: f64 = turns.iter().map(|turn| turn.answers / turn.per_second).sum();
+        let cpu: f64 = turns.iter().map(|turn| turn.answers * turn.cpu).sum();
+        let middle = |of: fn(&Turn) -> f64| {
+            let mut all: Vec<f64> = turns.iter().map(of).collect();
+            all.sort_by(f64::total_cmp);
+            all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
+        };
+        Turn {
+            per_second: answers / seconds,
+            cpu: cpu / answers,
+            p50: middle(|turn| turn.p50),
+            p99: middle(|turn| turn.p99),
+            p999: middle(|turn| turn.p999),
+            answers,
+        }
+    }
+}
+
 /// Whoever asks; its scripts are in a folder that goes with it.
 pub struct Load {
     folder: TempDir,
-    seconds: u32,
+    turns: u32,
 }
 
 #[derive(Deserialize)]
@@ -73,11 +99,35 @@ end
 "#;
 
 impl Load {
+    /// Each server is asked for `seconds` in all.
     pub fn new(seconds: u32) -> Result<Self> {
-        Ok(Self { folder: TempDir::new().context("make a temporary folder")?, seconds })
+        let folder = TempDir::new().context("make a temporary folder")?;
+        Ok(Self { folder, turns: seconds.div_ceil(TURN_SECONDS).max(1) })
     }
 
-    /// Has `server` answer for a while.
+    /// Has `ask` ask each of `servers` in turn, there and back again, until all had theirs.
+    ///
+    /// # Errors
+    /// The first that there is.
+    pub fn in_turns<S>(
+        &self,
+        servers: &[S],
+        mut ask: impl FnMut(&Self, &S) -> Result<Turn>,
+    ) -> Result<Vec<Turn>> {
+        let mut turns = vec![Vec::new(); servers.len()];
+        for turn in 0..self.turns {
+            let mut order: Vec<usize> = (0..servers.len()).collect();
+            if turn % 2 == 1 {
+                order.reverse();
+            }
+            for server in order {
+                turns[server].push(ask(self, &servers[server])?);
+            }
+        }
+        Ok(turns.iter().map(|turns| Turn::of(turns)).collect())
+    }
+
+    /// Has `server` answer for one turn.
     ///
     /// # Errors
     /// When an answer is no success, or a connection breaks.
@@ -85,7 +135,7 @@ impl Load {
         let script = self.script(request)?;
         let before = server.cpu()?;
         let mut wrk = Command::new("wrk");
-        wrk.args(["-t", "1", "-c", &connections.to_string(), "-d", &format!("{}s", self.seconds)]);
+        wrk.args(["-t", "1", "-c", &connections.to_string(), "-d", &format!("{TURN_SECONDS}s")]);
         wrk.args(["--timeout", "20s", "-s"]).arg(script);
         let output = wrk.arg(format!("http://{}{}", server.address, request.path)).output();
         let output = output.context("run wrk: apt-get install wrk")?;
@@ -123,7 +173,7 @@ impl Load {
         let _none_before = std::fs::remove_file(&told);
         let mut h2load = Command::new("h2load");
         h2load.args(["-t", "1", "-c", &connections.to_string(), "-m", &streams.to_string()]);
-        h2load.args(["-D", &self.seconds.to_string(), "--log-file"]).arg(&told);
+        h2load.args(["-D", &TURN_SECONDS.to_string(), "--log-file"]).arg(&told);
         if let Some(body) = &request.body {
             let file = self.folder.path().join("body.json");
             std::fs::write(&file, body).context("write a body")?;
@@ -148,7 +198,7 @@ impl Load {
         let below = |share: f64| micros[((micros.len() - 1) as f64 * share) as usize] / 1e3;
         let answers = micros.len() as f64;
         Ok(Turn {
-            per_second: answers / f64::from(self.seconds),
+            per_second: answers / f64::from(TURN_SECONDS),
             cpu: cpu * 1e6 / answers,
             p50: below(0.5),
             p99: below(0.99),

@@ -2,9 +2,9 @@
 //! what it took: one JSON object a line, as `cargo xtask bench` reads them. Knows how servers are
 //! started and asked; refuses to know what a good figure is.
 //!
-//! In a round everybody has a turn, so that a busy moment of the machine concerns all alike, and
-//! ratios are of one round. What runs on the machine besides tells on answers a second, hardly on
-//! microseconds of CPU for an answer (`…_cpu`).
+//! In a round everybody has short turns, so that a busy moment of the machine concerns all alike,
+//! and ratios are of one round. What runs on the machine besides tells on answers a second, hardly
+//! on microseconds of CPU for an answer (`…_cpu`).
 
 mod cold;
 mod database;
@@ -30,7 +30,7 @@ pub struct Wanted {
     #[arg(long, default_value_t = 3)]
     rounds: u32,
     /// How long one server is asked one thing
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 3)]
     seconds: u32,
     /// Connections
     #[arg(long, value_delimiter = ',', default_value = "16,64,256")]

@@ -5,7 +5,7 @@
 
 use crate::database::Database;
 use crate::http::tell;
-use crate::load::{Load, Request, Turn};
+use crate::load::{Load, Request};
 use crate::ours::{Home, Part, SERVICE, probe_file};
 use crate::process::{Process, asked, cpu_of_children, posted};
 use crate::servers::{self, ensure_body};
@@ -105,8 +105,8 @@ fn round(
     connections: u32,
 ) -> Result<()> {
     let spent = || database.process_id().map_or(0.0, cpu_of_children);
-    let mut turns: BTreeMap<&str, Turn> = BTreeMap::new();
-    for (name, process, prefix) in field {
+    let mut database_spent: BTreeMap<&str, f64> = BTreeMap::new();
+    let asked = load.in_turns(field, |load, (name, process, prefix)| {
         let mut request = match case {
             "commit" => Request::post(format!("{prefix}/entries"), DRAFT),
             _ => Request::get(format!("{prefix}/entries/{}", ids[0])),
@@ -116,11 +116,14 @@ fn round(
         }
         let before = spent();
         let turn = load.ask(process, &request, connections);
-        let turn = turn.with_context(|| format!("ask {name} for {case}"))?;
+        *database_spent.entry(name).or_default() += spent() - before;
+        turn.with_context(|| format!("ask {name} for {case}"))
+    })?;
+    let turns: BTreeMap<_, _> = field.iter().map(|(name, ..)| *name).zip(asked).collect();
+    for (name, turn) in &turns {
         let full = format!("{case}_{connections}_{name}");
-        tell(&full, &turn);
-        sample(&format!("{full}_database_cpu"), "us", (spent() - before) * 1e6 / turn.answers);
-        turns.insert(name, turn);
+        tell(&full, turn);
+        sample(&format!("{full}_database_cpu"), "us", database_spent[name] * 1e6 / turn.answers);
     }
     let Some(ours) = turns.get("ours") else { return Ok(()) };
     for other in ["twin", "sqlx", "express"] {
