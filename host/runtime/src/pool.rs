@@ -112,7 +112,17 @@ impl Pool {
         {
             return self.call_whole(&Arc::new(head), &body, &call, begun).await;
         }
-        let request = Request::from_parts(head, body);
+        // By itself: the most of what a call is, which every call would be moved with otherwise.
+        Box::pin(self.call_streaming(Request::from_parts(head, body), &call, begun)).await
+    }
+
+    /// As [`Pool::call_twice`], of a request that is read as it comes.
+    async fn call_streaming(
+        self: &Arc<Self>,
+        request: Request,
+        call: &Arc<Call>,
+        begun: Instant,
+    ) -> Result<Response, CallError> {
         let repeatable =
             request.method().is_safe() && request.body().size_hint().exact() == Some(0);
         let again = repeatable.then(|| {
@@ -123,9 +133,9 @@ impl Pool {
             again
         });
         let ask = |request| |answer| Work::Http(request, answer);
-        match (self.answer(ask(request), &call, begun).await, again) {
+        match (self.answer(ask(request), call, begun).await, again) {
             (Err(Lost { spared: true, .. }), Some(again)) => {
-                self.answer(ask(again), &call, begun).await.map_err(|lost| lost.error)
+                self.answer(ask(again), call, begun).await.map_err(|lost| lost.error)
             }
             (result, _) => result.map_err(|lost| lost.error),
         }

@@ -198,8 +198,8 @@ impl<B: Backend> Door<B> {
     ) -> Result<Response, Refusal> {
         draft.record.component = Some(entry.component.clone());
         draft.record.traffic = entry.traffic.clone();
-        draft.record.span.record("component", entry.component.as_str());
-        draft.record.span.record("http.route", entry.headers.pattern());
+        let (component, route) = (entry.component.as_str(), entry.headers.pattern());
+        tracing::record_all!(draft.record.span, component = component, http.route = route);
         let length = inbound::content_length(&letter.parts.headers);
         if length.is_some_and(|length| length > entry.body_max) {
             return Err(Refusal::of_body(upload::Fault::TooLarge, entry.body_max));
