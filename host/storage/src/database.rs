@@ -4,7 +4,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, OLDEST_MAJOR};
-use crate::pool::{Pool, PoolLimits, PoolStats, Target};
+use crate::pool::{Pool, PoolLimits, PoolStats, Reading, Target};
 use crate::roles::{MARK, RoleKey, role_of};
 use crate::session::Session;
 use crate::statement::Rules;
@@ -196,17 +196,42 @@ impl Database {
     ///
     /// [`Error::ServiceName`], and as [`Pool::acquire`].
     pub async fn service(&self, service: &str) -> Result<Session, Error> {
-        let key = format!("{service}@{}", self.name);
-        let target = self.target(&key, || self.login(&role_of(service)?))?;
+        let target = self.target_of(service)?;
         match self.shared.services.acquire(&target).await {
-            // Another host, or the operator, has changed the secret since the role was made.
             Err(refused @ Error::Credentials { .. }) => {
-                if !self.renew_password(&role_of(service)?).await? {
-                    return Err(refused);
-                }
+                self.renewed(service, refused).await?;
                 self.shared.services.acquire(&target).await
             }
             other => other,
+        }
+    }
+
+    /// As [`Database::service`], for one statement; see [`Pool::reading`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn reading(&self, service: &str, sql: &str) -> Result<Reading, Error> {
+        let target = self.target_of(service)?;
+        match self.shared.services.reading(&target, sql).await {
+            Err(refused @ Error::Credentials { .. }) => {
+                self.renewed(service, refused).await?;
+                self.shared.services.reading(&target, sql).await
+            }
+            other => other,
+        }
+    }
+
+    fn target_of(&self, service: &str) -> Result<Arc<Target>, Error> {
+        let key = format!("{service}@{}", self.name);
+        self.target(&key, || self.login(&role_of(service)?))
+    }
+
+    /// Another host, or the operator, may have changed the secret since the role was made.
+    async fn renewed(&self, service: &str, refused: Error) -> Result<(), Error> {
+        match self.renew_password(&role_of(service)?).await? {
+            true => Ok(()),
+            false => Err(refused),
         }
     }
 

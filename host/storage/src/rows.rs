@@ -82,9 +82,32 @@ impl Rows {
     /// # Errors
     ///
     /// [`Error::TooLarge`] when they take more memory than a guest may make the host hold.
-    pub async fn collect(mut self) -> Result<Vec<Row>, Error> {
+    pub async fn collect(self) -> Result<Vec<Row>, Error> {
+        Ok(self.answer().await?.rows)
+    }
+
+    /// As [`Rows::collect`], with the columns.
+    pub(crate) async fn answer(mut self) -> Result<Answer, Error> {
+        Answer::gather(self.statement.clone(), |cx| self.poll_next(cx)).await
+    }
+}
+
+/// All rows of one statement.
+pub struct Answer {
+    statement: Statement,
+    rows: Vec<Row>,
+    bytes: usize,
+}
+
+impl Answer {
+    /// # Errors
+    /// What `next` says, and [`Error::TooLarge`].
+    pub(crate) async fn gather(
+        statement: Statement,
+        mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<Result<Row, Error>>>,
+    ) -> Result<Self, Error> {
         let (mut rows, mut bytes) = (Vec::new(), 0);
-        while let Some(row) = self.next().await {
+        while let Some(row) = std::future::poll_fn(&mut next).await {
             let row = row?;
             bytes += weight(&row);
             if bytes > HELD_BYTES_MAX {
@@ -92,7 +115,20 @@ impl Rows {
             }
             rows.push(row);
         }
-        Ok(rows)
+        Ok(Self { statement, rows, bytes })
+    }
+
+    /// The columns, known also when there is no row.
+    pub fn columns(&self) -> &[Column] {
+        self.statement.columns()
+    }
+
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 

@@ -5,12 +5,14 @@
 use crate::error::Error;
 use crate::pool::{Shared, Target};
 use crate::prepared::{Cache, Prepared};
-use crate::rows::{Rows, Source};
+use crate::rows::{Answer, Rows, Source};
 use crate::statement::{Effect, inspect};
 use crate::wire::Wire;
 use crate::work::makes_work;
+use futures::Stream as _;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::task::Context;
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
@@ -120,6 +122,8 @@ pub(crate) struct Held {
     loose: AtomicU8,
     lasting: AtomicBool,
     broken: AtomicBool,
+    /// One of several who read over it has gone before its answer was there.
+    unread: AtomicBool,
     /// The open transaction may have made work, of which nobody is told before it has committed.
     made_work: AtomicBool,
 }
@@ -220,7 +224,7 @@ impl Drop for Held {
         if *self.broken.get_mut() || wire.is_revoked() || physical.client.is_closed() {
             return self.pool.discard(physical);
         }
-        let ended = wire.is_settled() && loose != Loose::Cut as u8;
+        let ended = wire.is_settled() && loose != Loose::Cut as u8 && !*self.unread.get_mut();
         if ended && !lasting && !wire.in_transaction() {
             return self.pool.check_in(physical);
         }
@@ -251,8 +255,31 @@ impl Session {
             loose: AtomicU8::new(Loose::Nothing as u8),
             lasting: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
             made_work: AtomicBool::new(false),
         }))
+    }
+
+    /// One more who reads over a connection; see [`Session::read_together`].
+    pub(crate) fn sharing(held: Arc<Held>) -> Self {
+        Self(held)
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Held> {
+        Arc::downgrade(&self.0)
+    }
+
+    /// Whose runtime drives the socket.
+    pub(crate) fn thread(&self) -> ThreadId {
+        self.0.physical().thread
+    }
+
+    /// Whether it can still be used.
+    pub(crate) fn is_sound(&self) -> bool {
+        let physical = self.0.physical();
+        !self.0.broken.load(Ordering::Acquire)
+            && !physical.wire.is_revoked()
+            && !physical.client.is_closed()
     }
 
     /// Runs a statement and hands out its rows as they come. A result of this session that is
@@ -319,6 +346,50 @@ impl Session {
         self.rows(sql, params).await?.collect().await
     }
 
+    /// As [`Session::query`], with the columns.
+    pub(crate) async fn read_alone(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<Answer, Error> {
+        self.rows(sql, params).await?.answer().await
+    }
+
+    /// All rows of a plain read, in memory, while others may read over the same connection. What is
+    /// left loose by one of them says nothing of the others, so that is not noted; who goes before
+    /// its answer is there is.
+    pub(crate) async fn read_together(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<Answer, Error> {
+        let held = &*self.0;
+        let unread = Unread(held);
+        let answer = async {
+            let (mut prepared, mut cached) = held.prepare(sql, params.len()).await?;
+            loop {
+                let values = params.iter().copied();
+                match held.physical().client.query_raw(&prepared.statement, values).await {
+                    Ok(stream) => {
+                        let mut stream = Box::pin(stream);
+                        let next = |cx: &mut Context<'_>| {
+                            let row = stream.as_mut().poll_next(cx);
+                            row.map(|row| row.map(|row| row.map_err(|error| held.failed(error))))
+                        };
+                        break Answer::gather(prepared.statement, next).await;
+                    }
+                    Err(e) if held.is_stale_plan(sql, &e) && cached => {
+                        (prepared, cached) = held.prepare(sql, params.len()).await?;
+                    }
+                    Err(e) => break Err(held.failed(e)),
+                }
+            }
+        };
+        let answer = answer.await;
+        std::mem::forget(unread);
+        answer
+    }
+
     /// Runs several statements without parameters, as one message. For the host: a text of many
     /// statements cannot be judged by its first word.
     ///
@@ -356,6 +427,15 @@ impl Session {
         if prepared.makes_work {
             self.0.made_work.store(true, Ordering::Relaxed);
         }
+    }
+}
+
+/// One of several who read, whose answer is not there.
+struct Unread<'a>(&'a Held);
+
+impl Drop for Unread<'_> {
+    fn drop(&mut self) {
+        self.0.unread.store(true, Ordering::Release);
     }
 }
 

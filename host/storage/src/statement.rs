@@ -79,6 +79,11 @@ const NOT_A_SERVICES: &[(&str, &str)] = &[
 /// these functions are revoked.
 const REACHING: &[&[u8]] = &[b"set_config", b"advisory", b"u&", b"to_xml", b"ts_stat", b"dblink"];
 
+/// The word that a statement begins with, in lower case.
+pub(crate) fn first_word(sql: &str) -> Option<String> {
+    word(&mut skip(sql.as_bytes(), b"(;"))
+}
+
 /// Sorts one statement.
 pub(crate) fn inspect(sql: &str, rules: Rules) -> Effect {
     if rules == Rules::Host {

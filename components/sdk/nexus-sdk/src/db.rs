@@ -1,4 +1,4 @@
-//! Reading: each statement runs now, on a connection of its own, and gives rows by name.
+//! Reading: each statement runs now, by itself, and gives rows by name.
 //!
 //! Knows how rows become values and pages. Refuses to change anything: that is `commit`.
 

@@ -39,7 +39,7 @@ async fn address() -> Result<String, Fault> {
     Ok(ADDRESS.get_or_init(|| url).clone())
 }
 
-/// Runs one query on a connection of its own and reads all its rows.
+/// Runs one query by itself and reads all its rows.
 pub(crate) async fn query(
     statement: &Statement,
     params: Vec<ParameterValue>,
@@ -49,7 +49,7 @@ pub(crate) async fn query(
     Ok(Rows { columns: answer.columns, values: answer.rows })
 }
 
-/// Runs one command on a connection of its own; how many rows it touched.
+/// Runs one command by itself; how many rows it touched.
 pub(crate) async fn execute(
     statement: &Statement,
     params: Vec<ParameterValue>,

@@ -62,10 +62,8 @@ impl<T: 'static> nexus::sql::statements::HostWithStore<T> for Has<Postgres> {
         statement: String,
         params: Vec<ParameterValue>,
     ) -> Answer<RowSet> {
-        match line(accessor, &address).await {
-            Ok(line) => Ok(line.query(&statement, params).await.map_err(Error::from)),
-            Err(error) => Ok(Err(error.into())),
-        }
+        let (state, component) = who_asks(accessor);
+        Ok(state.query(&component, &address, &statement, params).await.map_err(Error::from))
     }
 
     async fn execute(
@@ -175,7 +173,7 @@ impl<T: 'static> HostConnectionWithStore<T> for Has<Postgres> {
             Err(error) => return Ok(Err(error.into())),
         };
         let (end, ended) = oneshot::channel();
-        let columns = columns(&rows);
+        let columns = columns(rows.columns());
         let batches = Batches::new(rows, end, open.place());
         accessor.with(|mut access| {
             let stream = StreamReader::new(&mut access, batches)?;

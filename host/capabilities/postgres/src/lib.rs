@@ -26,7 +26,7 @@ use grant::Grants;
 use host::nexus::sql::statements;
 use host::spin::postgres::postgres;
 use nexus_runtime::{Capability, ComponentId, ComponentManifest, Denied, Has, Instance, Opening};
-use nexus_storage::{Database, Endpoint, Session};
+use nexus_storage::{Database, Endpoint, Reading, Session};
 use outside::Outside;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -91,12 +91,30 @@ impl Postgres {
         component: &ComponentManifest,
         service: &str,
     ) -> Result<Session, PostgresError> {
+        Ok(self.own(component, service)?.service(service).await?)
+    }
+
+    /// A connection for one statement to the component's own schema, `service`.
+    pub(crate) async fn reading(
+        &self,
+        component: &ComponentManifest,
+        service: &str,
+        sql: &str,
+    ) -> Result<Reading, PostgresError> {
+        Ok(self.own(component, service)?.reading(service, sql).await?)
+    }
+
+    /// The host's own database, where the component may go in it.
+    fn own(
+        &self,
+        component: &ComponentManifest,
+        service: &str,
+    ) -> Result<&Database, PostgresError> {
         let own = component.id.as_str();
         if service != own {
             return Err(PostgresError::Foreign { component: own.into(), service: service.into() });
         }
-        let database = self.0.own.as_ref().ok_or(PostgresError::NoDatabase)?;
-        Ok(database.service(own).await?)
+        self.0.own.as_ref().ok_or(PostgresError::NoDatabase)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::PostgresError;
 use crate::host::spin::postgres::postgres::{ParameterValue, RowSet};
 use crate::rows::{columns, values};
 use crate::sends::Sends;
-use crate::{OPEN_MAX, Postgres};
+use crate::{OPEN_MAX, Postgres, own_service};
 use nexus_runtime::{ComponentId, ComponentManifest};
 use nexus_storage::tokio_postgres::types::ToSql;
 use nexus_storage::{Error, Rows, Session};
@@ -53,11 +53,30 @@ impl State {
         address: &str,
         root: Option<&str>,
     ) -> Result<Line, PostgresError> {
-        let opened = self.postgres.connect(component, address, root).await;
-        if let Err(error) = &opened {
-            tracing::warn!(component = %component.id, %error, "no database connection");
-        }
+        let opened = noted(component, self.postgres.connect(component, address, root).await);
         Ok(Line { component: component.id.clone(), session: opened? })
+    }
+
+    /// A whole result of one statement, bounded like what a guest may make the host hold.
+    pub(crate) async fn query(
+        &self,
+        component: &ComponentManifest,
+        address: &str,
+        sql: &str,
+        mut params: Vec<ParameterValue>,
+    ) -> Result<RowSet, PostgresError> {
+        let Some(service) = own_service(address) else {
+            return self.line(component, address, None).await?.query(sql, params).await;
+        };
+        let reading = noted(component, self.postgres.reading(component, service, sql).await)?;
+        let sends = Sends::begin(&component.id, sql, &mut params);
+        let params: Vec<Param> = params.into_iter().map(Param).collect();
+        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|p| p as _).collect();
+        let answer = reading.all(sql, &params).await;
+        sends.end(&answer);
+        let answer = answer?;
+        let rows: Result<Vec<_>, _> = answer.rows().iter().map(values).collect();
+        Ok(RowSet { columns: columns(answer.columns()), rows: rows? })
     }
 
     pub(crate) async fn open(
@@ -72,6 +91,16 @@ impl State {
         };
         Ok(Open { line: self.line(component, address, root).await?, place })
     }
+}
+
+/// An operator is told why a component has no connection.
+fn noted<T>(
+    component: &ComponentManifest,
+    opened: Result<T, PostgresError>,
+) -> Result<T, PostgresError> {
+    opened.inspect_err(|error| {
+        tracing::warn!(component = %component.id, %error, "no database connection");
+    })
 }
 
 impl Open {
@@ -115,7 +144,7 @@ impl Line {
         params: Vec<ParameterValue>,
     ) -> Result<RowSet, PostgresError> {
         let rows = self.rows(sql, params).await?;
-        let columns = columns(&rows);
+        let columns = columns(rows.columns());
         let rows: Result<Vec<_>, _> = rows.collect().await?.iter().map(values).collect();
         Ok(RowSet { columns, rows: rows? })
     }

@@ -18,13 +18,12 @@ use wasmtime::component::{Destination, StreamProducer, StreamResult, VecBuffer};
 const BATCH_ROWS: usize = 512;
 const BATCH_BYTES: usize = 256 << 10;
 
-/// Columns, known also when there is no row.
-pub(crate) fn columns(rows: &Rows) -> Vec<Column> {
+pub(crate) fn columns(columns: &[nexus_storage::tokio_postgres::Column]) -> Vec<Column> {
     let column = |column: &nexus_storage::tokio_postgres::Column| Column {
         name: column.name().to_owned(),
         data_type: data_type(column.type_()),
     };
-    rows.columns().iter().map(column).collect()
+    columns.iter().map(column).collect()
 }
 
 pub(crate) fn values(row: &Row) -> Result<Vec<DbValue>, PostgresError> {

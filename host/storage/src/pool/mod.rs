@@ -11,7 +11,8 @@ pub(crate) use shared::Shared;
 pub use target::Target;
 
 use crate::error::Error;
-use crate::session::{Physical, Session};
+use crate::rows::Answer;
+use crate::session::{Param, Physical, Session};
 use ledger::{After, Grant, Out, Permit};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -74,6 +75,32 @@ pub struct PoolStats {
 #[derive(Clone)]
 pub struct Pool(Arc<Shared>);
 
+/// A connection for one statement.
+pub struct Reading {
+    session: Session,
+    target: Arc<Target>,
+    /// Others may read over it at the same time.
+    shares: bool,
+}
+
+impl Reading {
+    /// Runs the statement that it was meant for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::query`].
+    pub async fn all(self, sql: &str, params: &[Param<'_>]) -> Result<Answer, Error> {
+        let began = Instant::now();
+        let answer = match self.shares {
+            true => self.session.read_together(sql, params).await,
+            false => self.session.read_alone(sql, params).await,
+        };
+        let bytes = answer.as_ref().ok().map(Answer::bytes);
+        self.target.together.ran(sql, began.elapsed(), bytes);
+        answer
+    }
+}
+
 impl Pool {
     /// Must be called inside a runtime that lives as long as the pool: connections that come back
     /// in use are put in order there.
@@ -106,6 +133,22 @@ impl Pool {
             },
         );
         Ok(Session::new(physical, self.0.clone()))
+    }
+
+    /// A connection for one statement that stands by itself and whose rows are read at once:
+    /// plain reads that were quick until now share one (`together.rs`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::acquire`].
+    pub async fn reading(&self, target: &Arc<Target>, sql: &str) -> Result<Reading, Error> {
+        let may_share = target.together.may_share(sql, target.rules);
+        if let Some(session) = may_share.then(|| target.together.join()).flatten() {
+            return Ok(Reading { session, target: target.clone(), shares: true });
+        }
+        let session = self.acquire(target).await?;
+        let shares = may_share && target.together.open(&session);
+        Ok(Reading { session, target: target.clone(), shares })
     }
 
     async fn open(&self, target: &Arc<Target>, permit: Permit) -> Result<Physical, Error> {

@@ -4,6 +4,7 @@
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::statement::Rules;
+use crate::together::Together;
 use crate::work::Work;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ pub struct Target {
     pub(crate) rules: Rules,
     /// Who is told when a transaction has made work.
     pub(crate) work: Option<Work>,
+    pub(crate) together: Together,
     /// Since when the server does not answer, and why.
     away: Mutex<Option<(Instant, String)>>,
 }
@@ -40,7 +42,8 @@ impl Target {
         work: Option<Work>,
     ) -> Result<Arc<Self>, Error> {
         let (key, endpoint) = (key.into(), endpoint.ready()?);
-        Ok(Arc::new(Self { key, endpoint, rules, work, away: Mutex::default() }))
+        let (together, away) = Default::default();
+        Ok(Arc::new(Self { key, endpoint, rules, work, together, away }))
     }
 
     fn away(&self) -> MutexGuard<'_, Option<(Instant, String)>> {

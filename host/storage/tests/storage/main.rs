@@ -22,3 +22,4 @@ mod schedules_of_services;
 mod server;
 mod session;
 mod tls;
+mod together;
