@@ -122,13 +122,22 @@ impl Drop for Process {
 /// The 14th and 15th field of `stat`, in ticks, 100 a second (proc(5)); the name before them ends
 /// with a bracket. The kernel makes their sum from nanoseconds.
 fn cpu_of(process: &Path) -> Result<f64> {
+    seconds(process, OWN)
+}
+
+/// Places in `/proc/<pid>/stat` after the name, of user and system time each: a process's own, and
+/// that of its children which have ended (proc(5)).
+const OWN: usize = 11;
+const ENDED_CHILDREN: usize = 13;
+
+fn seconds(process: &Path, place: usize) -> Result<f64> {
     let stat = fs::read_to_string(process.join("stat")).context("read a server's CPU time")?;
     let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks = rest.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    let ticks = rest.split_whitespace().skip(place).take(2).map(str::parse::<f64>);
     Ok(ticks.sum::<Result<f64, _>>().context("the CPU time is a number")? / 100.0)
 }
 
-/// Seconds on a CPU of the processes that `parent` has started and that still run.
+/// Seconds on a CPU of the processes that `parent` has started.
 pub fn cpu_of_children(parent: i32) -> f64 {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let own = |process: &PathBuf| {
@@ -137,7 +146,10 @@ pub fn cpu_of_children(parent: i32) -> f64 {
         rest.split_whitespace().nth(1) == Some(&parent.to_string())
     };
     let children = entries.map(|entry| entry.path()).filter(own);
-    children.filter_map(|process| cpu_of(&process).ok()).sum()
+    let running: f64 = children.filter_map(|process| cpu_of(&process).ok()).sum();
+    // One that has ended is in its parent's account.
+    let ended = seconds(Path::new(&format!("/proc/{parent}")), ENDED_CHILDREN);
+    running + ended.unwrap_or_default()
 }
 
 /// A port that is free now; a server takes it a moment later.
