@@ -211,7 +211,7 @@ impl Database {
     /// # Errors
     ///
     /// As there.
-    pub async fn reading(&self, service: &str, sql: &str) -> Result<Reading, Error> {
+    pub async fn reading<'s>(&self, service: &str, sql: &'s str) -> Result<Reading<'s>, Error> {
         let target = self.target_of(service)?;
         match self.shared.services.reading(&target, sql).await {
             Err(refused @ Error::Credentials { .. }) => {

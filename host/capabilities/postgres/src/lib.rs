@@ -95,12 +95,12 @@ impl Postgres {
     }
 
     /// A connection for one statement to the component's own schema, `service`.
-    pub(crate) async fn reading(
+    pub(crate) async fn reading<'s>(
         &self,
         component: &ComponentManifest,
         service: &str,
-        sql: &str,
-    ) -> Result<Reading, PostgresError> {
+        sql: &'s str,
+    ) -> Result<Reading<'s>, PostgresError> {
         Ok(self.own(component, service)?.reading(service, sql).await?)
     }
 

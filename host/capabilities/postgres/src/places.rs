@@ -72,7 +72,7 @@ impl State {
         let sends = Sends::begin(&component.id, sql, &mut params);
         let params: Vec<Param> = params.into_iter().map(Param).collect();
         let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|p| p as _).collect();
-        let answer = reading.all(sql, &params).await;
+        let answer = reading.all(&params).await;
         sends.end(&answer);
         let answer = answer?;
         let rows: Result<Vec<_>, _> = answer.rows().iter().map(values).collect();

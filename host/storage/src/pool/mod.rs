@@ -75,21 +75,23 @@ pub struct PoolStats {
 #[derive(Clone)]
 pub struct Pool(Arc<Shared>);
 
-/// A connection for one statement.
-pub struct Reading {
+/// A statement with a connection to run on.
+pub struct Reading<'s> {
+    sql: &'s str,
     session: Session,
     target: Arc<Target>,
     /// Others may read over it at the same time.
     shares: bool,
 }
 
-impl Reading {
-    /// Runs the statement that it was meant for.
+impl Reading<'_> {
+    /// Runs the statement.
     ///
     /// # Errors
     ///
     /// As [`Session::query`].
-    pub async fn all(self, sql: &str, params: &[Param<'_>]) -> Result<Answer, Error> {
+    pub async fn all(self, params: &[Param<'_>]) -> Result<Answer, Error> {
+        let sql = self.sql;
         let began = Instant::now();
         let answer = match self.shares {
             true => self.session.read_together(sql, params).await,
@@ -141,14 +143,18 @@ impl Pool {
     /// # Errors
     ///
     /// As [`Pool::acquire`].
-    pub async fn reading(&self, target: &Arc<Target>, sql: &str) -> Result<Reading, Error> {
+    pub async fn reading<'s>(
+        &self,
+        target: &Arc<Target>,
+        sql: &'s str,
+    ) -> Result<Reading<'s>, Error> {
         let may_share = target.together.may_share(sql, target.rules);
         if let Some(session) = may_share.then(|| target.together.join()).flatten() {
-            return Ok(Reading { session, target: target.clone(), shares: true });
+            return Ok(Reading { sql, session, target: target.clone(), shares: true });
         }
         let session = self.acquire(target).await?;
         let shares = may_share && target.together.open(&session);
-        Ok(Reading { session, target: target.clone(), shares })
+        Ok(Reading { sql, session, target: target.clone(), shares })
     }
 
     async fn open(&self, target: &Arc<Target>, permit: Permit) -> Result<Physical, Error> {

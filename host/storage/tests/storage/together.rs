@@ -21,7 +21,7 @@ fn tight() -> Limits {
 
 async fn read(fresh: &Fresh, by: i32) -> Result<i32, Error> {
     let reading = fresh.database.reading("alpha", READ).await?;
-    Ok(reading.all(READ, &[&by]).await?.rows()[0].get(0))
+    Ok(reading.all(&[&by]).await?.rows()[0].get(0))
 }
 
 /// As often as it takes to go together with others.
@@ -43,7 +43,7 @@ async fn what_was_quick_many_times_needs_no_connection_of_its_own() {
     let unknown = fresh.database.reading("alpha", READ).await.unwrap();
     let alone = fresh.database.reading("alpha", READ).await.map(drop).unwrap_err();
     assert!(matches!(alone, Error::Saturated { bound: 3, .. }), "{alone:?}");
-    unknown.all(READ, &[&1]).await.unwrap();
+    unknown.all(&[&1]).await.unwrap();
     prove(&fresh).await;
     let mut sharing = Vec::new();
     for _ in 0..8 {
@@ -54,7 +54,7 @@ async fn what_was_quick_many_times_needs_no_connection_of_its_own() {
     let other = fresh.database.reading("alpha", "select 1").await.map(drop);
     assert!(other.is_err(), "nor does what is not known");
     let all = sharing.into_iter().zip(1..).map(|(reading, by)| async move {
-        let answer = reading.all(READ, &[&by]).await.unwrap();
+        let answer = reading.all(&[&by]).await.unwrap();
         (answer.rows()[0].get::<_, i32>(0), 100 / by)
     });
     for (said, right) in join_all(all).await {
@@ -91,8 +91,8 @@ async fn an_error_is_of_the_one_who_made_it() {
     for _ in 0..3 {
         sharing.push(fresh.database.reading("alpha", READ).await.unwrap());
     }
-    let one = |reading: nexus_storage::Reading, by: i32| async move {
-        reading.all(READ, &[&by]).await.map(|answer| answer.rows()[0].get::<_, i32>(0))
+    let one = |reading: nexus_storage::Reading<'static>, by: i32| async move {
+        reading.all(&[&by]).await.map(|answer| answer.rows()[0].get::<_, i32>(0))
     };
     let [a, b, c] = sharing.try_into().ok().unwrap();
     let (a, b, c) = tokio::join!(one(a, 4), one(b, 0), one(c, 10));
@@ -109,11 +109,11 @@ async fn who_leaves_takes_nobodys_answer_along() {
     let leaving = fresh.database.reading("alpha", READ).await.unwrap();
     let staying = fresh.database.reading("alpha", READ).await.unwrap();
     {
-        let mut leaving = pin!(leaving.all(READ, &[&2]));
+        let mut leaving = pin!(leaving.all(&[&2]));
         let sent = std::future::poll_fn(|cx| Poll::Ready(leaving.as_mut().poll(cx))).await;
         assert!(sent.is_pending());
     }
-    let answer = staying.all(READ, &[&4]).await.unwrap();
+    let answer = staying.all(&[&4]).await.unwrap();
     assert_eq!(answer.rows()[0].get::<_, i32>(0), 25);
     until("it is back", async || fresh.database.stats().0.idle == 1).await;
     let session = fresh.as_alpha().await;
@@ -129,7 +129,7 @@ async fn a_connection_whose_last_user_left_is_nobodys_before_it_was_answered() {
     prove(&fresh).await;
     let leaving = fresh.database.reading("alpha", READ).await.unwrap();
     {
-        let mut leaving = pin!(leaving.all(READ, &[&2]));
+        let mut leaving = pin!(leaving.all(&[&2]));
         let sent = std::future::poll_fn(|cx| Poll::Ready(leaving.as_mut().poll(cx))).await;
         assert!(sent.is_pending());
     }
