@@ -28,7 +28,7 @@ impl Value {
     pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
         // Writing into memory does not fail.
         let _written = match self {
-            Self::Text(text) => serde_json::to_writer(out, text),
+            Self::Text(text) => return crate::lines::write_text(out, text),
             Self::Signed(n) => serde_json::to_writer(out, n),
             Self::Unsigned(n) => serde_json::to_writer(out, n),
             Self::Float(n) => serde_json::to_writer(out, n),
@@ -56,40 +56,40 @@ impl Value {
 
 /// The fields of one span or event, in the order they were recorded; a later value replaces.
 #[derive(Debug, Clone)]
-pub(crate) struct Fields(Vec<(&'static str, Value)>);
+pub(crate) struct Fields {
+    all: Vec<(&'static str, Value)>,
+    /// Each is told once, so that nobody has to look for an earlier value.
+    first: bool,
+}
 
 /// What most calls say: their fields are asked for room once.
 const USUAL: usize = 16;
 
-impl Default for Fields {
-    fn default() -> Self {
-        Self(Vec::with_capacity(USUAL))
-    }
-}
-
 impl Fields {
+    /// Those of an event or of a new span, which tell each once.
+    pub(crate) fn of(tell: impl FnOnce(&mut Self)) -> Self {
+        let mut fields = Self { all: Vec::with_capacity(USUAL), first: true };
+        tell(&mut fields);
+        fields.first = false;
+        fields
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
+        self.all.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(Value::as_text).filter(|text| !text.is_empty())
     }
 
-    /// What a span of these is called: method and route, where nothing else is said. A request that
-    /// no route was found for has a method only.
+    /// What a span of these is called.
     pub(crate) fn name(&self) -> Option<CompactString> {
-        let text = |name| self.text(name);
-        match (text("otel.name"), text("http.request.method"), text("http.route")) {
-            (Some(name), ..) | (None, Some(name), None) => Some(name.into()),
-            (None, Some(method), Some(route)) => Some(format_compact!("{method} {route}")),
-            (None, None, _) => None,
-        }
+        call_name(self.text("otel.name"), self.text("http.request.method"), self.text("http.route"))
     }
 
     /// Takes a text out, for whoever keeps it: what is left is empty, which is as if unsaid.
     pub(crate) fn take_text(&mut self, name: &str) -> Option<CompactString> {
-        let (_, value) = self.0.iter_mut().find(|(n, _)| *n == name)?;
+        let (_, value) = self.all.iter_mut().find(|(n, _)| *n == name)?;
         match value {
             Value::Text(text) => Some(std::mem::take(text)).filter(|text| !text.is_empty()),
             _ => None,
@@ -97,18 +97,43 @@ impl Fields {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
-        self.0.iter().map(|(name, value)| (*name, value))
+        self.all.iter().map(|(name, value)| (*name, value))
     }
 
     pub(crate) fn into_iter(self) -> impl Iterator<Item = (&'static str, Value)> {
-        self.0.into_iter()
+        self.all.into_iter()
     }
 
     fn put(&mut self, field: &Field, value: Value) {
-        match self.0.iter_mut().find(|(name, _)| *name == field.name()) {
+        let name = field.name();
+        let slot = match self.first {
+            true => None,
+            false => self.all.iter_mut().find(|(other, _)| *other == name),
+        };
+        match slot {
             Some(slot) => slot.1 = value,
-            None => self.0.push((field.name(), value)),
+            None => self.all.push((name, value)),
         }
+    }
+}
+
+/// What a span is called: method and route, where nothing else is said. A request that no route was
+/// found for has a method only.
+pub(crate) fn call_name(
+    own: Option<&str>,
+    method: Option<&str>,
+    route: Option<&str>,
+) -> Option<CompactString> {
+    match (own, method, route) {
+        (Some(name), ..) | (None, Some(name), None) => Some(name.into()),
+        (None, Some(method), Some(route)) => {
+            let mut name = CompactString::with_capacity(method.len() + 1 + route.len());
+            for part in [method, " ", route] {
+                name.push_str(part);
+            }
+            Some(name)
+        }
+        (None, None, _) => None,
     }
 }
 

@@ -3,13 +3,14 @@
 //! Three conventions tie them together, and everybody else only has to keep them:
 //! - An event with the target `guest` is a line that a guest printed (`component`, `request_id`,
 //!   `stream`).
-//! - An event with the target `access` says of a request what its span says, too.
+//! - An event with the target `access` says of a request what its span says, too ([`Access`]).
 //! - A span made by [`call_span`] names one call; whatever is logged inside it carries the call's
 //!   `request_id`, `component` and `trace_id`, and is exported over OTLP when that is configured.
 //!
 //! Refuses to know components, triggers and stores: numbers are read from their snapshots by
 //! whoever renders a page with [`Exposition`].
 
+mod access;
 mod exposition;
 mod fields;
 mod lines;
@@ -24,6 +25,7 @@ mod witness;
 pub mod work;
 mod writer;
 
+pub use access::Access;
 pub use exposition::{CONTENT_TYPE, Exposition, Family};
 pub use process::ProcessSample;
 pub use ring::{Happened, Invocation, InvocationFilter, Line, LineFilter, Ring, Since, recent};
@@ -118,6 +120,9 @@ fn start(settings: &Settings, witness: Option<Witness>) -> Result<Guard, Error> 
     let subscriber = subscriber(settings, ansi, sink.clone(), spans.as_ref())?;
     let subscriber = subscriber.with(witness);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::AlreadyStarted)?;
+    if settings.format == Format::Json {
+        access::write_to(sink.clone());
+    }
     trace::sample_roots(traces.map_or(0.0, |traces| traces.ratio));
     if let Some(spans) = &spans {
         otlp::export_by(spans.queue());

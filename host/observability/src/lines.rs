@@ -5,11 +5,11 @@ use crate::fields::Fields;
 use crate::ring;
 use crate::span::SpanRecord;
 use crate::writer::Sink;
+use jiff::Timestamp;
 use std::cell::Cell;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -31,31 +31,38 @@ impl JsonLines {
 
 impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
+        let fields = Fields::of(|visitor| event.record(visitor));
         let metadata = event.metadata();
-        let mut line = Line::new(SCRATCH.take());
-        line.put_text("time", &now());
-        line.put_text("level", level(*metadata.level()));
-        line.put_text("target", metadata.target());
-        if let Some(message) = fields.text("message") {
-            line.put_text("message", message);
-        }
-        for name in OF_THE_CALL {
-            match fields.text(name) {
-                Some(text) => line.put_text(name, text),
-                None => inherit(&context, event, name, &mut line),
+        self.sink.tell(|line| {
+            line.put_text("level", level(*metadata.level()));
+            line.put_text("target", metadata.target());
+            if let Some(message) = fields.text("message") {
+                line.put_text("message", message);
             }
-        }
-        for (name, value) in fields.iter() {
-            if !matches!(value.as_text(), Some("")) {
-                line.put(name, |out| value.write_json(out));
+            for name in OF_THE_CALL {
+                match fields.text(name) {
+                    Some(text) => line.put_text(name, text),
+                    None => inherit(&context, event, name, line),
+                }
             }
-        }
-        let bytes = line.finish();
-        self.sink.send(&bytes);
-        SCRATCH.set(bytes);
+            for (name, value) in fields.iter() {
+                if !line.has(name) && !matches!(value.as_text(), Some("")) {
+                    line.put(name, |out| value.write_json(out));
+                }
+            }
+        });
         ring::keep(fields, event, &context);
+    }
+}
+
+impl Sink {
+    /// Writes one line.
+    pub(crate) fn tell(&self, say: impl FnOnce(&mut Line)) {
+        let mut line = Line::new(SCRATCH.take());
+        say(&mut line);
+        let bytes = line.finish();
+        self.send(&bytes);
+        SCRATCH.set(bytes);
     }
 }
 
@@ -65,33 +72,54 @@ const SCRATCH_BYTES_KEPT: usize = 4 << 10;
 thread_local! {
     /// Room for the next line.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// A second of Unix time, and how lines begin in it.
+    static SECOND: Cell<(u64, [u8; BEGIN])> = const { Cell::new((0, *b"1970-01-01T00:00:00.")) };
 }
+
+/// Bytes of a time up to its fraction.
+const BEGIN: usize = 20;
 
 /// One JSON object in the order in which it is told: a person reads these lines, too.
-struct Line {
+pub(crate) struct Line {
     bytes: Vec<u8>,
-    names: Vec<&'static str>,
+    /// Which of [`HEAD`] are in it.
+    head: u8,
 }
 
+/// What the host says of every line, beside its `time`; nobody's own field is told under these
+/// names as well.
+const HEAD: [&str; 7] = ["time", "level", "target", "message", "request_id", "component", TRACE_ID];
+
 impl Line {
-    fn new(mut room: Vec<u8>) -> Self {
-        room.clear();
-        room.shrink_to(SCRATCH_BYTES_KEPT);
-        Self { bytes: room, names: Vec::with_capacity(16) }
+    /// A line that has its time: RFC 3339, UTC, microseconds.
+    fn new(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        bytes.shrink_to(SCRATCH_BYTES_KEPT);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        bytes.extend_from_slice(b"{\"time\":\"");
+        bytes.extend_from_slice(&begin_of(since.as_secs()));
+        bytes.extend_from_slice(&six_digits(since.subsec_micros()));
+        bytes.extend_from_slice(b"Z\"");
+        Self { bytes, head: 1 }
     }
 
-    /// Adds a member, unless there is one of that name.
-    fn put(&mut self, name: &'static str, value: impl FnOnce(&mut Vec<u8>)) {
-        if self.names.contains(&name) {
-            return;
-        }
-        self.bytes.push(if self.names.is_empty() { b'{' } else { b',' });
-        self.names.push(name);
-        write_name(&mut self.bytes, name);
+    /// Whether it says already what only one may say.
+    fn has(&self, name: &str) -> bool {
+        let at = HEAD.iter().position(|own| *own == name);
+        at.is_some_and(|at| self.head & 1 << at != 0)
+    }
+
+    /// Adds a member.
+    pub(crate) fn put(&mut self, name: &'static str, value: impl FnOnce(&mut Vec<u8>)) {
+        self.bytes.push(b',');
+        write_text(&mut self.bytes, name);
+        self.bytes.push(b':');
         value(&mut self.bytes);
     }
 
-    fn put_text(&mut self, name: &'static str, text: &str) {
+    /// Adds one of [`HEAD`].
+    pub(crate) fn put_text(&mut self, name: &'static str, text: &str) {
+        self.head |= HEAD.iter().position(|own| *own == name).map_or(0, |at| 1 << at);
         self.put(name, |out| write_text(out, text));
     }
 
@@ -101,22 +129,63 @@ impl Line {
     }
 }
 
-/// Most names are words with dots, which JSON takes as they are.
-fn write_name(out: &mut Vec<u8>, name: &str) {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
-    if name.bytes().all(plain) {
-        out.push(b'"');
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\":");
-    } else {
-        write_text(out, name);
-        out.push(b':');
+/// Such as `2026-11-28T16:00:00.`: written once a second, because it takes longer than the rest of
+/// a line.
+fn begin_of(second: u64) -> [u8; BEGIN] {
+    let (of, begin) = SECOND.get();
+    if of == second {
+        return begin;
     }
+    let at = i64::try_from(second).ok().and_then(|second| Timestamp::from_second(second).ok());
+    let text = at.unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%S.").to_string();
+    // A year of five digits is not told.
+    let begin = text.as_bytes().try_into().unwrap_or(begin);
+    SECOND.set((second, begin));
+    begin
 }
 
-fn write_text(out: &mut Vec<u8>, text: &str) {
-    // Writing into memory does not fail.
-    let _written = serde_json::to_writer(out, text);
+fn six_digits(mut number: u32) -> [u8; 6] {
+    let mut digits = [b'0'; 6];
+    for digit in digits.iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        number /= 10;
+    }
+    digits
+}
+
+/// Most texts are as JSON takes them, and are copied.
+pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
+    if !is_plain(text.as_bytes()) {
+        // Writing into memory does not fail.
+        let _written = serde_json::to_writer(out, text);
+        return;
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
+/// Whether there is nothing that a text of JSON does not hold as it is: control characters, quotes
+/// and backslashes (RFC 8259 section 7). By eight bytes, the last of which may have been seen
+/// before, because each line has some twenty texts.
+fn is_plain(text: &[u8]) -> bool {
+    let Some(end) = text.last_chunk() else {
+        let is_plain = |byte: &u8| *byte >= b' ' && !matches!(byte, b'"' | b'\\');
+        return text.iter().all(is_plain);
+    };
+    is_plain_word(end) && text.as_chunks().0.iter().all(is_plain_word)
+}
+
+fn is_plain_word(word: &[u8; 8]) -> bool {
+    /// In each byte the lowest bit.
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let word = u64::from_ne_bytes(*word);
+    // Each subtraction borrows from the highest bit of a byte that is less, which is told from one
+    // that had this bit by `!`.
+    let less = |word: u64, than: u8| word.wrapping_sub(ONES * u64::from(than)) & !word;
+    let is = |byte: u8| less(word ^ (ONES * u64::from(byte)), 1);
+    (less(word, b' ') | is(b'"') | is(b'\\')) & (ONES << 7) == 0
 }
 
 /// Adds the value of `name` in the innermost span that has one.
@@ -145,14 +214,6 @@ pub(crate) fn level(level: tracing::Level) -> &'static str {
         tracing::Level::DEBUG => "debug",
         tracing::Level::TRACE => "trace",
     }
-}
-
-/// RFC 3339, UTC, microseconds.
-fn now() -> String {
-    let mut text = String::with_capacity(27);
-    // Writing a time into a string fails only for years that need more than four digits.
-    let _written = SystemTime.format_time(&mut Writer::new(&mut text));
-    text
 }
 
 #[cfg(test)]
@@ -213,6 +274,46 @@ mod tests {
         });
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0]["message"], "heard");
+    }
+
+    #[test]
+    fn a_text_is_written_as_json_writes_it() {
+        let plain = "abcdefghijklmnopqrst\u{7f}é€";
+        let every = (0..=u8::MAX).map(char::from);
+        for (at, character) in every.flat_map(|it| (0..20).map(move |at| (at, it))) {
+            let mut text = plain.to_owned();
+            text.insert(at, character);
+            let mut written = Vec::new();
+            super::write_text(&mut written, &text);
+            let written = String::from_utf8(written).unwrap();
+            assert_eq!(written, serde_json::to_string(&text).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_line_begins_with_its_time() {
+        for (second, begin) in [
+            (0, "1970-01-01T00:00:00."),
+            (951_782_400, "2000-02-29T00:00:00."),
+            (1_795_881_599, "2026-11-28T15:59:59."),
+            (1_795_881_599, "2026-11-28T15:59:59."),
+            (1_795_881_600, "2026-11-28T16:00:00."),
+        ] {
+            assert_eq!(super::begin_of(second), begin.as_bytes());
+        }
+        assert_eq!(&super::six_digits(42), b"000042");
+        assert_eq!(&super::six_digits(999_999), b"999999");
+    }
+
+    #[test]
+    fn nobodys_field_is_told_under_a_name_of_the_lines_own() {
+        let lines = lines_of("info", || {
+            tracing::info!(time = "never", level = 7, trace_id = 5, component = "a", "said");
+        });
+        let line = &lines[0];
+        assert!(line["time"].as_str().unwrap().starts_with("20"), "{line}");
+        assert_eq!((&line["level"], &line["trace_id"]), (&json!("info"), &json!(5)));
+        assert_eq!(line.as_object().unwrap().len(), 6);
     }
 
     #[test]

@@ -129,16 +129,19 @@ impl Spans {
 
 impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Spans {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        let mut said = Said::new(&mut fields);
-        attributes.record(&mut said);
         let Some(span) = context.span(id) else { return };
+        let (mut place, mut parent_id) = (None, None);
+        let fields = Fields::of(|fields| {
+            let mut said = Said::new(fields);
+            attributes.record(&mut said);
+            (place, parent_id) = (said.place(), said.parent_id);
+        });
         let above = span.parent();
         let above = above.as_ref().and_then(|parent| {
             parent.extensions().get::<SpanRecord>().and_then(|record| record.place)
         });
-        let place = said.place().or_else(|| above.map(|above| above.child()));
-        let parent_id = said.parent_id.or_else(|| above.map(|above| above.span_number()));
+        let place = place.or_else(|| above.map(|above| above.child()));
+        let parent_id = parent_id.or_else(|| above.map(|above| above.span_number()));
         let began = began(&fields).unwrap_or_else(SystemTime::now);
         let record = SpanRecord { fields, began, place, parent_id };
         span.extensions_mut().insert(record);

@@ -12,6 +12,9 @@ pub struct TraceParent {
     sampled: bool,
 }
 
+/// Bytes of a header's value, of version 00.
+const HEADER_BYTES: usize = 55;
+
 /// Share of new traces that are recorded, as a bound for the low 64 bits of their id.
 static ROOTS_SAMPLED_BELOW: AtomicU64 = AtomicU64::new(0);
 
@@ -83,6 +86,15 @@ impl TraceParent {
         Digits::of(self.span_id.into())
     }
 
+    /// The header's value.
+    pub fn header(&self) -> [u8; HEADER_BYTES] {
+        let mut header = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        header[3..35].copy_from_slice(&self.trace_digits().0);
+        header[36..52].copy_from_slice(&self.span_digits().0);
+        header[54] += u8::from(self.sampled);
+        header
+    }
+
     /// Whether the caller asked for this trace to be recorded.
     pub fn is_sampled(&self) -> bool {
         self.sampled
@@ -111,11 +123,13 @@ pub(crate) struct Digits<const COUNT: usize>([u8; COUNT]);
 
 impl<const COUNT: usize> Digits<COUNT> {
     pub(crate) fn of(number: u128) -> Self {
-        let digit = |at: usize| {
-            let shift = 4 * (COUNT - 1 - at);
-            b"0123456789abcdef"[((number >> shift) & 0xf) as usize]
-        };
-        Self(std::array::from_fn(digit))
+        let mut digits = [0; COUNT];
+        let (pairs, _) = digits.as_chunks_mut();
+        let bytes = number.to_be_bytes();
+        for (pair, byte) in pairs.iter_mut().zip(&bytes[bytes.len() - COUNT / 2..]) {
+            *pair = PAIRS[usize::from(*byte)];
+        }
+        Self(digits)
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -123,14 +137,21 @@ impl<const COUNT: usize> Digits<COUNT> {
     }
 }
 
+/// Each byte's two digits.
+const PAIRS: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 0xf]];
+        byte += 1;
+    }
+    pairs
+};
+
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flags = if self.sampled { "-01" } else { "-00" };
-        f.write_str("00-")?;
-        f.write_str(self.trace_digits().as_str())?;
-        f.write_str("-")?;
-        f.write_str(self.span_digits().as_str())?;
-        f.write_str(flags)
+        f.write_str(std::str::from_utf8(&self.header()).expect("digits and dashes are ASCII"))
     }
 }
 
@@ -146,15 +167,32 @@ pub(crate) fn hex_u128(text: &str) -> Option<u128> {
     if !(1..=32).contains(&text.len()) {
         return None;
     }
-    text.bytes().try_fold(0, |number, byte| {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            _ => return None,
-        };
-        Some(number << 4 | u128::from(digit))
-    })
+    // In halves: a shift of 128 bits takes several of 64.
+    let (high, low) = text.as_bytes().split_at(text.len().saturating_sub(16));
+    Some(u128::from(hex_u64(high)?) << 64 | u128::from(hex_u64(low)?))
 }
+
+fn hex_u64(text: &[u8]) -> Option<u64> {
+    let mut number = 0;
+    let mut all = 0;
+    for byte in text {
+        let value = DIGITS[usize::from(*byte)];
+        all |= value;
+        number = number << 4 | u64::from(value);
+    }
+    (all < 16).then_some(number)
+}
+
+/// The value of each digit; of all else, more than a digit has.
+const DIGITS: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 mod tests {

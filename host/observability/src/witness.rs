@@ -29,8 +29,7 @@ impl<S: Subscriber> Layer<S> for Witness {
         if *metadata.level() > Level::WARN {
             return;
         }
-        let mut fields = Fields::default();
-        event.record(&mut fields);
+        let fields = Fields::of(|visitor| event.record(visitor));
         let message = fields.text("message").unwrap_or_default();
         let mut line = format!("{} {}: {message}", metadata.level(), metadata.target());
         for (name, value) in fields.iter().filter(|(name, _)| *name != "message") {

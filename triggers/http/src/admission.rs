@@ -23,6 +23,7 @@ use std::net::IpAddr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Instant;
+use uuid::Uuid;
 
 /// With a session's cookie: for which of one's organisations.
 const ORGANISATION: HeaderName = HeaderName::from_static("nexus-organisation");
@@ -60,15 +61,15 @@ impl<B: Backend> Shard<B> {
     /// to this host.
     pub(crate) async fn identify(&self, asked: &Asked<'_>) -> Result<Sender, Refusal> {
         let plane = &self.plane;
+        let named = plane.named(asked.host.host());
         let shown = credentials::shown(asked.headers, asked.path, asked.secure)?;
         let sender = match shown {
-            Shown::Nothing => nobody(plane, asked, false),
+            Shown::Nothing => nobody(plane, named, false),
             Shown::Token(token, scheme) => self.by_token(asked, token, scheme).await?,
             Shown::ApiKey(key) => self.by_key(asked, key).await?,
-            Shown::Session(secret) => self.by_session(asked, secret).await?,
+            Shown::Session(secret) => self.by_session(asked, secret, named).await?,
         };
         let principal = &sender.identity.principal;
-        let named = plane.named(asked.host.host());
         if named.is_some_and(|tenant| tenant != principal.tenant) {
             let detail = "the credential belongs to another tenant";
             return Err(problems::INVALID_TOKEN.detail(detail).into());
@@ -186,7 +187,13 @@ impl<B: Backend> Shard<B> {
         Ok(Sender::proven(proof))
     }
 
-    async fn by_session(&self, asked: &Asked<'_>, secret: Option<&str>) -> Result<Sender, Refusal> {
+    /// `named` is the tenant that the request's host names.
+    async fn by_session(
+        &self,
+        asked: &Asked<'_>,
+        secret: Option<&str>,
+        named: Option<Uuid>,
+    ) -> Result<Sender, Refusal> {
         let safe = csrf::is_safe(asked.method);
         let found = match secret.filter(|_| self.plane.follows) {
             Some(secret) => self.by_secret(asked, secret, CredentialKind::Session).await?,
@@ -200,7 +207,7 @@ impl<B: Backend> Shard<B> {
                 Ok(Sender::proven(proof))
             }
             // Whoever only looks is shown the way in, rather than a 401 for ever.
-            _ if safe => Ok(nobody(&self.plane, asked, true)),
+            _ if safe => Ok(nobody(&self.plane, named, true)),
             _ => Err(problems::INVALID_SESSION.into()),
         }
     }
@@ -311,8 +318,8 @@ impl<B: Backend> Shard<B> {
 /// Seconds after which a client may ask again who it is.
 const RETRY_AFTER: u32 = 2;
 
-fn nobody(plane: &Plane, asked: &Asked<'_>, stale_cookie: bool) -> Sender {
-    let identity = plane.anonymous(asked.host.host());
+fn nobody(plane: &Plane, named: Option<Uuid>, stale_cookie: bool) -> Sender {
+    let identity = plane.anonymous(named);
     Sender { identity, proof: None, stale_cookie }
 }
 

@@ -72,13 +72,13 @@ impl Backend for Runtime {
         }
     }
 
-    async fn call(
+    fn call(
         &self,
         component: &ComponentId,
         request: Request,
         call: Call,
-    ) -> Result<Response, CallError> {
-        Runtime::call(self, component, request, call).await
+    ) -> impl Future<Output = Result<Response, CallError>> + Send {
+        Runtime::call(self, component, request, call)
     }
 
     fn shards(&self) -> usize {

@@ -19,7 +19,7 @@ use crate::shard::Shard;
 use crate::steering;
 use crate::table::{Entry, Table};
 use crate::upload::{self, Faults, UploadLimits};
-use http::header::{CONNECTION, HOST as HOST_FIELD, HeaderMap, HeaderValue};
+use http::header::{CONNECTION, HOST as HOST_FIELD, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
 use http::{Method, StatusCode, Uri, Version};
@@ -27,10 +27,16 @@ use hyper::body::Incoming;
 use nexus_observability::call_span;
 use nexus_runtime::{Call, CallError, Problem, Request, Response, full};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 use tracing::Instrument as _;
+
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+// The IETF's draft of RateLimit header fields.
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// What one connection's requests have in common.
 pub(crate) struct Door<B: Backend> {
@@ -92,6 +98,7 @@ impl<B: Backend> Door<B> {
         let mut draft = Draft {
             record: Record {
                 span: span.clone(),
+                trace: trace.own,
                 request_id,
                 method: parts.method.clone(),
                 uri: parts.uri.clone(),
@@ -160,7 +167,7 @@ impl<B: Backend> Door<B> {
         if !self.trusted {
             return self.peer;
         }
-        let proto = headers.get("x-forwarded-proto").map(HeaderValue::as_bytes);
+        let proto = headers.get(FORWARDED_PROTO).map(HeaderValue::as_bytes);
         draft.secure = self.tls || proto == Some(b"https");
         self.shard.plane.peers.client(self.peer, headers)
     }
@@ -229,10 +236,9 @@ impl<B: Backend> Door<B> {
             (body, body_is_whole) = upload::arrived(body).await;
             faults = faults.filter(|_| !body_is_whole);
         }
-        let mut request = Request::new(body);
-        *request.method_mut() = letter.parts.method;
-        *request.uri_mut() = letter.parts.uri;
-        *request.headers_mut() = letter.parts.headers;
+        // Of the connection, such as the way to another protocol: no component may have it.
+        letter.parts.extensions = http::Extensions::new();
+        let request = Request::from_parts(letter.parts, body);
         let id = draft.record.request_id.clone();
         let mut call = Call::with_header(id, sender.identity.principal, sender.identity.header);
         call.trace = letter.trace.context();
@@ -266,7 +272,7 @@ impl<B: Backend> Door<B> {
         call: Call,
         faults: Option<Arc<Faults>>,
     ) -> Result<Response, Refusal> {
-        let called = self.shard.backend.call(&entry.component, request, call);
+        let called = pin!(self.shard.backend.call(&entry.component, request, call));
         let Some(faults) = faults else {
             return called.await.map_err(|error| failed(&error));
         };
@@ -296,7 +302,7 @@ impl<B: Backend> Door<B> {
             false => (Scheme::HTTP, "http"),
         };
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let full_url = format!("{word}://{}{target}", letter.host);
+        let full_url = [word, "://", letter.host.as_str(), target].concat();
         let malformed = || problems::MALFORMED.detail("the target is no URL");
         let full_url = HeaderValue::from_maybe_shared(bytes::Bytes::from(full_url));
         let full_url = full_url.map_err(|_| malformed())?;
@@ -344,8 +350,8 @@ impl<B: Backend> Door<B> {
         plane.cors.mark(&draft.origin, headers);
         if let Some(taken) = &draft.rate {
             let (policy, state) = plane.rate.headers(taken);
-            headers.insert("ratelimit-policy", policy);
-            headers.insert("ratelimit", state);
+            headers.insert(RATELIMIT_POLICY, policy);
+            headers.insert(RATELIMIT, state);
         }
         if draft.stale_cookie {
             outbound::forget_session(headers, draft.secure);

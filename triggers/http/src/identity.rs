@@ -1,18 +1,22 @@
 //! Which request this is: its id, and its place in a distributed trace.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use nexus_observability::TraceParent;
 use nexus_runtime::TraceContext;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
+// Names that are looked up for each request: read once.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// Longer ids are no ids but payload.
 const REQUEST_ID_MAX: usize = 128;
 
 /// The client's `x-request-id` if it is one sane value, otherwise a new UUIDv7.
 pub(crate) fn request_id(headers: &HeaderMap) -> Arc<str> {
-    let mut sent = headers.get_all("x-request-id").iter();
+    let mut sent = headers.get_all(REQUEST_ID).iter();
     match (sent.next().and_then(|value| value.to_str().ok()), sent.next()) {
         (Some(id), None) if is_sane(id) => id.into(),
         _ => new_request_id(),
@@ -45,7 +49,7 @@ impl Trace {
     /// Continues a valid `traceparent`; `tracestate` without one means nothing (W3C Trace Context
     /// section 3.2.2).
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let mut sent = headers.get_all("traceparent").iter();
+        let mut sent = headers.get_all(TRACEPARENT).iter();
         let parent = match (sent.next().and_then(|value| value.to_str().ok()), sent.next()) {
             (Some(value), None) => TraceParent::parse(value),
             _ => None,
@@ -57,7 +61,7 @@ impl Trace {
 
     /// What travels on with the call.
     pub(crate) fn context(&self) -> TraceContext {
-        let own = HeaderValue::from_str(&self.own.to_string()).expect("hex and dashes are ASCII");
+        let own = HeaderValue::from_bytes(&self.own.header()).expect("hex and dashes are ASCII");
         TraceContext { traceparent: Some(own), tracestate: self.state.clone() }
     }
 }

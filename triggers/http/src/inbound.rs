@@ -121,12 +121,14 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
 /// Longest idempotency key: what Stripe's clients and the IETF draft's examples stay below.
 const IDEMPOTENCY_KEY_MAX: usize = 255;
 
 /// Only the syntax: what a key means is the component's affair.
 pub(crate) fn check_idempotency_key(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut keys = headers.get_all("idempotency-key").iter();
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let (Some(key), more) = (keys.next(), keys.next()) else {
         return Ok(());
     };

@@ -3,6 +3,7 @@
 
 use crate::credentials;
 use crate::exchanges::Exchange;
+use crate::identity::REQUEST_ID;
 use crate::inbound::is_hop_by_hop;
 use crate::metrics::Traffic;
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use http::header::{
 };
 use http::{Method, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
+use nexus_observability::{Access, TraceParent};
 use nexus_runtime::{ComponentId, Response};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -70,7 +72,7 @@ pub(crate) fn forget_session(headers: &mut HeaderMap, secure: bool) {
 /// What every answer says.
 pub(crate) fn sign(headers: &mut HeaderMap, request_id: &str, hsts: Option<&HeaderValue>) {
     if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert("x-request-id", id);
+        headers.insert(REQUEST_ID, id);
     }
     headers.insert(SERVER, HeaderValue::from_static("nexus"));
     headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(const { HeaderValue::from_static("nosniff") });
@@ -90,6 +92,8 @@ pub(crate) fn harden(headers: &mut HeaderMap) {
 /// What is remembered of a request until its response is through.
 pub(crate) struct Record {
     pub(crate) span: Span,
+    /// The span's place in its trace.
+    pub(crate) trace: TraceParent,
     pub(crate) request_id: Arc<str>,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
@@ -114,20 +118,20 @@ impl Drop for Record {
         let status = self.status.map_or(CLIENT_CLOSED_REQUEST, |status| status.as_u16());
         self.exchange.answered = self.status.is_some();
         self.traffic.count(status, took, self.bytes, self.whole);
-        self.span.record("http.response.status_code", status);
-        let _entered = self.span.enter();
-        // Field values are only computed where somebody listens.
-        tracing::info!(
-            target: "access",
-            request_id = &*self.request_id,
-            component = self.component.as_ref().map_or("", ComponentId::as_str),
-            method = self.method.as_str(),
-            path = self.uri.path(),
+        tracing::record_all!(self.span, http.response.status_code = status);
+        let access = Access {
+            span: &self.span,
+            trace: &self.trace,
+            request_id: &self.request_id,
+            component: self.component.as_ref().map_or("", ComponentId::as_str),
+            method: self.method.as_str(),
+            path: self.uri.path(),
             status,
-            duration_us = took.as_micros() as u64,
-            bytes = self.bytes,
-            whole = self.whole,
-        );
+            took,
+            bytes: self.bytes,
+            whole: self.whole,
+        };
+        access.tell();
     }
 }
 

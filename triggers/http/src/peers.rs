@@ -1,13 +1,15 @@
 //! Who is at the other end: which addresses may connect, how many connections each may have, and
 //! whom we believe about the address behind a proxy.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
 use std::sync::{Arc, Mutex, PoisonError};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Addresses with a meaning.
 #[derive(Debug, Clone, Default)]
@@ -105,7 +107,7 @@ impl Peers {
     /// The client behind trusted proxies: the last address in `x-forwarded-for` that is no such
     /// proxy itself. Earlier ones are the client's own words.
     pub(crate) fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> SocketAddr {
-        let chain = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok());
+        let chain = headers.get_all(FORWARDED_FOR).iter().filter_map(|v| v.to_str().ok());
         let hops: Vec<&str> = chain.flat_map(|value| value.split(',')).map(str::trim).collect();
         let mut client = peer;
         for hop in hops.iter().rev() {

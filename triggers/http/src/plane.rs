@@ -75,9 +75,8 @@ impl Plane {
         self.tenants.named(host).or_else(|| self.identities.0.brands().named(host))
     }
 
-    /// Nobody in particular, at this host name.
-    pub(crate) fn anonymous(&self, host: &str) -> Identity {
-        let named = self.named(host);
+    /// Nobody in particular, at a host that names this tenant.
+    pub(crate) fn anonymous(&self, named: Option<Uuid>) -> Identity {
         if let Some(nobody) = self.tenants.anonymous(named) {
             return nobody.clone();
         }

@@ -3,7 +3,8 @@
 
 use super::lanes::Entry;
 use super::recent;
-use crate::fields::{Fields, Value};
+use crate::access;
+use crate::fields::{Fields, Value, call_name};
 use crate::lines::level;
 use crate::span::SpanRecord;
 use crate::trace::{Digits, TraceParent};
@@ -147,61 +148,73 @@ fn weight(more: &[(&'static str, serde_json::Value)]) -> usize {
     more.iter().map(|(_, value)| size_of::<(&str, serde_json::Value)>() + of(value)).sum()
 }
 
-/// What stands in members of its own.
-const OF_A_CALL: [&str; 11] = [
-    "request_id",
-    "component",
-    "revision",
-    "trigger",
-    "otel.name",
-    "otel.kind",
-    "http.request.method",
-    "http.route",
-    "url.path",
-    "http.response.status_code",
-    "error.type",
-];
-
 /// A span of a call, as it closes: its texts are kept as they are, not copied.
 pub(crate) fn invocation_of(
-    mut fields: Fields,
+    fields: Fields,
     place: &TraceParent,
     parent_id: Option<u64>,
     span_name: &str,
     began: SystemTime,
 ) -> Invocation {
-    let revision = number(&fields, "revision");
-    let status = number(&fields, "http.response.status_code").and_then(|n| u16::try_from(n).ok());
-    let name = fields.name().unwrap_or_else(|| span_name.into());
-    let mut text = |name: &str| fields.take_text(name);
-    let method = text("http.request.method");
-    let (path, route) = (text("url.path"), text("http.route"));
-    let (component, mut trigger) = (text("component"), text("trigger"));
-    if is_probe(trigger.as_deref().unwrap_or_default(), component.as_deref(), path.as_deref()) {
-        trigger = Some(PROBE.into());
-    }
-    Invocation {
+    let mut call = Invocation {
         number: 0,
         id: place.span_digits().as_str().into(),
         trace_id: place.trace_digits().as_str().into(),
         parent_id: parent_id.map(|id| Digits::<16>::of(id.into()).as_str().into()),
-        request_id: text("request_id").unwrap_or_default(),
-        component,
-        revision,
-        trigger: trigger.unwrap_or_else(|| "http".into()),
-        name,
-        method,
-        path: path.or(route),
-        status,
-        error: text("error.type"),
+        request_id: CompactString::default(),
+        component: None,
+        revision: None,
+        trigger: CompactString::default(),
+        name: CompactString::default(),
+        method: None,
+        path: None,
+        status: None,
+        error: None,
         began,
         ended: SystemTime::now(),
-        more: others(fields, &OF_A_CALL),
+        more: Vec::new(),
+    };
+    let (mut name, mut route) = (None, None);
+    for (field, value) in fields.into_iter() {
+        match field {
+            "request_id" => call.request_id = text(value).unwrap_or_default(),
+            "component" => call.component = text(value),
+            "trigger" => call.trigger = text(value).unwrap_or_default(),
+            "revision" => call.revision = number(&value),
+            "http.response.status_code" => {
+                call.status = number(&value).and_then(|n| u16::try_from(n).ok());
+            }
+            "http.request.method" => call.method = text(value),
+            "http.route" => route = text(value),
+            "url.path" => call.path = text(value),
+            "error.type" => call.error = text(value),
+            "otel.name" => name = text(value),
+            "otel.kind" => {}
+            _ if matches!(value.as_text(), Some("")) => {}
+            _ => call.more.push((field, value.into_json())),
+        }
+    }
+    if is_probe(&call.trigger, call.component.as_deref(), call.path.as_deref()) {
+        call.trigger = PROBE.into();
+    } else if call.trigger.is_empty() {
+        call.trigger = "http".into();
+    }
+    let said = call_name(name.as_deref(), call.method.as_deref(), route.as_deref());
+    call.name = said.unwrap_or_else(|| span_name.into());
+    call.path = call.path.or(route);
+    call
+}
+
+/// What a field says in words, if it says something.
+fn text(value: Value) -> Option<CompactString> {
+    match value {
+        Value::Text(text) if !text.is_empty() => Some(text),
+        _ => None,
     }
 }
 
-fn number(fields: &Fields, name: &str) -> Option<u64> {
-    match fields.get(name)? {
+fn number(value: &Value) -> Option<u64> {
+    match value {
         Value::Unsigned(n) => Some(*n),
         Value::Signed(n) => u64::try_from(*n).ok(),
         Value::Text(text) => text.parse().ok(),
@@ -221,21 +234,17 @@ pub(crate) struct Watch;
 
 impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Watch {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        keep(fields, event, &context);
+        keep(Fields::of(|visitor| event.record(visitor)), event, &context);
     }
 }
 
-/// Lines that say of a request what is kept of its call: they would push out what components say.
-const ACCESS: &str = "access";
-
-/// Keeps a line; its texts are kept as they are, not copied.
+/// Keeps a line; its texts are kept as they are, not copied. Not one that says of a request what is
+/// kept of its call: those would push out what components say.
 pub(crate) fn keep<S>(mut fields: Fields, event: &Event<'_>, context: &Context<'_, S>)
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    if event.metadata().target() == ACCESS {
+    if event.metadata().target() == access::TARGET {
         return;
     }
     let mut said = |name: &str| fields.take_text(name);

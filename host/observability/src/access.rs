@@ -1,0 +1,145 @@
+//! The line of a request that is over: an event with the target `access`. There is one for each
+//! request, so that where lines are JSON it is written at once, not by way of fields and spans.
+
+use crate::TraceParent;
+use crate::masks::masked;
+use crate::writer::Sink;
+use std::sync::OnceLock;
+use std::time::Duration;
+use tracing::{Level, Span};
+
+/// The target of these events.
+pub(crate) const TARGET: &str = "access";
+
+/// Where the lines of this process go, if they are JSON.
+static LINES: OnceLock<Sink> = OnceLock::new();
+
+/// From now on lines are written there.
+pub(crate) fn write_to(lines: Sink) {
+    // There is one log in a process, and whoever starts a second one is told so before.
+    let _first = LINES.set(lines);
+}
+
+/// A request that is over, as its line tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct Access<'a> {
+    pub span: &'a Span,
+    /// The span's own.
+    pub trace: &'a TraceParent,
+    pub request_id: &'a str,
+    /// Who answered; empty where nobody but the host did.
+    pub component: &'a str,
+    pub method: &'a str,
+    pub path: &'a str,
+    pub status: u16,
+    pub took: Duration,
+    /// Of the response's body.
+    pub bytes: u64,
+    /// The response was sent to its end.
+    pub whole: bool,
+}
+
+impl Access<'_> {
+    /// Writes the line, unless the filter says otherwise.
+    pub fn tell(&self) {
+        match LINES.get() {
+            Some(lines) if tracing::enabled!(target: TARGET, Level::INFO) => self.write(lines),
+            Some(_) => {}
+            None => self.span.in_scope(|| self.happen()),
+        }
+    }
+
+    fn happen(&self) {
+        tracing::info!(
+            target: TARGET,
+            request_id = self.request_id,
+            component = self.component,
+            method = self.method,
+            path = self.path,
+            status = self.status,
+            duration_us = self.micros(),
+            bytes = self.bytes,
+            whole = self.whole,
+        );
+    }
+
+    /// As [`Access::happen`] is told within the span.
+    fn write(&self, lines: &Sink) {
+        let number = |number: u64| {
+            move |out: &mut Vec<u8>| {
+                // Writing into memory does not fail.
+                let _written = serde_json::to_writer(out, &number);
+            }
+        };
+        lines.tell(|line| {
+            line.put_text("level", "info");
+            line.put_text("target", TARGET);
+            let of_the_call = [("request_id", self.request_id), ("component", self.component)];
+            for (name, text) in of_the_call.into_iter().filter(|(_, text)| !text.is_empty()) {
+                line.put_text(name, &masked(text));
+            }
+            line.put_text("trace_id", self.trace.trace_digits().as_str());
+            line.put_text("method", &masked(self.method));
+            line.put_text("path", &masked(self.path));
+            line.put("status", number(self.status.into()));
+            line.put("duration_us", number(self.micros()));
+            line.put("bytes", number(self.bytes));
+            line.put("whole", |out| {
+                out.extend_from_slice(if self.whole { b"true" } else { b"false" })
+            });
+        });
+    }
+
+    fn micros(&self) -> u64 {
+        u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::writer::tests::Page;
+    use crate::{Format, Settings, call_span, subscriber};
+    use serde_json::Value;
+
+    fn without_time(page: &Page, sink: &Sink) -> Value {
+        sink.flush(Duration::from_secs(5));
+        let mut line: Value = serde_json::from_str(&page.text()).unwrap();
+        assert!(line.as_object_mut().unwrap().remove("time").is_some());
+        line
+    }
+
+    #[test]
+    fn a_line_that_is_written_at_once_is_that_of_the_event() {
+        let trace = TraceParent::root();
+        for component in ["shop", ""] {
+            let event = Page::default();
+            let sink = Sink::start(event.clone()).unwrap();
+            let settings = Settings { format: Format::Json, filter: "info".into(), otlp: None };
+            let subscriber = subscriber(&settings, false, sink.clone(), None).unwrap();
+            let at_once = Page::default();
+            let lines = Sink::start(at_once.clone()).unwrap();
+            tracing::subscriber::with_default(subscriber, || {
+                let span = call_span("access-1", "GET", &trace, None);
+                let access = Access {
+                    span: &span,
+                    trace: &trace,
+                    request_id: "access-1",
+                    component,
+                    method: "GET",
+                    path: "/a/\"quoted\"",
+                    status: 404,
+                    took: Duration::from_micros(1_234),
+                    bytes: 5,
+                    whole: true,
+                };
+                access.span.in_scope(|| access.happen());
+                access.write(&lines);
+            });
+            let told = without_time(&event, &sink);
+            assert_eq!(told, without_time(&at_once, &lines));
+            assert_eq!((&told["duration_us"], &told["whole"]), (&1_234.into(), &true.into()));
+            assert_eq!(told.get("component").is_some(), !component.is_empty());
+        }
+    }
+}
