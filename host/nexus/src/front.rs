@@ -4,6 +4,8 @@
 
 use anyhow::Result;
 use capability_blob::Door;
+use futures::FutureExt as _;
+use futures::future::{Either, ready};
 use http_body_util::BodyExt as _;
 use nexus_admin::{Condition, Conditions};
 use nexus_runtime::{
@@ -170,25 +172,24 @@ impl Backend for Front {
         waiting.map(|(name, _)| name).collect()
     }
 
-    async fn call(
+    fn call(
         &self,
         component: &ComponentId,
         request: Request,
         call: Call,
-    ) -> Result<Response, CallError> {
+    ) -> impl Future<Output = Result<Response, CallError>> + Send {
         let Some((runtime, mounts)) = self.0.open.get() else {
-            return Err(CallError::NotActive {
-                component: component.clone(),
-                reason: self.reason(),
-            });
+            let (component, reason) = (component.clone(), self.reason());
+            return Either::Left(ready(Err(CallError::NotActive { component, reason })));
         };
         if let Some(mount) = mounts.iter().find(|mount| mount.id == *component) {
-            return Ok(mount.serve(request, &call).await);
+            let served = async move { Ok(mount.serve(request, &call).await) };
+            return Either::Right(Either::Left(served.boxed()));
         }
         if let Some(index) = SHARD.take() {
             runtime.enter_shard(index);
         }
-        runtime.call(component, request, call).await
+        Either::Right(Either::Right(runtime.call(component, request, call)))
     }
 
     fn shards(&self) -> usize {

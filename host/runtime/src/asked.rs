@@ -25,16 +25,17 @@ use wasmtime_wasi_http::{Error, WasiHttpView as _, p3};
 /// Where an answer is waited for.
 pub(crate) type Answer<R> = oneshot::Sender<wasmtime::Result<R>>;
 
-/// What is asked of the instance, and where its answer goes.
+/// What is asked of the instance, and where its answer goes. Small, because it is moved from hand to
+/// hand; so is [`Begun`].
 pub(crate) enum Work {
     /// A request that is all there, for a guest that takes such in one piece.
     Whole(Arc<Parts>, Bytes, Answer<Response>),
-    Http(Request, Answer<Response>),
+    Http(Box<Request>, Answer<Response>),
     /// One message of a subscription.
-    Message(String, wit::Message, Answer<Vec<Outcome>>),
+    Message(String, Box<wit::Message>, Answer<Vec<Outcome>>),
     /// Several messages of a subscription.
     Batch(String, Vec<wit::Message>, Answer<Vec<Outcome>>),
-    Tick(wit::Tick, Answer<Vec<Outcome>>),
+    Tick(Box<wit::Tick>, Answer<Vec<Outcome>>),
 }
 
 impl Work {
@@ -53,9 +54,9 @@ impl Work {
 pub(crate) enum Begun<'a> {
     /// A guest that takes requests in one piece, and the method of this one.
     Whole(one_call::Handle, Concurrent<Piece, one_call::Said>, Method, Answer<Response>),
-    Http(Front<'a>, Answer<Response>),
+    Http(Box<Front<'a>>, Answer<Response>),
     /// A WASI 0.2 guest.
-    OldHttp(Prepared<'a, Instance>),
+    OldHttp(Box<Prepared<'a, Instance>>),
     Message(Handle, Concurrent<(String, wit::Message), (wit::Outcome,)>, Answer<Vec<Outcome>>),
     Batch(
         HandleBatch,
@@ -78,28 +79,29 @@ impl<'a> Begun<'a> {
         Ok(match work {
             Work::Whole(head, body, answer) => {
                 let handle = guest.whole.ok_or_else(absent)?;
-                let call = handle.start_call_concurrent(store, piece(&head, &body)?)?;
+                let call = handle.start_call_concurrent(store, piece(&head, &body, call)?)?;
                 let task = call.task();
                 (Self::Whole(handle, call, head.method.clone(), answer), task)
             }
             Work::Http(request, answer) => match &guest.http {
                 Proxy::P3(service) => {
-                    let front = Front::new(store, service, request, call.body_is_whole)?;
+                    let front = Front::new(store, service, *request, call.body_is_whole)?;
                     let task = front.call.task();
-                    (Self::Http(front, answer), task)
+                    (Self::Http(Box::new(front), answer), task)
                 }
                 Proxy::P2(_) => {
-                    let begun = Prepared::new(store, &guest.http, request, Instance::http, answer)?;
+                    let begun =
+                        Prepared::new(store, &guest.http, *request, Instance::http, answer)?;
                     let task = match &begun {
                         Prepared::P2 { call, .. } => call.task(),
                         Prepared::P3 { call, .. } => call.task(),
                     };
-                    (Self::OldHttp(begun), task)
+                    (Self::OldHttp(Box::new(begun)), task)
                 }
             },
             Work::Message(subscription, message, answer) => {
                 let (handle, _) = guest.messages.as_ref().ok_or_else(absent)?;
-                let call = handle.start_call_concurrent(store, (subscription, message))?;
+                let call = handle.start_call_concurrent(store, (subscription, *message))?;
                 let task = call.task();
                 (Self::Message(*handle, call, answer), task)
             }
@@ -111,7 +113,7 @@ impl<'a> Begun<'a> {
             }
             Work::Tick(tick, answer) => {
                 let run = guest.schedules.as_ref().ok_or_else(absent)?;
-                let call = run.start_call_concurrent(store, (tick,))?;
+                let call = run.start_call_concurrent(store, (*tick,))?;
                 let task = call.task();
                 (Self::Tick(*run, call, answer), task)
             }
@@ -119,26 +121,30 @@ impl<'a> Begun<'a> {
     }
 
     /// Waits for the guest's answer, or until its caller gives up; a trap is the instance's end.
+    ///
+    /// What waits for anything but [`Self::Whole`] is by itself: it is larger, and room for it would
+    /// be made and moved with each request.
     pub(crate) async fn run(
         self,
         accessor: &Accessor<Instance>,
-        gave_up: impl Future<Output = ()>,
+        gave_up: Pin<&mut impl Future<Output = ()>>,
     ) -> wasmtime::Result<()> {
         match self {
             Self::Whole(handle, call, asked, answer) => {
-                let done = handle.finish_call_concurrent(accessor, call);
-                let done = async {
-                    let said = done.await?;
+                let done = pin!(async {
+                    let said = handle.finish_call_concurrent(accessor, call).await?;
                     accessor.with(|store| one_call::response(store, said, &asked))
-                };
+                });
                 settled(done, gave_up, answer).await
             }
-            Self::Http(front, answer) => settled(front.finish(accessor), gave_up, answer).await,
-            Self::OldHttp(prepared) => prepared.run(accessor, gave_up).await.map(drop),
+            Self::Http(front, answer) => {
+                settled(Box::pin((*front).finish(accessor)), gave_up, answer).await
+            }
+            Self::OldHttp(prepared) => Box::pin(prepared.run(accessor, gave_up)).await.map(drop),
             Self::Message(handle, call, answer) => {
                 let done = handle.finish_call_concurrent(accessor, call);
                 let done = async { done.await.map(|(outcome,)| vec![outcome.into()]) };
-                settled(done, gave_up, answer).await
+                settled(Box::pin(done), gave_up, answer).await
             }
             Self::Batch(handle, call, answer) => {
                 let done = handle.finish_call_concurrent(accessor, call);
@@ -146,12 +152,12 @@ impl<'a> Begun<'a> {
                     let (outcomes,) = done.await?;
                     wasmtime::error::Ok(outcomes.into_iter().map(Outcome::from).collect())
                 };
-                settled(done, gave_up, answer).await
+                settled(Box::pin(done), gave_up, answer).await
             }
             Self::Tick(run, call, answer) => {
                 let done = run.finish_call_concurrent(accessor, call);
                 let done = async { done.await.map(|(outcome,)| vec![outcome.into()]) };
-                settled(done, gave_up, answer).await
+                settled(Box::pin(done), gave_up, answer).await
             }
         }
     }
@@ -206,11 +212,11 @@ impl<'a> Front<'a> {
 }
 
 async fn settled<R>(
-    done: impl Future<Output = wasmtime::Result<R>>,
-    gave_up: impl Future<Output = ()>,
+    done: impl Future<Output = wasmtime::Result<R>> + Unpin,
+    gave_up: Pin<&mut impl Future<Output = ()>>,
     answer: Answer<R>,
 ) -> wasmtime::Result<()> {
-    let result = match futures::future::select(pin!(done), pin!(gave_up)).await {
+    let result = match futures::future::select(done, gave_up).await {
         Either::Left((result, _)) => result,
         // The guest's task runs on unheard until it ends or its instance does.
         Either::Right(((), _)) => Err(ExpirationError.into()),

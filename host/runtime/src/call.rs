@@ -3,7 +3,7 @@
 
 use crate::manifest::ComponentId;
 use crate::principal::Principal;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -39,6 +39,22 @@ pub struct Call {
     pub body_is_whole: bool,
     /// Outbound requests made on behalf of this call.
     outbound: AtomicU32,
+}
+
+// What the host says of a call in header fields of its own.
+static PRINCIPAL: HeaderName = HeaderName::from_static("nexus-principal");
+static CALLER: HeaderName = HeaderName::from_static("nexus-caller");
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Whether a field is the host's to say towards a guest: one of [`Call::fields`].
+pub(crate) fn is_the_hosts(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    matches!(
+        name,
+        "nexus-principal" | "nexus-caller" | "x-request-id" | "traceparent" | "tracestate"
+    )
 }
 
 /// More hops than any honest chain of services needs.
@@ -93,6 +109,33 @@ impl Call {
         pins.iter().find(|(id, _)| id == component).map(|(_, number)| *number)
     }
 
+    /// What the host says of the call in header fields.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static HeaderName, &[u8])> {
+        let TraceContext { traceparent, tracestate } = &self.trace;
+        let caller = self.caller.as_ref().map(|caller| caller.as_str().as_bytes());
+        // Whoever makes a call may choose its id; what is no value is not said.
+        let id = Some(self.request_id.as_bytes());
+        let id = id.filter(|id| id.iter().all(|byte| matches!(byte, b' '..=b'~')));
+        let all = [
+            (&PRINCIPAL, Some(self.principal_header.as_bytes())),
+            (&CALLER, caller),
+            (&REQUEST_ID, id),
+            (&TRACEPARENT, traceparent.as_ref().map(HeaderValue::as_bytes)),
+            (&TRACESTATE, tracestate.as_ref().map(HeaderValue::as_bytes)),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// Says [`Call::fields`] in a head, whatever it held under those names.
+    pub(crate) fn stamp(&self, headers: &mut HeaderMap) {
+        for name in [&PRINCIPAL, &CALLER, &REQUEST_ID, &TRACEPARENT, &TRACESTATE] {
+            headers.remove(name);
+        }
+        for (name, value) in self.fields() {
+            headers.insert(name, HeaderValue::from_bytes(value).expect("it was one before"));
+        }
+    }
+
     /// Counts one outbound request; false when `max` were already made.
     pub fn count_outbound(&self, max: u32) -> bool {
         self.outbound.fetch_add(1, Ordering::Relaxed) < max
@@ -136,4 +179,45 @@ pub enum CallError {
     TooDeep(u8),
     #[error("the host is shutting down")]
     ShuttingDown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::principal::{DEFAULT_TENANT, Principal};
+
+    fn call(request_id: &str) -> Call {
+        let anonymous = Arc::new(Principal::anonymous(DEFAULT_TENANT));
+        let mut call = Call::new(request_id, anonymous).onward(ComponentId::new("shop").unwrap());
+        call.trace.traceparent = Some(HeaderValue::from_static("00-1-2-00"));
+        call
+    }
+
+    #[test]
+    fn the_host_has_the_only_word_about_a_call() {
+        let call = call("r-1");
+        let mut headers = HeaderMap::new();
+        for name in ["nexus-principal", "nexus-caller", "x-request-id", "tracestate"] {
+            headers.append(name, HeaderValue::from_static("forged"));
+            headers.append(name, HeaderValue::from_static("twice"));
+        }
+        headers.append("accept", HeaderValue::from_static("*/*"));
+        call.stamp(&mut headers);
+        assert_eq!(headers["nexus-principal"], call.principal_header);
+        assert_eq!(headers["nexus-caller"], "shop");
+        assert_eq!(headers["x-request-id"], "r-1");
+        assert_eq!(headers["traceparent"], "00-1-2-00");
+        assert_eq!(headers.len(), 5, "{headers:?}");
+        assert!(call.fields().all(|(name, _)| is_the_hosts(name)));
+        assert!(is_the_hosts(&TRACESTATE) && !is_the_hosts(&http::header::ACCEPT));
+    }
+
+    #[test]
+    fn an_id_that_is_no_value_is_not_said() {
+        for id in ["r\r\nx-evil: 1", "é", "\u{7f}"] {
+            let mut headers = HeaderMap::new();
+            call(id).stamp(&mut headers);
+            assert!(!headers.contains_key("x-request-id"), "{id:?}");
+        }
+    }
 }

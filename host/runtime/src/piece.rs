@@ -1,32 +1,55 @@
 //! Heads as `nexus:http` writes them (`wit/nexus-http@0.1.0`): parts in turn, each after its length
 //! in four bytes. Refuses to know who sends them where.
 
+use crate::call::{Call, is_the_hosts};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, request};
-use wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS;
 
 /// A request as a guest is handed it: how many bytes the head has, then head and body.
 pub(crate) type Piece = (u32, Vec<u8>);
 
 const LENGTH_BYTES: usize = size_of::<u32>();
 
-/// What belongs to a connection. A static, because a constant would be made anew for each field.
-static OF_A_CONNECTION: [HeaderName; 9] = DEFAULT_FORBIDDEN_HEADERS;
+/// What belongs to a connection: as `wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS`, in the form in
+/// which a name is looked up in no time.
+fn is_of_a_connection(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "host"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
+/// A request with what the host says of its call, whatever stood in the head under those names.
+///
 /// # Errors
 /// 4 GiB and more, for which no guest has room.
-pub(crate) fn piece(head: &request::Parts, body: &[u8]) -> wasmtime::Result<Piece> {
+pub(crate) fn piece(head: &request::Parts, body: &[u8], call: &Call) -> wasmtime::Result<Piece> {
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let begin = [head.method.as_str(), target].map(str::as_bytes);
-    let head_bytes =
-        begin.iter().map(|part| LENGTH_BYTES + part.len()).sum::<usize>() + bytes_of(&head.headers);
-    let mut all = Vec::with_capacity(head_bytes + body.len());
+    let begin_bytes: usize = begin.iter().map(|part| LENGTH_BYTES + part.len()).sum();
+    let said_bytes: usize = call.fields().map(|(name, value)| field_bytes(name, value)).sum();
+    let bytes = begin_bytes + said_bytes + bytes_of(&head.headers) + body.len();
+    let mut all = Vec::with_capacity(bytes);
     for part in begin {
         put(&mut all, part)?;
     }
-    put_fields(&mut all, &head.headers)?;
+    for (name, value) in call.fields() {
+        put_field(&mut all, name, value)?;
+    }
+    for (name, value) in head.headers.iter().filter(|(name, _)| !is_the_hosts(name)) {
+        put_field(&mut all, name, value.as_bytes())?;
+    }
+    let head_bytes = u32::try_from(all.len())?;
     all.extend_from_slice(body);
-    Ok((u32::try_from(head_bytes)?, all))
+    Ok((head_bytes, all))
 }
 
 /// The fields of an answer as a guest is handed them.
@@ -35,18 +58,19 @@ pub(crate) fn piece(head: &request::Parts, body: &[u8]) -> wasmtime::Result<Piec
 /// A field of 4 GiB and more, for which no guest has room.
 pub fn fields(headers: &HeaderMap) -> wasmtime::Result<Vec<u8>> {
     let mut all = Vec::with_capacity(bytes_of(headers));
-    put_fields(&mut all, headers)?;
+    for (name, value) in headers {
+        put_field(&mut all, name, value.as_bytes())?;
+    }
     Ok(all)
 }
 
-/// All that a guest may see, and say.
-fn own(headers: &HeaderMap) -> impl Iterator<Item = [&[u8]; 2]> {
-    let own = headers.iter().filter(|(name, _)| !OF_A_CONNECTION.contains(name));
-    own.map(|(name, value)| [name.as_ref(), value.as_bytes()])
+/// What all fields take, those of a connection among them.
+fn bytes_of(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| field_bytes(name, value.as_bytes())).sum()
 }
 
-fn bytes_of(headers: &HeaderMap) -> usize {
-    own(headers).flatten().map(|part| LENGTH_BYTES + part.len()).sum()
+fn field_bytes(name: &HeaderName, value: &[u8]) -> usize {
+    2 * LENGTH_BYTES + name.as_str().len() + value.len()
 }
 
 fn put(all: &mut Vec<u8>, part: &[u8]) -> wasmtime::Result<()> {
@@ -55,8 +79,13 @@ fn put(all: &mut Vec<u8>, part: &[u8]) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn put_fields(all: &mut Vec<u8>, headers: &HeaderMap) -> wasmtime::Result<()> {
-    own(headers).flatten().try_for_each(|part| put(all, part))
+/// Adds a field, unless it belongs to the connection.
+fn put_field(all: &mut Vec<u8>, name: &HeaderName, value: &[u8]) -> wasmtime::Result<()> {
+    if is_of_a_connection(name) {
+        return Ok(());
+    }
+    put(all, name.as_ref())?;
+    put(all, value)
 }
 
 /// A request that a guest has written.
@@ -113,7 +142,7 @@ impl Parts {
         while let Some(name) = self.next()? {
             let value = self.next()?.ok_or("a field without its value")?;
             let name = HeaderName::from_bytes(&name).map_err(|why| why.to_string())?;
-            if OF_A_CONNECTION.contains(&name) {
+            if is_of_a_connection(&name) {
                 return Err(format!("the field {name} is the host's to say"));
             }
             let value = HeaderValue::from_maybe_shared(value);
@@ -126,6 +155,12 @@ impl Parts {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::principal::{DEFAULT_TENANT, Principal};
+    use std::sync::Arc;
+
+    fn call() -> Call {
+        Call::new("r-1", Arc::new(Principal::anonymous(DEFAULT_TENANT)))
+    }
 
     pub(crate) fn encoded(parts: &[&str]) -> Vec<u8> {
         let mut all = Vec::new();
@@ -136,17 +171,32 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_request_is_one_piece_without_what_belongs_to_its_connection() {
+    fn what_belongs_to_a_connection_is_what_wasi_http_forbids() {
+        let forbidden = wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS;
+        assert!(forbidden.iter().all(is_of_a_connection), "{forbidden:?}");
+        for name in ["accept", "content-length", "hosts", "te", "trailer", "x-request-id"] {
+            assert!(!is_of_a_connection(&name.parse().unwrap()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_one_piece_with_what_the_host_says_of_it() {
         let request = http::Request::post("http://a.example/b?c=d")
             .header("host", "a.example")
             .header("connection", "keep-alive")
+            .header("nexus-principal", "forged")
+            .header("x-request-id", "forged")
+            .header("traceparent", "forged")
             .header("X-A", "1")
             .header("x-a", "2")
             .body(());
         let (head, ()) = request.unwrap().into_parts();
-        let (head_bytes, all) = piece(&head, b"body").unwrap();
+        let (head_bytes, all) = piece(&head, b"body", &call()).unwrap();
         let (head, body) = all.split_at(head_bytes as usize);
-        assert_eq!(head, encoded(&["POST", "/b?c=d", "x-a", "1", "x-a", "2"]));
+        let principal = call().principal_header;
+        let said = ["nexus-principal", principal.to_str().unwrap(), "x-request-id", "r-1"];
+        let sent = ["x-a", "1", "x-a", "2"];
+        assert_eq!(head, encoded(&[&["POST", "/b?c=d"], &said[..], &sent[..]].concat()));
         assert_eq!(body, b"body");
     }
 
@@ -154,8 +204,11 @@ pub(crate) mod tests {
     fn a_guests_request_is_read_as_a_guest_is_handed_one() {
         let written = http::Request::put("/b?c=d").header("x-a", "1").header("x-a", "").body(());
         let (written, ()) = written.unwrap().into_parts();
-        let (head_bytes, all) = piece(&written, b"body").unwrap();
-        let (read, body) = request(head_bytes, all).unwrap().into_parts();
+        let (head_bytes, all) = piece(&written, b"body", &call()).unwrap();
+        let (mut read, body) = request(head_bytes, all).unwrap().into_parts();
+        for (name, value) in call().fields() {
+            assert_eq!(read.headers.remove(name).unwrap(), value);
+        }
         assert_eq!((&read.method, &read.uri), (&written.method, &written.uri));
         assert_eq!((read.headers, body), (written.headers, Bytes::from("body")));
     }

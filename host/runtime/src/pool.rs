@@ -54,6 +54,51 @@ impl Drop for Seat {
     }
 }
 
+/// A request that is ready to be asked of a component.
+pub(crate) struct Asked {
+    pool: Arc<Pool>,
+    call: Arc<Call>,
+    what: What,
+}
+
+enum What {
+    /// All there, for a guest that takes such in one piece.
+    Whole(Arc<Parts>, Bytes),
+    Streaming(Box<Request>),
+}
+
+impl Asked {
+    pub(crate) fn revision(&self) -> &Arc<Revision> {
+        &self.pool.revision
+    }
+
+    /// Calls the component; a call that lost its instance to another one's fault is tried once
+    /// more when it can be repeated safely.
+    pub(crate) async fn answered(self) -> Result<Response, CallError> {
+        let Self { pool, call, what } = self;
+        let revision = &pool.revision;
+        revision.counters.calls.fetch_add(1, Relaxed);
+        let begun = Instant::now();
+        let result = match what {
+            What::Whole(head, body) => pool.call_whole(&head, &body, &call, begun).await,
+            What::Streaming(request) => {
+                // By itself: the most of what a call is, which every call would be moved with.
+                Box::pin(pool.call_streaming(request, &call, begun)).await
+            }
+        };
+        match &result {
+            Ok(response) => {
+                revision.latency.record(begun.elapsed());
+                if response.status().is_server_error() {
+                    revision.counters.server_errors.fetch_add(1, Relaxed);
+                }
+            }
+            Err(error) => revision.count_failure(error),
+        }
+        result
+    }
+}
+
 impl Pool {
     pub(crate) fn new(revision: Arc<Revision>) -> Arc<Self> {
         Arc::new(Self { revision, closed: AtomicBool::new(false), desk: Mutex::default() })
@@ -76,57 +121,37 @@ impl Pool {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls the component; a call that lost its instance to another one's fault is tried once
-    /// more when it can be repeated safely.
-    pub(crate) async fn call(
-        self: &Arc<Self>,
-        request: Request,
-        call: Call,
-    ) -> Result<Response, CallError> {
-        let counters = &self.revision.counters;
-        counters.calls.fetch_add(1, Relaxed);
-        let begun = Instant::now();
-        let result = self.call_twice(request, call, begun).await;
-        match &result {
-            Ok(response) => {
-                self.revision.latency.record(begun.elapsed());
-                if response.status().is_server_error() {
-                    counters.server_errors.fetch_add(1, Relaxed);
-                }
-            }
-            Err(error) => self.revision.count_failure(error),
-        }
-        result
-    }
-
-    async fn call_twice(
-        self: &Arc<Self>,
-        request: Request,
-        call: Call,
-        begun: Instant,
-    ) -> Result<Response, CallError> {
-        let call = Arc::new(call);
+    /// Makes a request ready to be asked. What it holds is put away here and not moved again with
+    /// each future that waits for the answer.
+    pub(crate) fn ask(self: Arc<Self>, request: Request, call: Call) -> Asked {
+        let is_whole = call.body_is_whole;
         let (head, mut body) = request.into_parts();
-        if self.revision.is_native()
-            && let Some(body) = body::whole(&mut body, call.body_is_whole)
-        {
-            return self.call_whole(&Arc::new(head), &body, &call, begun).await;
-        }
-        // By itself: the most of what a call is, which every call would be moved with otherwise.
-        Box::pin(self.call_streaming(Request::from_parts(head, body), &call, begun)).await
+        let whole = match self.revision.is_native() {
+            true => body::whole(&mut body, is_whole),
+            false => None,
+        };
+        let what = match whole {
+            Some(body) => What::Whole(Arc::new(head), body),
+            None => {
+                let mut request = Box::new(Request::from_parts(head, body));
+                call.stamp(request.headers_mut());
+                What::Streaming(request)
+            }
+        };
+        Asked { pool: self, call: Arc::new(call), what }
     }
 
-    /// As [`Pool::call_twice`], of a request that is read as it comes.
+    /// A request that is read as it comes.
     async fn call_streaming(
         self: &Arc<Self>,
-        request: Request,
+        request: Box<Request>,
         call: &Arc<Call>,
         begun: Instant,
     ) -> Result<Response, CallError> {
         let repeatable =
             request.method().is_safe() && request.body().size_hint().exact() == Some(0);
         let again = repeatable.then(|| {
-            let mut again = http::Request::new(body::full(""));
+            let mut again = Box::new(http::Request::new(body::full("")));
             *again.method_mut() = request.method().clone();
             *again.uri_mut() = request.uri().clone();
             *again.headers_mut() = request.headers().clone();
@@ -141,7 +166,7 @@ impl Pool {
         }
     }
 
-    /// As [`Pool::call_twice`], of a request that is all there, so that no copy is kept of it.
+    /// A request that is all there, so that no copy is kept of it.
     async fn call_whole(
         self: &Arc<Self>,
         head: &Arc<Parts>,
@@ -184,7 +209,7 @@ impl Pool {
         let single = messages.len() == 1 && !delivery.batch;
         match messages.pop() {
             Some(message) if single => {
-                let work = |answer| Work::Message(subscription, message, answer);
+                let work = |answer| Work::Message(subscription, Box::new(message), answer);
                 self.work(work, call, delivery.wall).await
             }
             last => {
@@ -203,7 +228,7 @@ impl Pool {
     ) -> Result<Vec<Outcome>, CallError> {
         let wall = tick.wall;
         let tick = tick.to_wit(&call.request_id, self.revision.now());
-        self.work(|answer| Work::Tick(tick, answer), call, wall).await
+        self.work(|answer| Work::Tick(Box::new(tick), answer), call, wall).await
     }
 
     async fn work(

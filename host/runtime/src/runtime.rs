@@ -8,13 +8,12 @@ use crate::engine::{EngineSettings, Machine};
 use crate::fleet::{Fleet, FleetError, Served};
 use crate::instance::ClockOffset;
 use crate::manifest::{ComponentId, ComponentManifest, HttpRoute, Manifest};
-use crate::pool::Pool;
+use crate::pool::{Asked, Pool};
 use crate::revision::{Revision, RevisionError, Workshop};
 use crate::snapshot::{ComponentSnapshot, Past, RevisionSnapshot};
 use crate::work::{Delivery, Outcome, Tick};
 use arc_swap::ArcSwap;
 use futures::StreamExt as _;
-use http::HeaderValue;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -88,37 +87,50 @@ impl Runtime {
 
     /// Calls a component's HTTP export. Sets `nexus-principal`, `nexus-caller`, `x-request-id`
     /// and the trace headers, whatever the request held under those names.
-    pub async fn call(
+    pub fn call(
         &self,
         component: &ComponentId,
-        mut request: Request,
+        request: Request,
         call: Call,
-    ) -> Result<Response, CallError> {
+    ) -> impl Future<Output = Result<Response, CallError>> + Send + use<> {
+        let asked = self.ask(component, request, call);
+        async move {
+            let (asked, of_several) = asked?;
+            let number = of_several.then(|| asked.revision().number());
+            let mut response = asked.answered().await?;
+            if let Some(number) = number {
+                response.extensions_mut().insert(ServedBy(number));
+            }
+            Ok(response)
+        }
+    }
+
+    /// What is asked, and whether the component has several revisions that it could be asked of.
+    fn ask(
+        &self,
+        component: &ComponentId,
+        request: Request,
+        call: Call,
+    ) -> Result<(Asked, bool), CallError> {
         if call.depth > DEPTH_MAX {
             return Err(CallError::TooDeep(call.depth));
         }
         let chosen = self.open_pool(component, &call)?;
-        stamp(&mut request, &call);
-        let mut response = chosen.pool.call(request, call).await?;
-        if chosen.of_several {
-            response.extensions_mut().insert(ServedBy(chosen.pool.revision.number()));
-        }
-        Ok(response)
+        Ok((chosen.pool.ask(request, call), chosen.of_several))
     }
 
     /// Calls a revision, served or not. An instance that is made for it ends with the call.
     pub async fn call_revision(
         &self,
         revision: &Arc<Revision>,
-        mut request: Request,
+        request: Request,
         call: Call,
     ) -> Result<Response, CallError> {
         if self.0.closing.load(Relaxed) {
             return Err(CallError::ShuttingDown);
         }
-        stamp(&mut request, &call);
         let pool = Pool::new(revision.clone());
-        let answer = pool.call(request, call).await;
+        let answer = pool.clone().ask(request, call).answered().await;
         pool.close();
         answer
     }
@@ -397,41 +409,6 @@ impl Active {
                 Err(CallError::NotActive { component: component.clone(), reason: reason.clone() })
             }
             None => Err(CallError::NoSuchComponent(component.clone())),
-        }
-    }
-}
-
-/// Headers that only the host may set towards a guest.
-/// Names that are looked up for each request: parsed once.
-mod field {
-    use http::HeaderName;
-
-    pub(super) const PRINCIPAL: HeaderName = HeaderName::from_static("nexus-principal");
-    pub(super) const CALLER: HeaderName = HeaderName::from_static("nexus-caller");
-    pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-    pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-    pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-}
-
-fn stamp(request: &mut Request, call: &Call) {
-    let headers = request.headers_mut();
-    headers.insert(field::PRINCIPAL, call.principal_header.clone());
-    match &call.caller {
-        Some(caller) => {
-            let name = HeaderValue::from_str(caller.as_str()).expect("component names are ASCII");
-            headers.insert(field::CALLER, name);
-        }
-        None => drop(headers.remove(field::CALLER)),
-    }
-    if let Ok(id) = HeaderValue::from_str(&call.request_id) {
-        headers.insert(field::REQUEST_ID, id);
-    }
-    for (name, value) in
-        [(field::TRACEPARENT, &call.trace.traceparent), (field::TRACESTATE, &call.trace.tracestate)]
-    {
-        match value {
-            Some(value) => drop(headers.insert(name, value.clone())),
-            None => drop(headers.remove(name)),
         }
     }
 }

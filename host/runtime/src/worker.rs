@@ -345,7 +345,8 @@ async fn serve(
             if let Poll::Ready(result) = cpu.poll(inside.as_mut(), cx) {
                 return result.and_then(|ended| ended).map_or_else(&lost, |()| Poll::Ready(Ok(())));
             }
-            if watch.quiet.swap(true, Relaxed) {
+            // Who has nothing to do has taken what there was, and will be woken for more.
+            if watch.quiet.swap(true, Relaxed) || watch.idle.load(Relaxed) {
                 break;
             }
         }
@@ -412,10 +413,11 @@ async fn take_calls(
             }
             let worn = taken >= reuse_max || bloated.load(Relaxed);
             let open = !worn && !pool.is_closed() && !watch.retired.load(Relaxed);
-            let ready = accessor.poll_ready_for_concurrent_call(export, cx).is_ready();
             let room = live.len() < concurrency_max as usize
                 && (live.is_empty() || watch.quiet.load(Relaxed));
-            if open && ready && room {
+            // Asked last: it costs the most, and only who has room needs to know.
+            let mut ready = || accessor.poll_ready_for_concurrent_call(export, cx).is_ready();
+            if open && room && ready() {
                 if let Some(job) = pool.take(&mut seat, cx) {
                     taken += 1;
                     watch.idle.store(false, Relaxed);
@@ -466,11 +468,11 @@ fn begin<'a>(
     let watch = watch.clone();
     async move {
         let mut departure = Departure { watch: &watch, running: &running, regular: false };
-        let gave_up = async {
+        let gave_up = pin!(async {
             if !running.is_expired() {
                 running.expiry.notified().await;
             }
-        };
+        });
         begun?.run(accessor, gave_up).await?;
         departure.regular = true;
         wasmtime::error::Ok(())
