@@ -13,8 +13,10 @@ use chrono::TimeDelta;
 use spin_sdk::{key_value, variables};
 use uuid::Uuid;
 
+use crate::beside;
 use crate::commit::{self, Errand, Writes};
 use crate::db::Db;
+use crate::field::{self, Text};
 use crate::id::{Id, Mint, TenantId};
 use crate::principal::{Kind, Permission, Principal};
 use crate::problem::{Error, Failure, Result, standard};
@@ -32,12 +34,12 @@ pub struct Ctx {
     db: Db,
 }
 
-/// Where a piece of work comes from; put beside a request before it is routed.
+/// Where a piece of work comes from; stands beside a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub(crate) service: &'static str,
-    pub(crate) request_id: Arc<str>,
-    pub(crate) trace: Option<Arc<str>>,
+    pub(crate) request_id: Text,
+    pub(crate) trace: Option<Text>,
     pub(crate) errand: Option<Arc<Errand>>,
 }
 
@@ -48,8 +50,10 @@ impl Ctx {
     }
 
     pub(crate) fn of_request(parts: &Parts) -> Result<Ctx> {
-        let origin = parts.extensions.get::<Origin>().cloned();
-        let origin = origin.ok_or_else(|| Failure::msg("the route was called past its service"))?;
+        let beside = beside::current();
+        let beside = beside.ok_or_else(|| Failure::msg("the route was called past its service"))?;
+        let trace = Text::of(&parts.headers, &field::TRACEPARENT);
+        let origin = Origin { trace, ..beside.origin.clone() };
         let principal = Principal::of_request(&parts.headers)?;
         Ok(Ctx::new(origin, principal, time::of_request(&parts.headers)?))
     }

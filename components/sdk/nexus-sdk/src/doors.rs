@@ -11,11 +11,9 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::ctx::Ctx;
+use crate::field;
 use crate::principal::Kind;
 use crate::problem::{Error, Result, standard};
-
-/// Set by the host on in-process calls only; it strips every other copy.
-const CALLER_HEADER: &str = "nexus-caller";
 
 /// The door for what is one's own: a person, or a program with a person's key. 401 without a
 /// credential; no permission is asked. `principal().subject` is who it is.
@@ -78,7 +76,7 @@ impl<C: Callers, S: Sync> FromRequestParts<S> for Called<C> {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
         let ctx = Ctx::of_request(parts)?;
-        let caller = parts.headers.get(CALLER_HEADER).and_then(|name| name.to_str().ok());
+        let caller = field::text(&parts.headers, &field::CALLER);
         match caller {
             Some(caller) if C::NAMES.iter().any(|name| matches!(*name, "*") || *name == caller) => {
                 Ok(Called { ctx, caller: caller.to_owned(), callers: PhantomData })

@@ -4,18 +4,21 @@
 
 use std::ops::{Deref, DerefMut};
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_path_to_error::{Path as FieldPath, Segment};
 
+use crate::beside;
 use crate::parts::{self, Wrong};
 use crate::problem::{Error, Failure, FieldError, Refusal, Result, standard};
+
+const JSON: &str = "application/json";
 
 /// A JSON body, taken or given. As a parameter of `sql!` it is `jsonb`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,7 +59,12 @@ transparent! { Json Path Query Form }
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
-            Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+            Ok(json) => {
+                let mut response = Response::new(Body::from(json));
+                let kind = HeaderValue::from_static(JSON);
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                response
+            }
             Err(why) => Error::from(Failure::new(why).context("write the body")).into_response(),
         }
     }
@@ -73,7 +81,7 @@ impl<T: DeserializeOwned + JsonSchema, S: Send + Sync> FromRequest<S> for Json<T
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        if !is_json(media_type(request.headers())) {
+        if !is_json(request.headers()) {
             return Err(standard::UnsupportedMediaType.because("send application/json").into());
         }
         let body = body_of(request, state).await?;
@@ -120,7 +128,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
         if parts.uri.path().contains("%00") {
             return Err(refuse_path(None, NUL.into()).into());
         }
-        parts::read(&parts.extensions).map(Path).map_err(|wrong| match wrong {
+        let beside = beside::current();
+        let found = beside.as_ref().and_then(|beside| beside.parts.get());
+        parts::read(found).map(Path).map_err(|wrong| match wrong {
             Wrong::Part(parameter, detail) => refuse_path(parameter, detail).into(),
             Wrong::Route(_) => Failure::new(wrong).context("read the path").into(),
         })
@@ -134,7 +144,11 @@ fn media_type(headers: &HeaderMap) -> String {
     value.trim().to_ascii_lowercase()
 }
 
-fn is_json(media_type: String) -> bool {
+fn is_json(headers: &HeaderMap) -> bool {
+    if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == JSON) {
+        return true;
+    }
+    let media_type = media_type(headers);
     let subtype = media_type.strip_prefix("application/").unwrap_or_default();
     subtype == "json" || subtype.ends_with("+json")
 }
@@ -167,7 +181,13 @@ fn may_be_list<T: JsonSchema>() -> bool {
 
 pub(crate) fn json_of<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    // To note each step on the way to a mistake is a third of the work, so it is done for those
+    // who have made one.
+    let value = T::deserialize(&mut json).or_else(|_mistake| {
+        json = serde_json::Deserializer::from_slice(body);
+        serde_path_to_error::deserialize(&mut json)
+    });
+    let value = value.map_err(|error| {
         let detail = error.inner().to_string();
         if !error.inner().is_data() {
             return standard::MalformedBody.because(detail);
@@ -188,20 +208,17 @@ const NUMBER_MAX: f64 = 1e300;
 
 /// What is wrong with JSON that could be read but not be kept.
 fn unstorable(json: &[u8]) -> Option<&'static str> {
-    let mut at = 0;
-    while let Some(first) = json.get(at) {
-        let token = match first {
-            b'"' => string(&json[at..]),
-            b'0'..=b'9' => number(&json[at..]),
-            _ => &json[at..=at],
-        };
-        if *first == b'"' && has_nul(token) {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'0'..=b'9')) {
+        rest = &rest[at..];
+        let token = if rest[0] == b'"' { string(rest) } else { number(rest) };
+        if rest[0] == b'"' && has_nul(token) {
             return Some(NUL);
         }
-        if first.is_ascii_digit() && is_huge(token) {
+        if rest[0] != b'"' && is_huge(token) {
             return Some("numbers are at most 1e300");
         }
-        at += token.len();
+        rest = &rest[token.len()..];
     }
     None
 }
@@ -290,13 +307,11 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     struct Order {
-        #[allow(dead_code)]
         lines: Vec<Line>,
     }
 
     #[derive(Debug, Deserialize)]
     struct Line {
-        #[allow(dead_code)]
         quantity: u32,
     }
 
@@ -338,7 +353,7 @@ mod tests {
     fn only_json_is_json() {
         let is_json = |text: &str| {
             let value = text.parse().unwrap();
-            is_json(media_type(&HeaderMap::from_iter([(header::CONTENT_TYPE, value)])))
+            is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, value)]))
         };
         for (text, json) in [
             ("application/json", true),
@@ -350,6 +365,24 @@ mod tests {
         ] {
             assert_eq!(is_json(text), json, "{text}");
         }
+    }
+
+    #[test]
+    fn json_is_given_as_json_alone() {
+        let response = Json([1, 2]).into_response();
+        let kinds = response.headers().get_all(header::CONTENT_TYPE).iter();
+        assert_eq!(kinds.collect::<Vec<_>>(), [JSON]);
+        assert_eq!((response.status(), response.headers().len()), (StatusCode::OK, 1));
+        let unwritable = std::collections::BTreeMap::from([((1, 2), 3)]);
+        assert_eq!(Json(unwritable).into_response().status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[test]
+    fn what_can_be_read_is_read_and_what_cannot_says_where() {
+        let order: Order = json_of(br#" {"lines": [{"quantity": 7}]} "#).unwrap();
+        assert_eq!(order.lines[0].quantity, 7);
+        let wrong = refused(r#"{"lines": [{"quantity": -1}]}"#);
+        assert!(format!("{wrong:?}").contains("#/lines/0/quantity"), "{wrong:?}");
     }
 
     #[test]

@@ -182,7 +182,7 @@ pub(crate) async fn given(answer: Response<Body>) -> Result<WasiResponse, ErrorC
         // Every status of three digits is taken.
         let _taken = response.set_status_code(parts.status.as_u16());
     }
-    let gathered = whole::gather(&mut body).await;
+    let gathered = poll_fn(|cx| Poll::Ready(whole::gather(&mut body, cx))).await;
     let mut sending = Box::pin(async move {
         let Some(end) = whole::send(gathered, body, contents).await else { return };
         let end = match end {

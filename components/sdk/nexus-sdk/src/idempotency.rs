@@ -20,6 +20,7 @@ use crate::commit::{Errand, ErrandKind};
 use crate::ctx::Origin;
 use crate::db::Db;
 use crate::extract::Json;
+use crate::field;
 use crate::principal::Principal;
 use crate::problem::{Error, Failure, Result, log_failure, standard};
 use crate::session;
@@ -34,9 +35,12 @@ const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
 
 /// The key of a changing request, if it brings one.
 pub(crate) fn key_of(request: &Request) -> Option<HeaderValue> {
-    let changing = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    let key = request.headers().get("idempotency-key")?;
-    changing.contains(request.method()).then(|| key.clone())
+    match *request.method() {
+        Method::POST | Method::PUT | Method::PATCH | Method::DELETE => {
+            request.headers().get(&field::IDEMPOTENCY_KEY).cloned()
+        }
+        _ => None,
+    }
 }
 
 /// What was kept of a first answer; without a status, that answer is not there yet.
@@ -53,17 +57,20 @@ pub(crate) async fn around(
     key: HeaderValue,
     origin: Origin,
     request: Request,
-    answer: impl AsyncFnOnce(Request) -> Response<Body>,
+    answer: impl AsyncFnOnce(Request, Origin) -> Response<Body>,
 ) -> Response<Body> {
     match prepare(&key, &origin, request).await {
         Ok(Prepared::Again(response)) => response,
-        Ok(Prepared::First(request, keeper)) => keeper.keep(answer(request).await).await,
+        Ok(Prepared::First(request, keeper)) => {
+            let response = answer(request, keeper.origin.clone()).await;
+            keeper.keep(response).await
+        }
         Err(error) => error.into_response(),
     }
 }
 
 enum Prepared {
-    First(Request, Keeper),
+    First(Request, Box<Keeper>),
     Again(Response<Body>),
 }
 
@@ -93,9 +100,8 @@ async fn prepare(key: &HeaderValue, origin: &Origin, request: Request) -> Result
     }
     let errand = Arc::new(Errand::new(ErrandKind::Key { subject, key, fingerprint }));
     let origin = Origin { errand: Some(errand.clone()), ..origin.clone() };
-    let mut request = Request::from_parts(parts, Body::from(body));
-    request.extensions_mut().insert(origin.clone());
-    Ok(Prepared::First(request, Keeper { db, errand, origin }))
+    let request = Request::from_parts(parts, Body::from(body));
+    Ok(Prepared::First(request, Box::new(Keeper { db, errand, origin })))
 }
 
 /// The key, with or without the quotes of a structured field (RFC 8941 §3.3.3).

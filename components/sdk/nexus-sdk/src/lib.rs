@@ -16,6 +16,7 @@
 // The macros write `::nexus_sdk::…`, also when this crate uses them itself.
 extern crate self as nexus_sdk;
 
+mod beside;
 mod call;
 mod cell;
 mod commit;
@@ -25,6 +26,7 @@ mod doors;
 mod etag;
 mod event;
 mod extract;
+mod field;
 #[cfg(target_arch = "wasm32")]
 mod front;
 mod id;

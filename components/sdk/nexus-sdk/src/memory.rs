@@ -43,8 +43,19 @@ static MEMORY: Lists = Lists::new();
 
 /// The list of pieces with room for `layout`; None for what is the system's.
 fn list(layout: Layout) -> Option<usize> {
-    let small = layout.size() <= SMALL_MAX && layout.align() <= GRAIN && layout.size() > 0;
-    small.then(|| (layout.size() - 1) / GRAIN)
+    // Nothing at all is more than the largest, too.
+    let last = layout.size().wrapping_sub(1);
+    (last < SMALL_MAX && layout.align() <= GRAIN).then_some(last / GRAIN)
+}
+
+/// Apart, because what it takes room for on the stack would be taken for each small piece too.
+///
+/// # Safety
+/// As [`GlobalAlloc::alloc`].
+#[inline(never)]
+unsafe fn large(layout: Layout) -> *mut u8 {
+    // SAFETY: as asked of us.
+    unsafe { System.alloc(layout) }
 }
 
 impl Lists {
@@ -101,7 +112,7 @@ unsafe impl GlobalAlloc for Lists {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(list) = list(layout) else {
             // SAFETY: as asked of us.
-            return unsafe { System.alloc(layout) };
+            return unsafe { large(layout) };
         };
         // SAFETY: nobody else is in here.
         let state = unsafe { &mut *self.0.get() };
@@ -230,6 +241,16 @@ mod tests {
                 unsafe { memory.dealloc(one.piece, one.layout) };
             }
         }
+    }
+
+    #[test]
+    fn small_is_what_has_bytes_and_not_more_than_a_list_has_room_for() {
+        assert_eq!(
+            [1, 16, 17, SMALL_MAX].map(|size| list(layout(size, 1))),
+            [0, 0, 1, 63].map(Some)
+        );
+        let large = [(0, 1), (SMALL_MAX + 1, 1), (1, 2 * GRAIN), (isize::MAX as usize, 1)];
+        assert!(large.iter().all(|(size, align)| list(layout(*size, *align)).is_none()));
     }
 
     #[test]

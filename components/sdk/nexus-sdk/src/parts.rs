@@ -2,8 +2,6 @@
 //!
 //! Knows how text is a number, an id or a variant. Refuses to know patterns.
 
-use axum::extract::Request;
-use axum::http::Extensions;
 use percent_encoding::percent_decode_str;
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
@@ -11,7 +9,6 @@ use serde::forward_to_deserialize_any;
 
 /// Names and what stands in their places, decoded, in the path's order; or the name of what is no
 /// UTF-8 when it is decoded.
-#[derive(Clone)]
 pub(crate) struct Parts(Result<Vec<(String, String)>, String>);
 
 /// What is wrong with a path.
@@ -24,27 +21,23 @@ pub(crate) enum Wrong {
 }
 
 impl Parts {
-    pub(crate) fn of(found: matchit::Params<'_, '_>) -> Self {
+    /// None where a pattern has none.
+    pub(crate) fn of(found: matchit::Params<'_, '_>) -> Option<Self> {
+        if found.is_empty() {
+            return None;
+        }
         let decoded = |(name, text): (&str, &str)| match percent_decode_str(text).decode_utf8() {
             Ok(text) => Ok((name.to_owned(), text.into_owned())),
             Err(_) => Err(name.to_owned()),
         };
-        Self(found.iter().map(decoded).collect())
-    }
-
-    /// Leaves them beside a request.
-    pub(crate) fn put(self, request: &mut Request) {
-        if self.0.as_ref().is_ok_and(Vec::is_empty) {
-            return;
-        }
-        request.extensions_mut().insert(self);
+        Some(Self(found.iter().map(decoded).collect()))
     }
 }
 
 /// # Errors
 /// [`Wrong`].
-pub(crate) fn read<T: DeserializeOwned>(beside: &Extensions) -> Result<T, Wrong> {
-    match beside.get() {
+pub(crate) fn read<T: DeserializeOwned>(parts: Option<&Parts>) -> Result<T, Wrong> {
+    match parts {
         Some(Parts(Ok(parts))) => T::deserialize(All(parts)),
         Some(Parts(Err(name))) => Err(Wrong::Part(Some(name.clone()), "expected UTF-8".into())),
         None => T::deserialize(All(&[])),
@@ -249,7 +242,6 @@ impl<'de> IntoDeserializer<'de, Wrong> for Part<'de> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::body::Body;
     use serde::Deserialize;
     use uuid::Uuid;
 
@@ -271,9 +263,7 @@ mod tests {
     fn found<T: DeserializeOwned>(pattern: &str, path: &str) -> Result<T, Wrong> {
         let mut table = matchit::Router::new();
         table.insert(pattern, ()).unwrap();
-        let mut request = Request::new(Body::empty());
-        Parts::of(table.at(path).unwrap().params).put(&mut request);
-        read(request.extensions())
+        read(Parts::of(table.at(path).unwrap().params).as_ref())
     }
 
     fn part(name: &str, why: &str) -> Wrong {

@@ -9,21 +9,31 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 #[cfg(any(test, target_arch = "wasm32"))]
 use axum::http::{Request, Uri};
 
-/// Fields of most messages, the host's own among them.
-const FIELDS: usize = 16;
+use crate::field;
 
-/// A request that the host has written; None where it is none, which the host sends nobody.
+/// Fields for which there is room from the start: the host's own, and a program's.
+const FIELDS: usize = 12;
+
+/// What a field of an answer takes, mostly; to count is more than to grow now and then.
 #[cfg(any(test, target_arch = "wasm32"))]
-pub(crate) fn request(head_bytes: u32, piece: Vec<u8>) -> Option<Request<Bytes>> {
+const FIELD_BYTES: usize = 64;
+
+/// Reads what the host has written as the head of `request`, and returns its body; None where it is
+/// no request, which the host sends nobody.
+#[cfg(any(test, target_arch = "wasm32"))]
+pub(crate) fn read_request<B>(
+    head_bytes: u32,
+    piece: Vec<u8>,
+    request: &mut Request<B>,
+) -> Option<Bytes> {
     let mut head = Bytes::from(piece);
     let end = usize::try_from(head_bytes).ok().filter(|end| *end <= head.len())?;
     let body = head.split_off(end);
-    let mut request = Request::new(body);
     let mut at = 0;
     *request.method_mut() = Method::from_bytes(&head[part(&head, &mut at)?]).ok()?;
     *request.uri_mut() = Uri::from_maybe_shared(head.slice(part(&head, &mut at)?)).ok()?;
     *request.headers_mut() = read(&head, at)?;
-    Some(request)
+    Some(body)
 }
 
 /// A request as the host reads it: how many bytes the head has, then head and body.
@@ -52,7 +62,7 @@ pub(crate) fn headers(fields: Vec<u8>) -> Option<HeaderMap> {
 /// Fields as the host reads them.
 #[cfg(any(test, target_arch = "wasm32"))]
 pub(crate) fn fields(headers: &HeaderMap) -> Vec<u8> {
-    let mut all = Vec::with_capacity(bytes_of(headers));
+    let mut all = Vec::with_capacity(headers.len() * FIELD_BYTES);
     put_fields(&mut all, headers);
     all
 }
@@ -60,7 +70,7 @@ pub(crate) fn fields(headers: &HeaderMap) -> Vec<u8> {
 fn read(head: &Bytes, mut at: usize) -> Option<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(FIELDS);
     while at < head.len() {
-        let name = HeaderName::from_bytes(&head[part(head, &mut at)?]).ok()?;
+        let name = name(&head[part(head, &mut at)?])?;
         // The bytes stay where they are.
         let value = head.slice(part(head, &mut at)?);
         // SAFETY: the host writes what it has as values of fields, and to look at each byte of them
@@ -69,6 +79,10 @@ fn read(head: &Bytes, mut at: usize) -> Option<HeaderMap> {
         headers.append(name, value);
     }
     Some(headers)
+}
+
+fn name(bytes: &[u8]) -> Option<HeaderName> {
+    field::known(bytes).or_else(|| HeaderName::from_bytes(bytes).ok())
 }
 
 /// Where the part that begins at `at` stands; `at` is its end afterwards.
@@ -86,7 +100,7 @@ fn bytes_of(headers: &HeaderMap) -> usize {
 
 fn put(all: &mut Vec<u8>, part: &[u8]) {
     // A part of 4 GiB is more than a guest has memory for.
-    all.extend(u32::try_from(part.len()).unwrap_or_default().to_le_bytes());
+    all.extend_from_slice(&u32::try_from(part.len()).unwrap_or_default().to_le_bytes());
     all.extend_from_slice(part);
 }
 
@@ -113,6 +127,12 @@ mod tests {
         (head_bytes, all)
     }
 
+    fn request(head_bytes: u32, piece: Vec<u8>) -> Option<Request<Bytes>> {
+        let mut request = Request::new(());
+        let body = read_request(head_bytes, piece, &mut request)?;
+        Some(request.map(|()| body))
+    }
+
     #[test]
     fn a_request_is_read_from_its_piece() {
         let parts: [&[u8]; 6] = [b"POST", b"/a?b=c", b"accept", b"*/*", b"accept", b"\xe9: x"];
@@ -125,6 +145,17 @@ mod tests {
         let accept: Vec<_> = request.headers().get_all("accept").iter().collect();
         assert_eq!(accept, [&b"*/*"[..], b"\xe9: x"]);
         assert_eq!(request.body(), "the body");
+    }
+
+    #[test]
+    fn more_fields_than_there_is_room_for_at_first_are_read_too() {
+        let names: Vec<_> = (0..3 * FIELDS).map(|number| format!("x-{number}")).collect();
+        let fields = names.iter().flat_map(|name| [name.as_bytes(), b"1"]);
+        let parts: Vec<_> = [&b"GET"[..], b"/"].into_iter().chain(fields).collect();
+        let (head_bytes, all) = written(&parts, b"");
+        let request = request(head_bytes, all).unwrap();
+        assert!(names.iter().all(|name| request.headers()[name] == "1"));
+        assert_eq!(super::fields(request.headers()), written(&parts[2..], b"").1);
     }
 
     #[test]

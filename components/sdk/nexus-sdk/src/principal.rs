@@ -8,10 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use crate::field;
 use crate::id::TenantId;
 use crate::problem::Failure;
-
-pub(crate) const PRINCIPAL_HEADER: &str = "nexus-principal";
 
 /// The one who asks, as the host proved it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +65,7 @@ impl Principal {
     /// A missing or malformed header: the host always sets it, so this is our fault, not the
     /// client's, and nothing may be allowed on a guess.
     pub(crate) fn of_request(headers: &HeaderMap) -> Result<Principal, Failure> {
-        let header = headers.get(PRINCIPAL_HEADER);
+        let header = headers.get(&field::PRINCIPAL);
         let header = header.ok_or_else(|| Failure::msg("the host sent no nexus-principal"))?;
         let bytes = URL_SAFE_NO_PAD
             .decode(header)
@@ -158,8 +157,8 @@ mod tests {
             acr: None,
             limited: true,
         };
-        let name = PRINCIPAL_HEADER.parse().unwrap();
-        let headers = HeaderMap::from_iter([(name, sent.to_header().parse().unwrap())]);
+        let headers =
+            HeaderMap::from_iter([(field::PRINCIPAL.clone(), sent.to_header().parse().unwrap())]);
         assert_eq!(Principal::of_request(&headers).unwrap(), sent);
     }
 
@@ -167,8 +166,8 @@ mod tests {
     fn a_missing_or_broken_header_is_never_taken_for_somebody() {
         assert!(Principal::of_request(&HeaderMap::new()).is_err());
         for broken in ["", "%%%", "bm8"] {
-            let name = PRINCIPAL_HEADER.parse().unwrap();
-            let headers = HeaderMap::from_iter([(name, broken.parse().unwrap())]);
+            let headers =
+                HeaderMap::from_iter([(field::PRINCIPAL.clone(), broken.parse().unwrap())]);
             assert!(Principal::of_request(&headers).is_err(), "{broken:?}");
         }
     }

@@ -14,6 +14,8 @@ use axum::response::IntoResponse;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::field::Text;
+
 /// Our own fault, with its chain of causes; each context is a verb phrase ("read the price").
 pub type Failure = anyhow::Error;
 
@@ -198,26 +200,26 @@ pub struct Problem {
 
 /// Writes out the error in `response`, if it carries one, and logs it when it is not the
 /// caller's. Every other response passes untouched.
-pub(crate) fn tell(response: Response<Body>, service: &str, request_id: &str) -> Response<Body> {
-    let (mut parts, body) = response.into_parts();
-    let Some(Untold(error)) = parts.extensions.remove::<Untold>() else {
-        return Response::from_parts(parts, body);
+pub(crate) fn tell(response: &mut Response<Body>, service: &str, request_id: &Text) {
+    let Some(Untold(error)) = response.extensions_mut().remove::<Untold>() else {
+        return;
     };
     if let Error::Failed(failure) | Error::Unavailable { failure, .. } = &*error {
         log_failure(service, request_id, failure);
     }
     let problem = problem_of(&error, service, request_id);
     let json = serde_json::to_vec(&problem).expect("strings and numbers always serialize");
-    let headers = &mut parts.headers;
+    let status = response.status();
+    let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.remove(header::CONTENT_LENGTH);
-    if parts.status == StatusCode::UNAUTHORIZED {
+    if status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if let Error::Unavailable { retry_after_seconds, .. } = &*error {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
     }
-    Response::from_parts(parts, Body::from(json))
+    *response.body_mut() = Body::from(json);
 }
 
 fn problem_of(error: &Error, service: &str, request_id: &str) -> Problem {
@@ -293,7 +295,9 @@ mod tests {
 
     fn told(error: Error) -> (Response<Body>, Problem) {
         let problem = problem_of(&error, "catalog", "r-1");
-        (tell(error.into_response(), "catalog", "r-1"), problem)
+        let mut response = error.into_response();
+        tell(&mut response, "catalog", &Text::from("r-1".to_owned()));
+        (response, problem)
     }
 
     #[test]
@@ -331,7 +335,8 @@ mod tests {
 
     #[test]
     fn a_response_that_is_no_error_passes_untouched() {
-        let response = tell((StatusCode::IM_A_TEAPOT, "short").into_response(), "catalog", "r");
+        let mut response = (StatusCode::IM_A_TEAPOT, "short").into_response();
+        tell(&mut response, "catalog", &Text::from("r".to_owned()));
         assert_eq!(response.status(), 418);
         assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
     }

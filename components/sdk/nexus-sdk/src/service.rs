@@ -3,24 +3,30 @@
 //! Knows what every service answers alike: `/health`, `/openapi.json`, problems, `location`,
 //! `link`, 304, idempotency. Refuses to know what the service is about.
 
+use std::future::ready;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use http_body::Body as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::beside::{self, Beside};
 use crate::ctx::Origin;
 use crate::db::Db;
 use crate::extract::Json;
+use crate::field::{self, Text};
 use crate::page::NextPage;
 use crate::parts::Parts;
 use crate::problem::{Error, log_failure, standard, tell};
 use crate::respond::CreatedId;
-use crate::router::{Route, Router, Way};
+use crate::router::{Answering, Route, Router, Way};
 use crate::{etag, idempotency, openapi};
 
 /// What `service!` says about a component, for the docs and the tests to read.
@@ -95,40 +101,56 @@ impl Service {
     }
 
     /// Answers one request.
-    pub async fn call(&self, mut request: Request) -> Response<Body> {
-        by_another_name(&mut request);
-        let asked = Asked::of(&request);
-        let origin = Origin {
-            service: self.facts.name,
-            request_id: request_id(request.headers()),
-            trace: text(request.headers(), "traceparent").map(Into::into),
-            errand: None,
-        };
-        let request_id = origin.request_id.clone();
-        request.extensions_mut().insert(origin.clone());
-        let answer = async |request| {
-            let response = self.routed(request).await;
-            asked.complete(tell(response, self.facts.name, &request_id))
-        };
-        let response = match idempotency::key_of(&request) {
-            Some(key) => idempotency::around(key, origin, request, answer).await,
-            None => return answer(request).await,
-        };
-        tell(response, self.facts.name, &request_id)
+    #[inline]
+    pub fn call(&self, request: Request) -> Answered<'_> {
+        self.begin(request, Seldom::of())
     }
-    /// What the function says that stands behind the request's route.
-    async fn routed(&self, mut request: Request) -> Response<Body> {
+
+    // What needs no waiting is done here: a future that held the request would move it about.
+    fn begin(&self, mut request: Request, seldom: Seldom) -> Answered<'_> {
+        by_another_name(&mut request);
+        let (service, request_id) = (self.facts.name, request_id(request.headers()));
+        let origin = Origin { service, request_id, trace: None, errand: None };
+        let asked = Asked::of(&request);
+        let beside = Arc::new(Beside { origin, parts: OnceLock::new(), asked });
+        let answer = match idempotency::key_of(&request) {
+            Some(key) => (seldom.once)(self, key, request, beside.clone()),
+            None => self.routed(request, &beside, seldom),
+        };
+        Answered { answer, beside }
+    }
+
+    /// What the first request with this key was answered.
+    async fn once(
+        &self,
+        key: HeaderValue,
+        request: Request,
+        beside: Arc<Beside>,
+    ) -> Response<Body> {
+        let first = async |request, origin| {
+            let (parts, asked) = (OnceLock::new(), beside.asked.clone());
+            let beside = Arc::new(Beside { origin, parts, asked });
+            let answer = self.routed(request, &beside, Seldom::of());
+            Answered { answer, beside }.await
+        };
+        idempotency::around(key, beside.origin.clone(), request, first).await
+    }
+
+    /// What the function says that stands behind the request's route; the path's parts go beside.
+    fn routed(&self, request: Request, beside: &Beside, seldom: Seldom) -> Answering {
         let path = request.uri().path();
         let own = path.strip_prefix("/api/").and_then(|rest| rest.strip_prefix(self.facts.name));
         if let Some(own @ ("/health" | "/openapi.json")) = own {
             return match *request.method() {
-                Method::GET | Method::HEAD if own == "/health" => health(self.facts, request).await,
-                Method::GET | Method::HEAD => Json(self.openapi()).into_response(),
-                _ => not_allowed("GET,HEAD"),
+                Method::GET | Method::HEAD if own == "/health" => {
+                    (seldom.health)(self.facts, request)
+                }
+                Method::GET | Method::HEAD => at_once(Json(self.openapi()).into_response()),
+                _ => at_once(not_allowed("GET,HEAD")),
             };
         }
         let Ok(found) = self.table.at(path) else {
-            return Error::from(standard::NotFound).into_response();
+            return at_once(Error::from(standard::NotFound).into_response());
         };
         let (_, ways) = &self.paths[*found.value];
         let asked = request.method().as_str();
@@ -136,11 +158,63 @@ impl Service {
         let way = of(asked).or_else(|| of("GET").filter(|_| asked == "HEAD"));
         let Some(way) = way else {
             let and_head = |way: &Way| if way.method == "GET" { "GET,HEAD" } else { way.method };
-            return not_allowed(&ways.iter().map(and_head).collect::<Vec<_>>().join(","));
+            let allowed: Vec<_> = ways.iter().map(and_head).collect();
+            return at_once(not_allowed(&allowed.join(",")));
         };
-        Parts::of(found.params).put(&mut request);
-        (way.answer)(request).await
+        if let Some(parts) = Parts::of(found.params) {
+            beside.parts.get_or_init(|| parts);
+        }
+        (way.answer)(request)
     }
+}
+
+/// An answer, for as long as its service is there.
+type AnswerOf<'s> = Pin<Box<dyn Future<Output = Response<Body>> + 's>>;
+
+/// What is seldom asked for. Whoever calls a service gives it, so that it is compiled with the
+/// component, for size, and not with what every request passes through.
+#[derive(Clone, Copy)]
+struct Seldom {
+    health: fn(Facts, Request) -> Answering,
+    once: for<'s> fn(&'s Service, HeaderValue, Request, Arc<Beside>) -> AnswerOf<'s>,
+}
+
+impl Seldom {
+    #[inline]
+    fn of() -> Seldom {
+        Seldom {
+            health: |facts, request| Box::pin(health(facts, request)),
+            once: |service, key, request, beside| Box::pin(service.once(key, request, beside)),
+        }
+    }
+}
+
+/// An answer on its way to be complete.
+#[must_use]
+pub struct Answered<'s> {
+    answer: AnswerOf<'s>,
+    beside: Arc<Beside>,
+}
+
+impl Future for Answered<'_> {
+    type Output = Response<Body>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+        let Answered { answer, beside } = &mut *self;
+        beside::turn(beside, || answer.as_mut().poll(cx)).map(|mut response| {
+            // Most carry nothing that is still to be told.
+            if !response.extensions().is_empty() {
+                tell(&mut response, beside.origin.service, &beside.origin.request_id);
+                beside.asked.name_others(&mut response);
+            }
+            beside.asked.complete(&mut response);
+            response
+        })
+    }
+}
+
+fn at_once(response: Response<Body>) -> Answering {
+    Box::pin(ready(response))
 }
 
 fn not_allowed(allowed: &str) -> Response<Body> {
@@ -183,32 +257,41 @@ fn by_another_name(request: &mut Request) {
 }
 
 /// What the answer must be completed with from the question.
-struct Asked {
-    method: Method,
-    uri: Uri,
+#[derive(Clone)]
+pub(crate) struct Asked {
+    is_head: bool,
+    target: Option<PathAndQuery>,
+    /// Of a request that reads.
     if_none_match: Option<HeaderValue>,
 }
 
 impl Asked {
-    fn of(request: &Request) -> Asked {
+    pub(crate) fn of(request: &Request) -> Asked {
+        let method = request.method();
+        let reads = *method == Method::GET || *method == Method::HEAD;
+        let if_none_match = || request.headers().get(header::IF_NONE_MATCH).cloned();
         Asked {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            if_none_match: request.headers().get(header::IF_NONE_MATCH).cloned(),
+            is_head: *method == Method::HEAD,
+            target: request.uri().path_and_query().cloned(),
+            if_none_match: reads.then(if_none_match).flatten(),
         }
     }
 
-    fn complete(&self, mut response: Response<Body>) -> Response<Body> {
+    /// Says where the thing is that was created, and the next page.
+    fn name_others(&self, response: &mut Response<Body>) {
         if let Some(CreatedId(id)) = response.extensions_mut().remove() {
-            let path = self.uri.path().trim_end_matches('/');
+            let path = self.path().trim_end_matches('/');
             let location = format!("{path}/{}", path_segment(&id));
-            set(&mut response, header::LOCATION, &location);
+            set(response, header::LOCATION, &location);
         }
         if let Some(NextPage(token)) = response.extensions_mut().remove() {
             let link = format!("<{}>; rel=\"next\"", self.next_page(&token));
-            set(&mut response, header::LINK, &link);
+            set(response, header::LINK, &link);
         }
-        if self.method == Method::HEAD {
+    }
+
+    fn complete(&self, response: &mut Response<Body>) {
+        if self.is_head {
             // As long as the body would be (RFC 9110 section 9.3.2).
             if let Some(length) = response.body().size_hint().exact() {
                 let length = HeaderValue::from(length);
@@ -216,32 +299,31 @@ impl Asked {
             }
             *response.body_mut() = Body::empty();
         }
-        if self.is_known(&response) {
+        if self.is_known(response) {
             response.headers_mut().remove(header::CONTENT_TYPE);
             response.headers_mut().remove(header::CONTENT_LENGTH);
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             *response.body_mut() = Body::empty();
         }
-        response
     }
 
     /// The same question with the next cursor.
     fn next_page(&self, token: &str) -> String {
-        let query = self.uri.query().unwrap_or_default();
+        let query = self.target.as_ref().and_then(PathAndQuery::query).unwrap_or_default();
         let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor");
         let mut next = form_urlencoded::Serializer::new(String::new());
         next.extend_pairs(kept).append_pair("cursor", token);
-        format!("{}?{}", self.uri.path(), next.finish())
+        format!("{}?{}", self.path(), next.finish())
+    }
+
+    fn path(&self) -> &str {
+        self.target.as_ref().map_or("", PathAndQuery::path)
     }
 
     fn is_known(&self, response: &Response<Body>) -> bool {
-        let asks = self.method == Method::GET || self.method == Method::HEAD;
-        match (&self.if_none_match, response.headers().get(header::ETAG)) {
-            (Some(sent), Some(etag)) if asks && response.status() == StatusCode::OK => {
-                etag::is_known(sent, etag)
-            }
-            _ => false,
-        }
+        let Some(sent) = &self.if_none_match else { return false };
+        let etag = response.headers().get(header::ETAG);
+        response.status() == StatusCode::OK && etag.is_some_and(|etag| etag::is_known(sent, etag))
     }
 }
 
@@ -262,14 +344,10 @@ fn set(response: &mut Response<Body>, name: header::HeaderName, value: &str) {
     }
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
-}
-
 /// The host's id for this request; one of ours where there is no host, as in a unit test.
-fn request_id(headers: &HeaderMap) -> Arc<str> {
+fn request_id(headers: &HeaderMap) -> Text {
     let own = || Uuid::now_v7().to_string().into();
-    text(headers, "x-request-id").map_or_else(own, Arc::from)
+    Text::of(headers, &field::REQUEST_ID).unwrap_or_else(own)
 }
 
 #[cfg(target_arch = "wasm32")]
@@ -277,11 +355,13 @@ pub use export::{serve, serve_whole};
 
 #[cfg(target_arch = "wasm32")]
 mod export {
+    use std::future::poll_fn;
+    use std::pin::Pin;
     use std::sync::OnceLock;
 
     use spin_sdk::wasip3::http::types::{ErrorCode, Request, Response};
 
-    use super::Service;
+    use super::{Answered, Service};
     use crate::whole::bindings::exports::nexus::http::whole::Answer;
     use crate::{front, whole};
 
@@ -303,8 +383,18 @@ mod export {
         head_bytes: u32,
         request: Vec<u8>,
     ) -> Result<Answer, String> {
-        let request = whole::taken(head_bytes, request)?;
-        Ok(whole::answer(SERVICE.get_or_init(build).call(request).await).await)
+        let mut answered = begun(build, head_bytes, request)?;
+        Ok(poll_fn(|cx| whole::answer(Pin::new(&mut answered), cx)).await)
+    }
+
+    #[inline]
+    fn begun(
+        build: fn() -> Service,
+        head_bytes: u32,
+        request: Vec<u8>,
+    ) -> Result<Answered<'static>, String> {
+        let request = whole::request(head_bytes, request).ok_or("the request is none")?;
+        Ok(SERVICE.get_or_init(build).call(request))
     }
 }
 

@@ -6,6 +6,7 @@
 use axum::http::HeaderMap;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
+use crate::field;
 use crate::problem::Failure;
 
 /// An instant, always UTC, with the microseconds that PostgreSQL keeps.
@@ -33,15 +34,12 @@ pub const fn seconds(n: i32) -> TimeDelta {
     TimeDelta::seconds(n as i64)
 }
 
-/// The header, set by the host only, that carries a test's clock (RFC 3339).
-pub(crate) const NOW_HEADER: &str = "nexus-now";
-
 /// The instant of a request: the host's, when it sends one, otherwise the machine's clock.
 ///
 /// # Errors
 /// A `nexus-now` that is no RFC 3339 instant: a wrong clock would be worse than a failure.
 pub(crate) fn of_request(headers: &HeaderMap) -> Result<Time, Failure> {
-    let Some(value) = headers.get(NOW_HEADER) else {
+    let Some(value) = headers.get(&field::NOW) else {
         return Ok(now());
     };
     let text = value.to_str().map_err(|_| Failure::msg("read nexus-now: it is not text"))?;

@@ -2,9 +2,8 @@
 //!
 //! Knows how much of a body is waited for. Refuses to know routes.
 
-use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
 use axum::http::Request;
@@ -16,9 +15,13 @@ use crate::piece;
 const GATHERED_BYTES_MAX: usize = 256 << 10;
 
 /// A request as axum takes it; None where it is none, which the host sends nobody.
-fn request(head_bytes: u32, piece: Vec<u8>) -> Option<Request<Body>> {
-    let with_body = |body: Bytes| if body.is_empty() { Body::empty() } else { Body::from(body) };
-    Some(piece::request(head_bytes, piece)?.map(with_body))
+pub(crate) fn request(head_bytes: u32, piece: Vec<u8>) -> Option<Request<Body>> {
+    let mut request = Request::new(Body::empty());
+    let body = piece::read_request(head_bytes, piece, &mut request)?;
+    if !body.is_empty() {
+        *request.body_mut() = Body::from(body);
+    }
+    Some(request)
 }
 
 /// What a body has ready.
@@ -30,13 +33,10 @@ pub(crate) enum Gathered {
 }
 
 /// Takes what is ready, and waits for nothing.
-pub(crate) async fn gather(body: &mut Body) -> Gathered {
+pub(crate) fn gather(body: &mut Body, cx: &mut Context<'_>) -> Gathered {
     let mut bytes = Vec::new();
-    while bytes.len() <= GATHERED_BYTES_MAX {
-        if body.is_end_stream() {
-            return Gathered::All(bytes);
-        }
-        match poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await {
+    loop {
+        match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Pending => return Gathered::Begun(bytes, None),
             Poll::Ready(None) => return Gathered::All(bytes),
             Poll::Ready(Some(Err(why))) => return Gathered::Begun(bytes, Some(Err(why))),
@@ -46,19 +46,27 @@ pub(crate) async fn gather(body: &mut Body) -> Gathered {
                 Err(frame) => return Gathered::Begun(bytes, Some(Ok(frame))),
             },
         }
+        if bytes.len() > GATHERED_BYTES_MAX {
+            return Gathered::Begun(bytes, None);
+        }
+        if body.is_end_stream() {
+            return Gathered::All(bytes);
+        }
     }
-    Gathered::Begun(bytes, None)
 }
 
 #[cfg(target_arch = "wasm32")]
-pub(crate) use export::send;
+pub use export::bindings;
 #[cfg(target_arch = "wasm32")]
-pub use export::{answer, bindings, taken};
+pub(crate) use export::{answer, send};
 
 #[cfg(target_arch = "wasm32")]
 mod export {
     use super::*;
-    use axum::http::{HeaderMap, HeaderValue, Response, header};
+    use std::future::poll_fn;
+    use std::task::ready;
+
+    use axum::http::{HeaderMap, HeaderValue, header};
     use spin_sdk::wasip3::wit_bindgen::{self, StreamWriter};
 
     #[doc(hidden)]
@@ -77,27 +85,23 @@ mod export {
     }
 
     use crate::piece::fields;
+    use crate::service::Answered;
     use bindings::exports::nexus::http::whole::{Answer, Body as Given, Flow};
     use bindings::{wit_future, wit_stream};
 
-    #[doc(hidden)]
-    pub fn taken(head_bytes: u32, piece: Vec<u8>) -> Result<Request<Body>, String> {
-        request(head_bytes, piece).ok_or_else(|| "the request is none".to_owned())
-    }
-
     /// An answer as the host takes it: in one piece where it is all there, and otherwise what there
     /// is, before the rest.
-    #[doc(hidden)]
-    pub async fn answer(answer: Response<Body>) -> Answer {
-        let (mut parts, mut body) = answer.into_parts();
-        let length = body.size_hint().exact();
-        let given = match gather(&mut body).await {
+    pub(crate) fn answer(answered: Pin<&mut Answered<'_>>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let mut answer = ready!(answered.poll(cx));
+        let length = answer.body().size_hint().exact();
+        let given = match gather(answer.body_mut(), cx) {
             Gathered::All(bytes) => Given::All(bytes),
             begun => {
                 if let Some(length) = length {
                     let length = HeaderValue::from(length);
-                    parts.headers.entry(header::CONTENT_LENGTH).or_insert(length);
+                    answer.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length);
                 }
+                let body = std::mem::take(answer.body_mut());
                 let (contents, reader) = wit_stream::new();
                 let (said, end) = wit_future::new(|| Err("the answer was not finished".to_owned()));
                 wit_bindgen::spawn(async move {
@@ -109,7 +113,8 @@ mod export {
                 Given::Flow(Flow { contents: reader, end })
             }
         };
-        Answer { status: parts.status.as_u16(), fields: fields(&parts.headers), body: given }
+        let (status, fields) = (answer.status().as_u16(), fields(answer.headers()));
+        Poll::Ready(Answer { status, fields, body: given })
     }
 
     /// Sends a body after what was gathered of it. How it ended; None where nobody reads any more.
@@ -153,6 +158,7 @@ mod export {
 mod unit {
     use super::*;
     use axum::http::{HeaderMap, Method};
+    use std::task::Waker;
 
     #[tokio::test]
     async fn a_request_has_the_body_that_came_with_it() {
@@ -165,8 +171,9 @@ mod unit {
         assert_eq!(body.await.unwrap(), "the body");
     }
 
-    #[tokio::test]
-    async fn an_answer_is_gathered_as_far_as_it_is_ready() {
+    #[test]
+    fn an_answer_is_gathered_as_far_as_it_is_ready() {
+        let mut cx = Context::from_waker(Waker::noop());
         let ready = ["a", "b"].map(|text| Ok::<_, std::io::Error>(Bytes::from(text)));
         let body = |frames: Vec<_>, then_waits: bool| {
             let mut frames = frames.into_iter();
@@ -177,23 +184,24 @@ mod unit {
             }))
         };
         let mut all = body(ready.into(), false);
-        assert!(matches!(gather(&mut all).await, Gathered::All(bytes) if bytes == b"ab"));
+        assert!(matches!(gather(&mut all, &mut cx), Gathered::All(bytes) if bytes == b"ab"));
         let ready = [Ok(Bytes::from("a"))];
         let mut begun = body(ready.into(), true);
-        let gathered = gather(&mut begun).await;
+        let gathered = gather(&mut begun, &mut cx);
         assert!(matches!(gathered, Gathered::Begun(bytes, None) if bytes == b"a"));
         let ready = [Ok(Bytes::from("a")), Err(std::io::Error::other("no more"))];
         let mut broken = body(ready.into(), false);
-        let gathered = gather(&mut broken).await;
+        let gathered = gather(&mut broken, &mut cx);
         assert!(matches!(gathered, Gathered::Begun(bytes, Some(Err(_))) if bytes == b"a"));
     }
 
-    #[tokio::test]
-    async fn an_answer_without_end_is_gathered_up_to_a_limit() {
+    #[test]
+    fn an_answer_without_end_is_gathered_up_to_a_limit() {
+        let mut cx = Context::from_waker(Waker::noop());
         let chunk = || Ok::<_, std::io::Error>(Bytes::from(vec![0; 100 << 10]));
         let mut endless =
             Body::from_stream(futures::stream::poll_fn(move |_| Poll::Ready(Some(chunk()))));
-        let gathered = gather(&mut endless).await;
+        let gathered = gather(&mut endless, &mut cx);
         assert!(matches!(gathered, Gathered::Begun(bytes, None) if bytes.len() == 300 << 10));
     }
 }
