@@ -2,6 +2,7 @@
 //! request, so that where lines are JSON it is written at once, not by way of fields and spans.
 
 use crate::TraceParent;
+use crate::lines::write_text;
 use crate::masks::masked;
 use crate::writer::Sink;
 use std::sync::OnceLock;
@@ -65,28 +66,32 @@ impl Access<'_> {
 
     /// As [`Access::happen`] is told within the span.
     fn write(&self, lines: &Sink) {
-        let number = |number: u64| {
-            move |out: &mut Vec<u8>| {
+        fn text(text: &str) -> impl FnOnce(&mut Vec<u8>) {
+            move |out| write_text(out, &masked(text))
+        }
+        fn number(number: u64) -> impl FnOnce(&mut Vec<u8>) {
+            move |out| {
                 // Writing into memory does not fail.
                 let _written = serde_json::to_writer(out, &number);
             }
-        };
+        }
         lines.tell(|line| {
-            line.put_text("level", "info");
-            line.put_text("target", TARGET);
-            let of_the_call = [("request_id", self.request_id), ("component", self.component)];
-            for (name, text) in of_the_call.into_iter().filter(|(_, text)| !text.is_empty()) {
-                line.put_text(name, &masked(text));
+            line.put_named(",\"level\":", |out| out.extend_from_slice(b"\"info\""));
+            line.put_named(",\"target\":", text(TARGET));
+            if !self.request_id.is_empty() {
+                line.put_named(",\"request_id\":", text(self.request_id));
             }
-            line.put_text("trace_id", self.trace.trace_digits().as_str());
-            line.put_text("method", &masked(self.method));
-            line.put_text("path", &masked(self.path));
-            line.put("status", number(self.status.into()));
-            line.put("duration_us", number(self.micros()));
-            line.put("bytes", number(self.bytes));
-            line.put("whole", |out| {
-                out.extend_from_slice(if self.whole { b"true" } else { b"false" })
-            });
+            if !self.component.is_empty() {
+                line.put_named(",\"component\":", text(self.component));
+            }
+            line.put_named(",\"trace_id\":", text(self.trace.trace_digits().as_str()));
+            line.put_named(",\"method\":", text(self.method));
+            line.put_named(",\"path\":", text(self.path));
+            line.put_named(",\"status\":", number(self.status.into()));
+            line.put_named(",\"duration_us\":", number(self.micros()));
+            line.put_named(",\"bytes\":", number(self.bytes));
+            let whole = if self.whole { "true" } else { "false" };
+            line.put_named(",\"whole\":", |out| out.extend_from_slice(whole.as_bytes()));
         });
     }
 

@@ -110,15 +110,21 @@ impl Line {
     }
 
     /// Adds a member.
-    pub(crate) fn put(&mut self, name: &'static str, value: impl FnOnce(&mut Vec<u8>)) {
+    fn put(&mut self, name: &'static str, value: impl FnOnce(&mut Vec<u8>)) {
         self.bytes.push(b',');
         write_text(&mut self.bytes, name);
         self.bytes.push(b':');
         value(&mut self.bytes);
     }
 
+    /// Adds a member whose name is written already, as `,"name":`.
+    pub(crate) fn put_named(&mut self, name: &'static str, value: impl FnOnce(&mut Vec<u8>)) {
+        self.bytes.extend_from_slice(name.as_bytes());
+        value(&mut self.bytes);
+    }
+
     /// Adds one of [`HEAD`].
-    pub(crate) fn put_text(&mut self, name: &'static str, text: &str) {
+    fn put_text(&mut self, name: &'static str, text: &str) {
         self.head |= HEAD.iter().position(|own| *own == name).map_or(0, |at| 1 << at);
         self.put(name, |out| write_text(out, text));
     }

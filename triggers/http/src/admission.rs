@@ -61,7 +61,7 @@ impl<B: Backend> Shard<B> {
     /// to this host.
     pub(crate) async fn identify(&self, asked: &Asked<'_>) -> Result<Sender, Refusal> {
         let plane = &self.plane;
-        let named = plane.named(asked.host.host());
+        let named = plane.named(asked.host);
         let shown = credentials::shown(asked.headers, asked.path, asked.secure)?;
         let sender = match shown {
             Shown::Nothing => nobody(plane, named, false),

@@ -107,8 +107,13 @@ fn authority(parts: &Parts, fallback: &Authority) -> Result<Authority, Problem> 
 /// No user information, a host, and a port that is one if there is a colon (RFC 3986 section
 /// 3.2.3 would let it be empty; nobody sends that in good faith).
 fn is_host_and_port(authority: &Authority) -> bool {
-    let host = authority.host();
-    let port = authority.as_str().strip_prefix(host).unwrap_or("@");
+    let text = authority.as_str();
+    // Colons of an IPv6 address stand in its brackets.
+    let colon = match text.starts_with('[') {
+        true => text.find(']').map_or(0, |at| at + 1),
+        false => text.bytes().position(|byte| matches!(byte, b':' | b'@')).unwrap_or(text.len()),
+    };
+    let (host, port) = text.split_at(colon);
     let port_is_good = match port.strip_prefix(':') {
         Some(port) => port.parse::<u16>().is_ok() && !port.starts_with('+'),
         None => port.is_empty(),
@@ -229,7 +234,10 @@ mod tests {
         };
         assert_eq!(with("b.example:8080"), Ok("b.example:8080".into()));
         assert_eq!(with("[::1]:80"), Ok("[::1]:80".into()));
-        for host in ["", "a b", "user@a.example", "a/b", "a:x", "a:99999", ":80", "a:"] {
+        assert_eq!(with("[::1]"), Ok("[::1]".into()));
+        let users = ["user@a.example", "user:80@a.example", "user@[::1]", "user@a.example:80"];
+        let ports = ["a:x", "a:99999", ":80", "a:", "a:+1", "[::1]:", "[::1]x", "[::1]:x"];
+        for host in users.into_iter().chain(ports).chain(["", "a b", "a/b", "[::1"]) {
             assert_eq!(with(host), Err("invalid-host"), "{host:?}");
         }
     }

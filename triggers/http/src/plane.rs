@@ -70,9 +70,14 @@ impl Plane {
         })
     }
 
-    /// The tenant that a host name (without port) names; the operator's word counts first.
-    pub(crate) fn named(&self, host: &str) -> Option<Uuid> {
-        self.tenants.named(host).or_else(|| self.identities.0.brands().named(host))
+    /// The tenant that a host names; the operator's word counts first.
+    pub(crate) fn named(&self, host: &Authority) -> Option<Uuid> {
+        let brands = self.identities.0.brands();
+        if self.tenants.name_none() && brands.name_none() {
+            return None;
+        }
+        let host = host.host();
+        self.tenants.named(host).or_else(|| brands.named(host))
     }
 
     /// Nobody in particular, at a host that names this tenant.

@@ -96,11 +96,13 @@ impl Tenants {
         Self { by_host, default, anonymous }
     }
 
+    /// No host names a tenant.
+    pub(crate) fn name_none(&self) -> bool {
+        self.by_host.is_empty()
+    }
+
     /// The tenant that `host` (without port) names explicitly.
     pub(crate) fn named(&self, host: &str) -> Option<Uuid> {
-        if self.by_host.is_empty() {
-            return None;
-        }
         self.by_host.get(&host.to_ascii_lowercase()).copied()
     }
 

@@ -30,6 +30,21 @@ impl Alarm {
     }
 }
 
+/// A head and a short body are sent in one piece: to copy so much costs less than it costs the kernel
+/// to gather it.
+const COPIED_BYTES_MAX: usize = 512;
+
+/// All slices one after the other; None when they have not got room.
+fn gathered<'a>(slices: &[io::IoSlice<'_>], room: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut end = 0;
+    for slice in slices {
+        let begin = end;
+        end += slice.len();
+        room.get_mut(begin..end)?.copy_from_slice(slice);
+    }
+    Some(&room[..end])
+}
+
 /// A stream with read-ahead and a limit on how long a write may wait.
 pub(crate) struct Wire<S> {
     stream: S,
@@ -91,7 +106,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        let mut room = [0; COPIED_BYTES_MAX];
+        let result = match gathered(slices, &mut room) {
+            Some(bytes) => Pin::new(&mut self.stream).poll_write(cx, bytes),
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
+        };
         self.timed(cx, result)
     }
 
@@ -107,5 +126,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_shutdown(cx);
         self.timed(cx, result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::IoSlice;
+
+    #[test]
+    fn slices_are_one_piece_as_long_as_there_is_room() {
+        let slices = [&b"head"[..], b"", b"body"].map(IoSlice::new);
+        assert_eq!(gathered(&slices, &mut [0; 9]), Some(&b"headbody"[..]));
+        assert_eq!(gathered(&slices, &mut [0; 8]), Some(&b"headbody"[..]));
+        assert_eq!(gathered(&slices, &mut [0; 7]), None);
+        assert_eq!(gathered(&[], &mut [0; 1]), Some(&b""[..]));
     }
 }

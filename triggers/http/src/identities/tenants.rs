@@ -36,11 +36,13 @@ impl Brands {
         brands
     }
 
+    /// No host names a tenant.
+    pub(crate) fn name_none(&self) -> bool {
+        self.by_host.is_empty()
+    }
+
     /// The tenant that `host` (without port) names.
     pub(crate) fn named(&self, host: &str) -> Option<Uuid> {
-        if self.by_host.is_empty() {
-            return None;
-        }
         self.by_host.get(&host.to_ascii_lowercase()).copied()
     }
 
