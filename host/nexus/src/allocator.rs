@@ -24,7 +24,7 @@ const fn is_aligned_anyway(align: usize, size: usize) -> bool {
 }
 
 // SAFETY: mimalloc gives out blocks of at least the size that it is asked for, aligned as
-// `is_aligned_anyway` says or as it is asked, and takes back each of them whatever it was asked for.
+// `is_aligned_anyway` says or as it is asked, and takes each of them back whatever was asked for.
 unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -25,8 +25,8 @@ use wasmtime_wasi_http::{Error, WasiHttpView as _, p3};
 /// Where an answer is waited for.
 pub(crate) type Answer<R> = oneshot::Sender<wasmtime::Result<R>>;
 
-/// What is asked of the instance, and where its answer goes. Small, because it is moved from hand to
-/// hand; so is [`Begun`].
+/// What is asked of the instance, and where its answer goes. Small, because it is moved from hand
+/// to hand; so is [`Begun`].
 pub(crate) enum Work {
     /// A request that is all there, for a guest that takes such in one piece.
     Whole(Arc<Parts>, Bytes, Answer<Response>),
@@ -122,8 +122,8 @@ impl<'a> Begun<'a> {
 
     /// Waits for the guest's answer, or until its caller gives up; a trap is the instance's end.
     ///
-    /// What waits for anything but [`Self::Whole`] is by itself: it is larger, and room for it would
-    /// be made and moved with each request.
+    /// What waits for anything but [`Self::Whole`] is by itself: it is larger, and room for it
+    /// would be made and moved with each request.
     pub(crate) async fn run(
         self,
         accessor: &Accessor<Instance>,

@@ -30,8 +30,8 @@ impl Alarm {
     }
 }
 
-/// A head and a short body are sent in one piece: to copy so much costs less than it costs the kernel
-/// to gather it.
+/// A head and a short body are sent in one piece: to copy so much costs less than it costs the
+/// kernel to gather it.
 const COPIED_BYTES_MAX: usize = 512;
 
 /// All slices one after the other; None when they have not got room.
