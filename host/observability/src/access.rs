@@ -66,9 +66,6 @@ impl Access<'_> {
 
     /// As [`Access::happen`] is told within the span.
     fn write(&self, lines: &Sink) {
-        fn text(text: &str) -> impl FnOnce(&mut Vec<u8>) {
-            move |out| write_text(out, &masked(text))
-        }
         fn number(number: u64) -> impl FnOnce(&mut Vec<u8>) {
             move |out| {
                 // Writing into memory does not fail.
@@ -77,16 +74,19 @@ impl Access<'_> {
         }
         lines.tell(|line| {
             line.put_named(",\"level\":", |out| out.extend_from_slice(b"\"info\""));
-            line.put_named(",\"target\":", text(TARGET));
-            if !self.request_id.is_empty() {
-                line.put_named(",\"request_id\":", text(self.request_id));
+            let trace_id = self.trace.trace_digits();
+            for (name, text) in [
+                (",\"target\":", TARGET),
+                (",\"request_id\":", self.request_id),
+                (",\"component\":", self.component),
+                (",\"trace_id\":", trace_id.as_str()),
+                (",\"method\":", self.method),
+                (",\"path\":", self.path),
+            ] {
+                if !text.is_empty() {
+                    line.put_named(name, |out| write_text(out, &masked(text)));
+                }
             }
-            if !self.component.is_empty() {
-                line.put_named(",\"component\":", text(self.component));
-            }
-            line.put_named(",\"trace_id\":", text(self.trace.trace_digits().as_str()));
-            line.put_named(",\"method\":", text(self.method));
-            line.put_named(",\"path\":", text(self.path));
             line.put_named(",\"status\":", number(self.status.into()));
             line.put_named(",\"duration_us\":", number(self.micros()));
             line.put_named(",\"bytes\":", number(self.bytes));
@@ -117,7 +117,8 @@ mod tests {
     #[test]
     fn a_line_that_is_written_at_once_is_that_of_the_event() {
         let trace = TraceParent::root();
-        for component in ["shop", ""] {
+        // A request for a tunnel has no path.
+        for (component, path) in [("shop", "/a/\"quoted\""), ("", "")] {
             let event = Page::default();
             let sink = Sink::start(event.clone()).unwrap();
             let settings = Settings { format: Format::Json, filter: "info".into(), otlp: None };
@@ -132,7 +133,7 @@ mod tests {
                     request_id: "access-1",
                     component,
                     method: "GET",
-                    path: "/a/\"quoted\"",
+                    path,
                     status: 404,
                     took: Duration::from_micros(1_234),
                     bytes: 5,

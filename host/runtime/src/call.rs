@@ -109,30 +109,28 @@ impl Call {
         pins.iter().find(|(id, _)| id == component).map(|(_, number)| *number)
     }
 
-    /// What the host says of the call in header fields.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static HeaderName, &[u8])> {
+    /// What the host says of the call in header fields, and which of them it leaves unsaid.
+    pub(crate) fn fields(&self) -> [(&'static HeaderName, Option<&[u8]>); 5] {
         let TraceContext { traceparent, tracestate } = &self.trace;
-        let caller = self.caller.as_ref().map(|caller| caller.as_str().as_bytes());
         // Whoever makes a call may choose its id; what is no value is not said.
         let id = Some(self.request_id.as_bytes());
         let id = id.filter(|id| id.iter().all(|byte| matches!(byte, b' '..=b'~')));
-        let all = [
+        [
             (&PRINCIPAL, Some(self.principal_header.as_bytes())),
-            (&CALLER, caller),
+            (&CALLER, self.caller.as_ref().map(|caller| caller.as_str().as_bytes())),
             (&REQUEST_ID, id),
             (&TRACEPARENT, traceparent.as_ref().map(HeaderValue::as_bytes)),
             (&TRACESTATE, tracestate.as_ref().map(HeaderValue::as_bytes)),
-        ];
-        all.into_iter().filter_map(|(name, value)| Some((name, value?)))
+        ]
     }
 
     /// Says [`Call::fields`] in a head, whatever it held under those names.
     pub(crate) fn stamp(&self, headers: &mut HeaderMap) {
-        for name in [&PRINCIPAL, &CALLER, &REQUEST_ID, &TRACEPARENT, &TRACESTATE] {
-            headers.remove(name);
-        }
         for (name, value) in self.fields() {
-            headers.insert(name, HeaderValue::from_bytes(value).expect("it was one before"));
+            match value.map(|value| HeaderValue::from_bytes(value).expect("it was one before")) {
+                Some(value) => drop(headers.insert(name, value)),
+                None => drop(headers.remove(name)),
+            }
         }
     }
 
@@ -208,8 +206,8 @@ mod tests {
         assert_eq!(headers["x-request-id"], "r-1");
         assert_eq!(headers["traceparent"], "00-1-2-00");
         assert_eq!(headers.len(), 5, "{headers:?}");
-        assert!(call.fields().all(|(name, _)| is_the_hosts(name)));
-        assert!(is_the_hosts(&TRACESTATE) && !is_the_hosts(&http::header::ACCEPT));
+        assert!(call.fields().iter().all(|(name, _)| is_the_hosts(name)));
+        assert!(!is_the_hosts(&http::header::ACCEPT));
     }
 
     #[test]
