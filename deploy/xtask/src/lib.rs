@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod fragment;
 pub mod guests;
 pub mod http;
+pub mod layout;
 pub mod manifest;
 pub mod packages;
 pub mod progress;

@@ -6,6 +6,7 @@
 //! and ratios are of one round. What runs on the machine besides tells on answers a second, hardly
 //! on microseconds of CPU for an answer (`…_cpu`).
 
+mod calls;
 mod cold;
 mod database;
 mod http;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 /// What is measured, and how thoroughly.
 #[derive(Debug, Parser)]
 pub struct Wanted {
-    /// `http`, `isolation`, `cold`, `db` or `soak`
+    /// `http`, `isolation`, `cold`, `db`, `soak`; or `order`, which counts calls
     suite: String,
     #[arg(long, default_value_t = 3)]
     rounds: u32,
@@ -47,6 +48,9 @@ pub struct Wanted {
     /// The host's program
     #[arg(long)]
     nexus: Option<PathBuf>,
+    /// Whose calls are counted, with the names of its functions
+    #[arg(long)]
+    guest: Option<PathBuf>,
 }
 
 impl Wanted {
@@ -77,6 +81,7 @@ fn main() -> Result<()> {
         "cold" => cold::run(&wanted),
         "db" => rows::run(&wanted),
         "soak" => soak::run(&wanted),
-        other => bail!("there is no suite {other:?}: http, isolation, cold, db, soak"),
+        "order" => calls::run(&wanted),
+        other => bail!("there is no suite {other:?}: http, isolation, cold, db, soak, order"),
     }
 }

@@ -55,6 +55,11 @@ impl Process {
         }
     }
 
+    /// By which Linux knows it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Seconds on a CPU until now, of all its threads, ended ones too.
     ///
     /// # Errors

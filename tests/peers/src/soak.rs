@@ -86,7 +86,7 @@ pub fn run(wanted: &Wanted) -> Result<()> {
 
 /// Requests as they are sent, in turn: of ten, four are for a few bytes, three for a document there
 /// and back, one for a row, one writes one, and one is for 100 KiB.
-fn mix(host: SocketAddr) -> Result<Vec<String>> {
+pub fn mix(host: SocketAddr) -> Result<Vec<String>> {
     let written = posted(host, WRITES, r#"{"title":"one"}"#)?;
     let row = written.lines().find_map(|line| line.strip_prefix("location: "));
     let row = row.with_context(|| format!("write a row: {written}"))?.trim();
@@ -107,10 +107,10 @@ fn mix(host: SocketAddr) -> Result<Vec<String>> {
 
 /// What came of a load.
 #[derive(Default)]
-struct Told {
+pub struct Told {
     /// When each was due, and how long after that it was there.
     answers: Vec<(Duration, Duration)>,
-    failed: Vec<String>,
+    pub failed: Vec<String>,
 }
 
 impl Told {
@@ -130,7 +130,7 @@ impl Told {
 }
 
 /// Asks `host` for `rate` answers a second, or for as many as it gives.
-async fn load(host: SocketAddr, mix: &[String], rate: f64, lasts: Duration) -> Result<Told> {
+pub async fn load(host: SocketAddr, mix: &[String], rate: f64, lasts: Duration) -> Result<Told> {
     let told = Rc::new(RefCell::new(Told::default()));
     let tasks = LocalSet::new();
     let began = Instant::now();

@@ -3,7 +3,7 @@
 
 use super::film::POLL;
 use crate::http::{self, Reply, Request};
-use crate::workspace::{Workspace, read};
+use crate::workspace::{Workspace, hex, read};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -190,7 +190,7 @@ fn random() -> Result<String> {
     let mut source = std::fs::File::open("/dev/urandom").context("open the source of chance")?;
     source.read_exact(&mut bytes).context("read chance")?;
     let digest = Sha256::digest(bytes);
-    Ok(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&digest[..16]))
 }
 
 /// The token of the link in the letter to `email`, once it is there.

@@ -2,7 +2,7 @@
 //! and WIT folders, because components were built against them. Knows only their checksums.
 
 use super::Report;
-use crate::workspace::{Workspace, read, write_if_changed};
+use crate::workspace::{Workspace, hex, read, write_if_changed};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -180,10 +180,6 @@ fn parse(text: &str) -> Checksums {
 
 fn lines(sums: &Checksums) -> String {
     sums.iter().map(|(name, sum)| format!("{sum}  {name}\n")).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
