@@ -5,7 +5,7 @@ use crate::bench::{self, Bench};
 use crate::stage::{self, Wanted};
 use crate::up::{self, Up};
 use crate::workspace::Workspace;
-use crate::{demo, docs, doctor, layout, manifest, scaffold, tidy, verify};
+use crate::{demo, docs, doctor, manifest, order, scaffold, tidy, verify};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -115,7 +115,7 @@ enum Chore {
     },
     /// Count which functions services call most, which then stand together in every guest
     ///
-    /// Writes components/sdk/function-order.txt. To be run when the SDK, what it is built of or the
+    /// Writes host/layout/src/function-order.txt. To be run when the SDK, what it is built of or the
     /// compiler has changed: a name that is no longer there has no effect.
     Order,
     /// Begin a new service: its folder, its first migration, its place in spin.toml
@@ -181,7 +181,7 @@ impl CommandLine {
             Chore::Bench { suite, json, check, bless, runs, development } => {
                 bench::run(&ws, &Bench { suite, runs, json, check, bless, development })
             }
-            Chore::Order => layout::run(&ws),
+            Chore::Order => order::run(&ws),
             Chore::New { name } => scaffold::run(&ws, &name),
             Chore::Manifest { check } => manifest::run(&ws, check),
             Chore::Docs { check } => docs::run(&ws, check),

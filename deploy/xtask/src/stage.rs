@@ -2,10 +2,10 @@
 //! is. A file is replaced only when its content changed, by rename, so that a running host keeps
 //! the one it has and caches keyed by content stay warm.
 
-use crate::layout::{self, ORDER, Order};
 use crate::workspace::{GuestKind, Member, Workspace, hex, write_if_changed};
 use crate::{guests, progress};
 use anyhow::{Context, Result, bail};
+use nexus_layout::{Order, laid_out};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::Read;
@@ -85,22 +85,21 @@ fn chosen_guests<'w>(ws: &'w Workspace, wanted: &Wanted) -> Result<Vec<&'w Membe
 /// It is laid out only when it, or the order, has changed since: there are dozens of them.
 fn lay_out_if_changed(ws: &Workspace, built: &Path, to: &Path) -> Result<bool> {
     let name = to.file_name().context("a staged file has a name")?;
-    let order = fs::read(ws.root.join(ORDER)).with_context(|| format!("read {ORDER}"))?;
-    let guest = fs::read(built).with_context(|| format!("read {}", built.display()))?;
     let note = ws.target.join("xtask/laid-out").join(name).with_extension("txt");
+    let guest = fs::read(built).with_context(|| format!("read {}", built.display()))?;
+    let order = Order::of_services();
     let noted = |staged: &[u8]| {
-        let digests = [&order, &guest, staged].map(|bytes| hex(&Sha256::digest(bytes)));
-        digests.join("\n")
+        let digests = [&guest, staged].map(|bytes| hex(&Sha256::digest(bytes)));
+        format!("{:x}\n{}\n", order.fingerprint(), digests.join("\n"))
     };
     let before = fs::read(to).unwrap_or_default();
     if fs::read_to_string(&note).is_ok_and(|note| note == noted(&before)) {
         return Ok(false);
     }
-    let order = Order::of(&String::from_utf8_lossy(&order));
-    let guest_laid_out =
-        layout::laid_out(&guest, &order).with_context(|| format!("lay out {}", built.display()))?;
-    let changed = write_if_changed(to, &guest_laid_out)?;
-    write_if_changed(&note, noted(&guest_laid_out).as_bytes())?;
+    let laid_out =
+        laid_out(&guest, &order).with_context(|| format!("lay out {}", built.display()))?;
+    let changed = write_if_changed(to, &laid_out)?;
+    write_if_changed(&note, noted(&laid_out).as_bytes())?;
     Ok(changed)
 }
 

@@ -26,9 +26,6 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_WASI_LIBC: &str = "/usr/lib/wasm32-wasi";
 
-/// Names of functions that say of which types they are, by which `layout` tells them apart.
-const NAMES: &str = "-C symbol-mangling-version=v0";
-
 /// rustup fetches about 25 MB; where its server cannot be reached it usually fails at once.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(180);
 
@@ -51,7 +48,7 @@ impl GuestToolchain {
         let mut cargo = match self {
             Self::Own => {
                 let mut cargo = shell::cargo(&ws.root);
-                cargo.env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", NAMES);
+                cargo.env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", nexus_layout::RUSTFLAGS);
                 cargo
             }
             Self::Debian { linkers } => debian_cargo(&ws.root, linkers),
@@ -197,8 +194,8 @@ fn debian_cargo(root: &Path, linkers: &[PathBuf]) -> Command {
     cargo.env("RUSTC", DEBIAN_RUSTC);
     // `-Z build-std` is not stable; this lets a stable compiler accept it.
     cargo.env("RUSTC_BOOTSTRAP", "1");
-    let libc = format!("-L native={DEBIAN_WASI_LIBC} -C link-self-contained=no {NAMES}");
-    cargo.env("RUSTFLAGS", libc);
+    let libc = format!("-L native={DEBIAN_WASI_LIBC} -C link-self-contained=no");
+    cargo.env("RUSTFLAGS", format!("{libc} {}", nexus_layout::RUSTFLAGS));
     cargo
 }
 

@@ -1,4 +1,4 @@
-//! `order`: has a guest count the calls of its functions (`xtask::layout::calls`) and prints their
+//! `order`: has a guest count the calls of its functions (`nexus_layout::calls`) and prints their
 //! names in the order in which they are to stand: what any service does, from its start to the
 //! answer of a few bytes, before what is done for documents and rows; in both, most called first.
 //!
@@ -12,12 +12,12 @@ use crate::process::{Process, asked};
 use crate::rows::TABLE;
 use crate::soak::{load, mix};
 use anyhow::{Context as _, Result, ensure};
+use nexus_layout::calls::{Counting, MARK, counting};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
-use xtask::layout::calls::{Counting, MARK, counting};
 
 /// Requests for a few bytes.
 const SIMPLE: usize = 200;

@@ -54,6 +54,10 @@ impl Crate {
         Ok(Self { folder: folder.into(), checkout, component, fragment, migrations })
     }
 
+    pub(super) fn is_of_checkout(&self) -> bool {
+        self.checkout.is_some()
+    }
+
     /// Where its artifact goes unless somebody says otherwise.
     pub(super) fn artifact_file(&self) -> PathBuf {
         let name = format!("{}.oci.tar", self.component);
@@ -65,7 +69,8 @@ impl Crate {
 
     /// Compiles it; the compiler's words go to stderr.
     pub(super) fn compile(&self, with: &Toolchain, target: Option<&Path>) -> Result<Compiled> {
-        let mut cargo = with.cargo_build(&self.folder);
+        let flags = if self.is_of_checkout() { nexus_layout::RUSTFLAGS } else { "" };
+        let mut cargo = with.cargo_build(&self.folder, flags);
         cargo.args(["--target", TARGET, "--lib", "--message-format", "json-render-diagnostics"]);
         match &self.checkout {
             // As `cargo xtask build` has it, so that neither builds what the other has built.

@@ -12,6 +12,7 @@ use crate::config::BuildOptions;
 use anyhow::{Context as _, Result, anyhow, bail};
 use crate_of::{Compiled, Crate};
 use nexus_artifact::{Artifact, Migration, Parts};
+use nexus_layout::{Order, laid_out};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -63,7 +64,12 @@ fn find(what: &Path) -> Result<Crate, Failure> {
 
 fn artifact(one: &Crate, compiled: &Compiled) -> Result<Artifact> {
     let wasm = std::fs::read(&compiled.wasm);
-    let wasm = wasm.with_context(|| format!("read {}", compiled.wasm.display()))?;
+    let mut wasm = wasm.with_context(|| format!("read {}", compiled.wasm.display()))?;
+    if one.is_of_checkout() {
+        // As `cargo xtask build` does. What somebody else builds is taken as it is: names of
+        // functions may be wanted where it traps.
+        wasm = laid_out(&wasm, &Order::of_services()).context("put its functions in order")?;
+    }
     let parts = Parts {
         component: &one.component,
         version: Some(&compiled.version),

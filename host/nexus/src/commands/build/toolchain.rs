@@ -67,11 +67,14 @@ fn said(program: &str, arguments: &[&str]) -> Option<String> {
 }
 
 impl Toolchain {
-    /// `cargo build` in a folder.
-    pub(super) fn cargo_build(&self, folder: &Path) -> Command {
+    /// `cargo build` in a folder, with flags for the compiler besides, if there are any.
+    pub(super) fn cargo_build(&self, folder: &Path, flags: &str) -> Command {
         let Self::Debian(linkers) = self else {
             let mut cargo = Command::new("cargo");
             cargo.current_dir(folder).arg("build");
+            if !flags.is_empty() {
+                cargo.env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", flags);
+            }
             return cargo;
         };
         let mut cargo = Command::new(DEBIAN_CARGO);
@@ -92,7 +95,7 @@ impl Toolchain {
         cargo.env("PATH", std::env::join_paths(all).unwrap_or(path));
         // `-Z build-std` is not stable; this lets a stable compiler accept it.
         cargo.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
-        let libc = format!("-L native={DEBIAN_WASI_LIBC} -C link-self-contained=no");
+        let libc = format!("-L native={DEBIAN_WASI_LIBC} -C link-self-contained=no {flags}");
         cargo.env("RUSTFLAGS", libc).args(["build", "-Z", "build-std=std,panic_abort"]);
         cargo
     }

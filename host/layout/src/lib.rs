@@ -1,20 +1,17 @@
-//! Where the functions of a guest stand in its code: those that services call, most called first,
-//! before those that nobody calls. The kernel maps compiled code by 64 KiB around what is executed,
-//! so code that stands together is little of it; and it is what a core's caches then hold.
+//! Where the functions of a component stand in its code: those that services call, most called
+//! first, before those that nobody calls. The kernel maps compiled code by 64 KiB around what is
+//! executed, so code that stands together is little of it; and it is what a core's caches hold.
 //!
-//! Knows WebAssembly's sections and the list in `components/sdk/function-order.txt`, which `cargo
-//! xtask order` makes by counting calls (`calls`). Refuses to know what a guest does. The names by
-//! which functions are found are dropped here, as is all that only says something of a module.
+//! Knows WebAssembly's sections, and the list of functions, which `cargo xtask order` makes by
+//! counting calls (`calls`). Refuses to know what a component does. The names by which functions
+//! are found are dropped here, as is all that only says something of a module.
 
 pub mod calls;
 
-use crate::doctor::{self, Purpose};
-use crate::stage::{self, Wanted};
-use crate::workspace::{Workspace, write_if_changed};
-use crate::{guests, progress, shell};
 use anyhow::{Context as _, Result, ensure};
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hasher as _};
 use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{CodeSection, Encode as _, FunctionSection, Module};
 use wasmparser::{
@@ -22,50 +19,44 @@ use wasmparser::{
     Parser, Payload, TypeRef,
 };
 
-/// The list, in the repository.
-pub const ORDER: &str = "components/sdk/function-order.txt";
+/// What the compiler has to be told, so that names say of which types functions are.
+pub const RUSTFLAGS: &str = "-C symbol-mangling-version=v0";
+
+/// One name a line.
+const LIST: &str = include_str!("function-order.txt");
 
 /// Names of functions, those that stand first in a guest's code first.
-pub struct Order(HashMap<String, usize>);
+pub struct Order {
+    places: HashMap<String, usize>,
+    fingerprint: u64,
+}
 
 impl Order {
-    /// One name a line.
-    pub fn of(text: &str) -> Self {
-        let names = text.lines().map(str::to_owned);
-        Self(names.enumerate().map(|(place, name)| (name, place)).collect())
+    /// That of what services call.
+    pub fn of_services() -> Self {
+        Self::of(LIST)
+    }
+
+    fn of(text: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(text.as_bytes());
+        let names = text.lines().map(str::to_owned).enumerate();
+        let places = names.map(|(place, name)| (name, place)).collect();
+        Self { places, fingerprint: hasher.finish() }
+    }
+
+    /// Another for another order.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
     }
 
     /// After all that have a place, those without one are as they were.
     fn place(&self, name: &str) -> usize {
-        self.0.get(name).copied().unwrap_or(usize::MAX)
+        self.places.get(name).copied().unwrap_or(usize::MAX)
     }
 }
 
-/// `cargo xtask order`: has the probe `measured` count the calls of its functions while it is asked
-/// for what services are asked for, and writes the list anew.
-///
-/// # Errors
-/// When something cannot be built, started or asked.
-pub fn run(ws: &Workspace) -> Result<()> {
-    doctor::ensure(ws, Purpose::Run)?;
-    stage::build(ws, &Wanted { name: Some("nexus".into()), ..Wanted::default() })?;
-    let probe = ws.guests().into_iter().find(|guest| guest.name == COUNTED);
-    let probe = probe.with_context(|| format!("there is no guest {COUNTED}"))?;
-    let built = guests::build(ws, &[probe])?.remove(COUNTED).context("the guest was built")?;
-    let mut peers = shell::cargo(&ws.root);
-    peers.args(["run", "-q", "-p", "peers", "--bin", "peers", "order", "--guest"]).arg(built);
-    let list = progress::stage("count calls", || shell::capture(&mut peers))?;
-    let names = list.lines().count();
-    ensure!(names > 0, "no function was called");
-    let changed = write_if_changed(&ws.root.join(ORDER), list.as_bytes())?;
-    eprintln!("    {ORDER}: {names} names{}", if changed { "" } else { ", as before" });
-    Ok(())
-}
-
-/// Whose functions are counted: it does a bit of all that services do.
-const COUNTED: &str = "probe-measured";
-
-/// `guest`, a component, with the functions of its modules in that order.
+/// `guest`, a component, with the functions of its modules in `order`.
 ///
 /// # Errors
 /// When it is no component.

@@ -150,7 +150,7 @@ fn each_function_counts_where_its_place_is_behind_the_guests_own_memory() {
                 assert_eq!(last.data, MARK);
             }
             Payload::CodeSectionEntry(body) => {
-                let mut operators = body.get_operators_reader().expect("a body");
+                let operators = body.get_operators_reader().expect("a body");
                 let load = operators.into_iter().nth(2).expect("an instruction");
                 let Ok(Operator::I32Load { memarg }) = load else { panic!("{load:?}") };
                 counters.push(memarg.offset);
