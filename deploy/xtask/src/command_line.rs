@@ -115,8 +115,8 @@ enum Chore {
     },
     /// Count which functions services call most, which then stand together in every guest
     ///
-    /// Writes host/layout/src/function-order.txt. To be run when the SDK, what it is built of or the
-    /// compiler has changed: a name that is no longer there has no effect.
+    /// Writes host/layout/src/function-order.txt. To be run when the SDK, what it is built of or
+    /// the compiler has changed: a name that is no longer there has no effect.
     Order,
     /// Begin a new service: its folder, its first migration, its place in spin.toml
     ///
