@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 /// A start with cached code takes a second; one that compiles, on a busy machine, longer.
-const READY_MAX: Duration = Duration::from_secs(120);
+const READY_MAX: Duration = Duration::from_secs(240);
 
 /// Enough for every test, and little address space: several hosts share a process.
 const INSTANCES_MAX: u32 = 256;
