@@ -111,7 +111,8 @@ impl Functions {
             match payload.context("read a module")? {
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
-                        let is_function = matches!(import?.ty, TypeRef::Func(_));
+                        let is_function =
+                            matches!(import?.ty, TypeRef::Func(_) | TypeRef::FuncExact(_));
                         functions.imported += u32::from(is_function);
                     }
                 }
