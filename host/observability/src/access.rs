@@ -4,10 +4,11 @@
 use crate::TraceParent;
 use crate::lines::write_text;
 use crate::masks::masked;
+use crate::server_span::{Ended, ServerSpan};
 use crate::writer::Sink;
 use std::sync::OnceLock;
-use std::time::Duration;
-use tracing::{Level, Span};
+use std::time::SystemTime;
+use tracing::Level;
 
 /// The target of these events.
 pub(crate) const TARGET: &str = "access";
@@ -23,30 +24,24 @@ pub(crate) fn write_to(lines: Sink) {
 
 /// A request that is over, as its line tells it.
 #[derive(Debug, Clone, Copy)]
-pub struct Access<'a> {
-    pub span: &'a Span,
+pub(crate) struct Access<'a> {
+    pub(crate) at: SystemTime,
     /// The span's own.
-    pub trace: &'a TraceParent,
-    pub request_id: &'a str,
+    pub(crate) trace: &'a TraceParent,
+    pub(crate) request_id: &'a str,
     /// Who answered; empty where nobody but the host did.
-    pub component: &'a str,
-    pub method: &'a str,
-    pub path: &'a str,
-    pub status: u16,
-    pub took: Duration,
-    /// Of the response's body.
-    pub bytes: u64,
-    /// The response was sent to its end.
-    pub whole: bool,
+    pub(crate) component: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) ended: &'a Ended<'a>,
 }
 
 impl Access<'_> {
     /// Writes the line, unless the filter says otherwise.
-    pub fn tell(&self) {
+    pub(crate) fn tell(&self, span: &ServerSpan) {
         match LINES.get() {
             Some(lines) if tracing::enabled!(target: TARGET, Level::INFO) => self.write(lines),
             Some(_) => {}
-            None => self.span.in_scope(|| self.happen()),
+            None => span.in_scope(|| self.happen()),
         }
     }
 
@@ -56,11 +51,11 @@ impl Access<'_> {
             request_id = self.request_id,
             component = self.component,
             method = self.method,
-            path = self.path,
-            status = self.status,
+            path = self.ended.path,
+            status = self.ended.status,
             duration_us = self.micros(),
-            bytes = self.bytes,
-            whole = self.whole,
+            bytes = self.ended.bytes,
+            whole = self.ended.whole,
         );
     }
 
@@ -72,7 +67,7 @@ impl Access<'_> {
                 let _written = serde_json::to_writer(out, &number);
             }
         }
-        lines.tell(|line| {
+        lines.tell(self.at, |line| {
             line.put_named(",\"level\":", |out| out.extend_from_slice(b"\"info\""));
             let trace_id = self.trace.trace_digits();
             for (name, text) in [
@@ -81,22 +76,22 @@ impl Access<'_> {
                 (",\"component\":", self.component),
                 (",\"trace_id\":", trace_id.as_str()),
                 (",\"method\":", self.method),
-                (",\"path\":", self.path),
+                (",\"path\":", self.ended.path),
             ] {
                 if !text.is_empty() {
                     line.put_named(name, |out| write_text(out, &masked(text)));
                 }
             }
-            line.put_named(",\"status\":", number(self.status.into()));
+            line.put_named(",\"status\":", number(self.ended.status.into()));
             line.put_named(",\"duration_us\":", number(self.micros()));
-            line.put_named(",\"bytes\":", number(self.bytes));
-            let whole = if self.whole { "true" } else { "false" };
+            line.put_named(",\"bytes\":", number(self.ended.bytes));
+            let whole = if self.ended.whole { "true" } else { "false" };
             line.put_named(",\"whole\":", |out| out.extend_from_slice(whole.as_bytes()));
         });
     }
 
     fn micros(&self) -> u64 {
-        u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX)
+        u64::try_from(self.ended.took.as_micros()).unwrap_or(u64::MAX)
     }
 }
 
@@ -104,8 +99,9 @@ impl Access<'_> {
 mod tests {
     use super::*;
     use crate::writer::tests::Page;
-    use crate::{Format, Settings, call_span, subscriber};
+    use crate::{Format, Settings, subscriber};
     use serde_json::Value;
+    use std::time::Duration;
 
     fn without_time(page: &Page, sink: &Sink) -> Value {
         sink.flush(Duration::from_secs(5));
@@ -126,20 +122,29 @@ mod tests {
             let at_once = Page::default();
             let lines = Sink::start(at_once.clone()).unwrap();
             tracing::subscriber::with_default(subscriber, || {
-                let span = call_span("access-1", "GET", &trace, None);
-                let access = Access {
-                    span: &span,
-                    trace: &trace,
-                    request_id: "access-1",
-                    component,
-                    method: "GET",
+                let span = ServerSpan::begin(
+                    "access-1".into(),
+                    "GET",
+                    trace,
+                    None,
+                    SystemTime::UNIX_EPOCH,
+                );
+                let ended = Ended {
                     path,
                     status: 404,
                     took: Duration::from_micros(1_234),
                     bytes: 5,
                     whole: true,
                 };
-                access.span.in_scope(|| access.happen());
+                let access = Access {
+                    at: SystemTime::UNIX_EPOCH,
+                    trace: &trace,
+                    request_id: "access-1",
+                    component,
+                    method: "GET",
+                    ended: &ended,
+                };
+                span.in_scope(|| access.happen());
                 access.write(&lines);
             });
             let told = without_time(&event, &sink);

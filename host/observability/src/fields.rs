@@ -104,6 +104,10 @@ impl Fields {
         self.all.into_iter()
     }
 
+    pub(crate) fn extend(&mut self, told: impl IntoIterator<Item = (&'static str, Value)>) {
+        self.all.extend(told);
+    }
+
     fn put(&mut self, field: &Field, value: Value) {
         let name = field.name();
         let slot = match self.first {

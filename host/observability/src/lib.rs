@@ -3,9 +3,10 @@
 //! Three conventions tie them together, and everybody else only has to keep them:
 //! - An event with the target `guest` is a line that a guest printed (`component`, `request_id`,
 //!   `stream`).
-//! - An event with the target `access` says of a request what its span says, too ([`Access`]).
-//! - A span made by [`call_span`] names one call; whatever is logged inside it carries the call's
-//!   `request_id`, `component` and `trace_id`, and is exported over OTLP when that is configured.
+//! - An event with the target `access` says of a request what its span says, too.
+//! - A [`ServerSpan`] or a span made by [`call_span`] names one call; whatever is logged inside it
+//!   carries the call's `request_id`, `component` and `trace_id`, and is exported over OTLP when
+//!   that is configured.
 //!
 //! Refuses to know components, triggers and stores: numbers are read from their snapshots by
 //! whoever renders a page with [`Exposition`].
@@ -19,17 +20,18 @@ pub mod otlp;
 mod process;
 mod ring;
 mod scrape;
+mod server_span;
 mod span;
 mod trace;
 mod witness;
 pub mod work;
 mod writer;
 
-pub use access::Access;
 pub use exposition::{CONTENT_TYPE, Exposition, Family};
 pub use process::ProcessSample;
 pub use ring::{Happened, Invocation, InvocationFilter, Line, LineFilter, Ring, Since, recent};
 pub use scrape::{Scrape, ScrapeError, Series};
+pub use server_span::{Ended, Scope, ServerSpan, Within};
 pub use span::call_span;
 pub use trace::TraceParent;
 pub use witness::Witness;
@@ -154,7 +156,10 @@ fn filter(directives: &str) -> Result<Box<dyn Layer<Registry> + Send + Sync>, Er
         return Ok(Box::new(targets));
     }
     match EnvFilter::try_new(all) {
-        Ok(filter) => Ok(Box::new(filter)),
+        Ok(filter) => {
+            server_span::show();
+            Ok(Box::new(filter))
+        }
         Err(error) => {
             Err(Error::Filter { filter: directives.to_owned(), reason: error.to_string() })
         }
@@ -168,6 +173,7 @@ where
     match format {
         Format::Json => Box::new(lines::JsonLines::new(sink)),
         Format::Pretty => {
+            server_span::show();
             let words = tracing_subscriber::fmt::layer().compact().with_ansi(ansi);
             Box::new(ring::Watch.and_then(words.with_writer(sink)))
         }

@@ -3,6 +3,7 @@
 
 use crate::fields::Fields;
 use crate::ring;
+use crate::server_span;
 use crate::span::SpanRecord;
 use crate::writer::Sink;
 use jiff::Timestamp;
@@ -33,7 +34,7 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let fields = Fields::of(|visitor| event.record(visitor));
         let metadata = event.metadata();
-        self.sink.tell(|line| {
+        self.sink.tell(SystemTime::now(), |line| {
             line.put_text("level", level(*metadata.level()));
             line.put_text("target", metadata.target());
             if let Some(message) = fields.text("message") {
@@ -56,9 +57,9 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for JsonLines {
 }
 
 impl Sink {
-    /// Writes one line.
-    pub(crate) fn tell(&self, say: impl FnOnce(&mut Line)) {
-        let mut line = Line::new(SCRATCH.take());
+    /// Writes one line, of what happened `at` a time.
+    pub(crate) fn tell(&self, at: SystemTime, say: impl FnOnce(&mut Line)) {
+        let mut line = Line::new(SCRATCH.take(), at);
         say(&mut line);
         let bytes = line.finish();
         self.send(&bytes);
@@ -92,10 +93,10 @@ const HEAD: [&str; 7] = ["time", "level", "target", "message", "request_id", "co
 
 impl Line {
     /// A line that has its time: RFC 3339, UTC, microseconds.
-    fn new(mut bytes: Vec<u8>) -> Self {
+    fn new(mut bytes: Vec<u8>, at: SystemTime) -> Self {
         bytes.clear();
         bytes.shrink_to(SCRATCH_BYTES_KEPT);
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
         bytes.extend_from_slice(b"{\"time\":\"");
         bytes.extend_from_slice(&begin_of(since.as_secs()));
         bytes.extend_from_slice(&six_digits(since.subsec_micros()));
@@ -194,7 +195,7 @@ fn is_plain_word(word: &[u8; 8]) -> bool {
     (less(word, b' ') | is(b'"') | is(b'\\')) & (ONES << 7) == 0
 }
 
-/// Adds the value of `name` in the innermost span that has one.
+/// Adds the value of `name`, one of [`OF_THE_CALL`], in the innermost span that has one.
 fn inherit<S>(context: &Context<'_, S>, event: &Event<'_>, name: &'static str, line: &mut Line)
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -208,6 +209,12 @@ where
         if let Some(text) = record.fields.text(name) {
             return line.put_text(name, text);
         }
+    }
+    let Some(call) = server_span::inherited() else { return };
+    match name {
+        TRACE_ID => line.put_text(name, call.own.trace_digits().as_str()),
+        "request_id" => line.put_text(name, &call.request_id),
+        _ => call.component.iter().for_each(|component| line.put_text(name, component)),
     }
 }
 

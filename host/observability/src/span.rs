@@ -4,6 +4,7 @@
 use crate::fields::Fields;
 use crate::otlp::{Finished, Queue};
 use crate::ring;
+use crate::server_span;
 use crate::trace::{TraceParent, hex_u128};
 use compact_str::CompactString;
 use std::fmt;
@@ -140,6 +141,7 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Spans {
         let above = above.as_ref().and_then(|parent| {
             parent.extensions().get::<SpanRecord>().and_then(|record| record.place)
         });
+        let above = above.or_else(|| server_span::inherited().map(|call| call.own));
         let place = place.or_else(|| above.map(|above| above.child()));
         let parent_id = parent_id.or_else(|| above.map(|above| above.span_number()));
         let began = began(&fields).unwrap_or_else(SystemTime::now);

@@ -100,6 +100,10 @@ impl TraceParent {
         self.sampled
     }
 
+    pub(crate) fn trace_number(&self) -> u128 {
+        self.trace_id
+    }
+
     pub(crate) fn span_number(&self) -> u64 {
         self.span_id
     }

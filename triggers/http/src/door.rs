@@ -24,14 +24,13 @@ use http::request::Parts;
 use http::uri::{Authority, Scheme};
 use http::{Method, StatusCode, Uri, Version};
 use hyper::body::Incoming;
-use nexus_observability::call_span;
+use nexus_observability::ServerSpan;
 use nexus_runtime::{Call, CallError, Problem, Request, Response, full};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
-use tracing::Instrument as _;
+use std::time::SystemTime;
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 // The IETF's draft of RateLimit header fields.
@@ -91,19 +90,15 @@ impl<B: Backend> Door<B> {
         request: http::Request<Incoming>,
     ) -> http::Response<Outgoing> {
         let (parts, body) = request.into_parts();
+        let began = SystemTime::now();
         let trace = Trace::of(&parts.headers);
-        let request_id = identity::request_id(&parts.headers);
-        let (method, parent) = (parts.method.as_str(), trace.parent.as_ref());
-        let span = call_span(&request_id, method, &trace.own, parent);
+        let request_id = identity::request_id(&parts.headers, began);
+        let method = parts.method.as_str();
+        let span = ServerSpan::begin(request_id, method, trace.own, trace.parent, began);
         let mut draft = Draft {
             record: Record {
-                span: span.clone(),
-                trace: trace.own,
-                request_id,
-                method: parts.method.clone(),
+                span,
                 uri: parts.uri.clone(),
-                began: Instant::now(),
-                component: None,
                 traffic: self.shard.host_traffic.clone(),
                 exchange: self.exchanges.begin(),
                 status: None,
@@ -116,8 +111,10 @@ impl<B: Backend> Door<B> {
             stale_cookie: false,
         };
         let version = parts.version;
-        let answer = self.answer(&mut draft, parts, body, trace).instrument(span).await;
-        self.finish(draft, answer, version)
+        let is_head = parts.method == Method::HEAD;
+        let within = draft.record.span.scope();
+        let answer = within.of(self.answer(&mut draft, parts, body, trace)).await;
+        self.finish(draft, answer, version, is_head)
     }
 
     async fn answer(
@@ -203,10 +200,8 @@ impl<B: Backend> Door<B> {
         matched: &Matched<'_>,
         mut letter: Letter,
     ) -> Result<Response, Refusal> {
-        draft.record.component = Some(entry.component.clone());
         draft.record.traffic = entry.traffic.clone();
-        let (component, route) = (entry.component.as_str(), entry.headers.pattern());
-        tracing::record_all!(draft.record.span, component = component, http.route = route);
+        draft.record.span.addressed(entry.component.as_str(), entry.headers.pattern());
         let length = inbound::content_length(&letter.parts.headers);
         if length.is_some_and(|length| length > entry.body_max) {
             return Err(Refusal::of_body(upload::Fault::TooLarge, entry.body_max));
@@ -239,7 +234,7 @@ impl<B: Backend> Door<B> {
         // Of the connection, such as the way to another protocol: no component may have it.
         letter.parts.extensions = http::Extensions::new();
         let request = Request::from_parts(letter.parts, body);
-        let id = draft.record.request_id.clone();
+        let id = draft.record.span.request_id().clone();
         let mut call = Call::with_header(id, sender.identity.principal, sender.identity.header);
         call.trace = letter.trace.context();
         call.body_is_whole = body_is_whole;
@@ -328,6 +323,7 @@ impl<B: Backend> Door<B> {
         mut draft: Draft,
         answer: Result<Response, Refusal>,
         version: Version,
+        is_head: bool,
     ) -> http::Response<Outgoing> {
         let plane = &self.shard.plane;
         let mut close = false;
@@ -336,16 +332,16 @@ impl<B: Backend> Door<B> {
             Err(refusal) => {
                 self.count(&refusal);
                 if refusal.problem.status.is_server_error() {
-                    draft.record.span.record("error.type", refusal.problem.name);
+                    draft.record.span.failed(refusal.problem.name);
                 }
                 close = refusal.close;
-                let mut response = refusal.into_response(&draft.record.request_id);
+                let mut response = refusal.into_response(draft.record.span.request_id());
                 outbound::harden(response.headers_mut());
                 response
             }
         };
         outbound::clean(response.headers_mut());
-        outbound::shape(&mut response, draft.record.method == Method::HEAD);
+        outbound::shape(&mut response, is_head);
         let headers = response.headers_mut();
         plane.cors.mark(&draft.origin, headers);
         if let Some(taken) = &draft.rate {
@@ -357,7 +353,7 @@ impl<B: Backend> Door<B> {
             outbound::forget_session(headers, draft.secure);
         }
         let hsts = plane.hsts.as_ref().filter(|_| draft.secure);
-        outbound::sign(headers, &draft.record.request_id, hsts);
+        outbound::sign(headers, draft.record.span.request_id(), hsts);
         // HTTP/2 has its own word for it.
         close |= self.shard.drain.is_cancelled();
         if close && version < Version::HTTP_2 {

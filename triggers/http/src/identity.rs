@@ -15,17 +15,21 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID_MAX: usize = 128;
 
 /// The client's `x-request-id` if it is one sane value, otherwise a new UUIDv7.
-pub(crate) fn request_id(headers: &HeaderMap) -> Arc<str> {
+pub(crate) fn request_id(headers: &HeaderMap, now: SystemTime) -> Arc<str> {
     let mut sent = headers.get_all(REQUEST_ID).iter();
     match (sent.next().and_then(|value| value.to_str().ok()), sent.next()) {
         (Some(id), None) if is_sane(id) => id.into(),
-        _ => new_request_id(),
+        _ => request_id_at(now),
     }
 }
 
-/// A UUIDv7 (RFC 9562 section 5.7); ids are not secrets, so the thread's generator will do.
 pub(crate) fn new_request_id() -> Arc<str> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    request_id_at(SystemTime::now())
+}
+
+/// A UUIDv7 (RFC 9562 section 5.7); ids are not secrets, so the thread's generator will do.
+fn request_id_at(now: SystemTime) -> Arc<str> {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let random: [u8; 10] = rand::random();
     let id = uuid::Builder::from_unix_timestamp_millis(since.as_millis() as u64, &random);
     let id: Uuid = id.into_uuid();
@@ -80,7 +84,7 @@ mod tests {
     #[test]
     fn a_sane_request_id_is_kept() {
         for id in ["a", "r-1.2_3", "01890000-0000-7000-8000-000000000001"] {
-            assert_eq!(&*request_id(&headers(&[("x-request-id", id)])), id);
+            assert_eq!(&*request_id(&headers(&[("x-request-id", id)]), UNIX_EPOCH), id);
         }
     }
 
@@ -88,11 +92,14 @@ mod tests {
     fn any_other_request_id_is_replaced_by_a_uuid_of_version_7() {
         let long: &'static str = Box::leak("a".repeat(129).into_boxed_str());
         for id in ["", "a b", "a/b", "<script>", long] {
-            let made = request_id(&headers(&[("x-request-id", id)]));
+            let made = request_id(&headers(&[("x-request-id", id)]), UNIX_EPOCH);
             let made: Uuid = made.parse().unwrap();
             assert_eq!(made.get_version_num(), 7, "{id:?}");
         }
-        assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+        assert_ne!(
+            request_id(&HeaderMap::new(), UNIX_EPOCH),
+            request_id(&HeaderMap::new(), UNIX_EPOCH)
+        );
     }
 
     #[test]

@@ -11,15 +11,13 @@ use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
     REFERRER_POLICY, SERVER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use http::{Method, StatusCode, Uri};
+use http::{StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
-use nexus_observability::{Access, TraceParent};
-use nexus_runtime::{ComponentId, Response};
+use nexus_observability::{Ended, ServerSpan};
+use nexus_runtime::Response;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
-use tracing::Span;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// Removes hop-by-hop fields and lengths that are no length.
@@ -91,15 +89,8 @@ pub(crate) fn harden(headers: &mut HeaderMap) {
 
 /// What is remembered of a request until its response is through.
 pub(crate) struct Record {
-    pub(crate) span: Span,
-    /// The span's place in its trace.
-    pub(crate) trace: TraceParent,
-    pub(crate) request_id: Arc<str>,
-    pub(crate) method: Method,
+    pub(crate) span: ServerSpan,
     pub(crate) uri: Uri,
-    pub(crate) began: Instant,
-    /// The component that answered, if one did.
-    pub(crate) component: Option<ComponentId>,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) exchange: Exchange,
     /// None until a response was made: the client may leave first.
@@ -114,24 +105,12 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let took = self.began.elapsed();
+        let took = self.span.elapsed();
         let status = self.status.map_or(CLIENT_CLOSED_REQUEST, |status| status.as_u16());
+        let (bytes, whole) = (self.bytes, self.whole);
         self.exchange.answered = self.status.is_some();
-        self.traffic.count(status, took, self.bytes, self.whole);
-        tracing::record_all!(self.span, http.response.status_code = status);
-        let access = Access {
-            span: &self.span,
-            trace: &self.trace,
-            request_id: &self.request_id,
-            component: self.component.as_ref().map_or("", ComponentId::as_str),
-            method: self.method.as_str(),
-            path: self.uri.path(),
-            status,
-            took,
-            bytes: self.bytes,
-            whole: self.whole,
-        };
-        access.tell();
+        self.traffic.count(status, took, bytes, whole);
+        self.span.end(&Ended { path: self.uri.path(), status, took, bytes, whole });
     }
 }
 
@@ -182,8 +161,8 @@ impl Body for Outgoing {
             }
             Poll::Ready(Some(Err(error))) => {
                 self.record.whole = false;
-                let _entered = self.record.span.enter();
-                tracing::warn!(?error, "the response broke off");
+                let broke_off = || tracing::warn!(?error, "the response broke off");
+                self.record.span.in_scope(broke_off);
             }
             Poll::Ready(None) => self.record.whole = self.is_whole(true),
             Poll::Pending => {}

@@ -40,7 +40,7 @@ pub(super) fn invocations(asked: &Asked) -> Result<Response, Problem> {
 pub(super) fn invocation(id: &str) -> Result<Response, Problem> {
     let detail = "calls are kept in memory, the last ones of each component";
     let found = recent().invocation(id).ok_or(problems::NO_INVOCATION.detail(detail))?;
-    let (calls, lines) = recent().trace(&found.trace_id);
+    let (calls, lines) = recent().trace(&found.trace_id());
     let mut shown = call(&found);
     shown["trace"] = calls.iter().map(|found| call(found)).collect();
     shown["lines"] = lines.iter().map(|found| line(found)).collect();
@@ -90,7 +90,7 @@ pub(super) fn level(word: Option<String>) -> Result<Option<String>, Problem> {
 pub(crate) fn call(call: &Invocation) -> Value {
     let took = call.ended.duration_since(call.began).unwrap_or_default();
     json!({
-        "id": call.id,
+        "id": call.id(),
         "number": call.number,
         "at": instant::text(call.began),
         "ms": (took.as_secs_f64() * 1e6).round() / 1e3,
@@ -103,9 +103,9 @@ pub(crate) fn call(call: &Invocation) -> Value {
         "status": call.status,
         "outcome": call.outcome(),
         "error": call.error,
-        "request_id": call.request_id,
-        "trace_id": call.trace_id,
-        "parent_id": call.parent_id,
+        "request_id": &*call.request_id,
+        "trace_id": call.trace_id(),
+        "parent_id": call.parent_id(),
         "fields": fields(&call.more),
     })
 }

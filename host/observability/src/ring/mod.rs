@@ -12,6 +12,7 @@ use watch::PROBE;
 pub use watch::{Invocation, Line};
 pub(crate) use watch::{Watch, invocation_of, keep};
 
+use crate::trace::hex_u128;
 use compact_str::CompactString;
 use lanes::Lanes;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -155,24 +156,26 @@ impl Ring {
 
     /// The call with the id of a span.
     pub fn invocation(&self, id: &str) -> Option<Arc<Invocation>> {
+        let id = hex_u128(id).filter(|_| id.len() == 16)? as u64;
         let kept = self.kept();
-        let of =
-            |lanes: &Lanes<Invocation>| lanes.latest(None, None, 1, |call| call.id == id).pop();
+        let is = |call: &Invocation| call.own.span_number() == id;
+        let of = |lanes: &Lanes<Invocation>| lanes.latest(None, None, 1, is).pop();
         of(&kept.invocations).or_else(|| of(&kept.probes))
     }
 
     /// The calls of a trace in the order in which they began, and the lines of these calls in the
     /// order in which they were written.
     pub fn trace(&self, trace_id: &str) -> (Vec<Arc<Invocation>>, Vec<Arc<Line>>) {
+        let number = hex_u128(trace_id).filter(|_| trace_id.len() == 32);
         let kept = self.kept();
-        let of_trace = |call: &Invocation| call.trace_id == trace_id;
+        let of_trace = |call: &Invocation| Some(call.own.trace_number()) == number;
         let mut calls = kept.invocations.latest(None, None, ROWS_MAX, of_trace);
         calls.extend(kept.probes.latest(None, None, ROWS_MAX - calls.len(), of_trace));
         // A guest's line knows its request only.
         let of_calls = |line: &Line| {
             let request = line.request_id.as_deref();
             line.trace_id.as_deref() == Some(trace_id)
-                || request.is_some_and(|id| calls.iter().any(|call| call.request_id == id))
+                || request.is_some_and(|id| calls.iter().any(|call| *call.request_id == *id))
         };
         let mut lines = kept.lines.latest(None, None, ROWS_MAX, of_calls);
         drop(kept);

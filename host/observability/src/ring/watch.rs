@@ -6,9 +6,11 @@ use super::recent;
 use crate::access;
 use crate::fields::{Fields, Value, call_name};
 use crate::lines::level;
+use crate::server_span;
 use crate::span::SpanRecord;
 use crate::trace::{Digits, TraceParent};
 use compact_str::CompactString;
+use std::sync::Arc;
 use std::time::SystemTime;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -22,12 +24,11 @@ const MESSAGE_BYTES_MAX: usize = 4 << 10;
 #[derive(Debug, Clone)]
 pub struct Invocation {
     pub number: u64,
-    /// Its span's: 16 hexadecimal digits.
-    pub id: CompactString,
-    pub trace_id: CompactString,
+    /// Its span.
+    pub(crate) own: TraceParent,
     /// The span that called, in this process or elsewhere.
-    pub parent_id: Option<CompactString>,
-    pub request_id: CompactString,
+    pub(crate) parent_id: Option<u64>,
+    pub request_id: Arc<str>,
     /// None where a request reached no component.
     pub component: Option<CompactString>,
     pub revision: Option<u64>,
@@ -63,6 +64,21 @@ pub struct Line {
 }
 
 impl Invocation {
+    /// Its span's: 16 hexadecimal digits.
+    pub fn id(&self) -> String {
+        self.own.span_id()
+    }
+
+    /// 32 hexadecimal digits.
+    pub fn trace_id(&self) -> String {
+        self.own.trace_id()
+    }
+
+    /// The id of the span that called.
+    pub fn parent_id(&self) -> Option<String> {
+        self.parent_id.map(|id| Digits::<16>::of(id.into()).as_str().to_owned())
+    }
+
     /// `failed`: the platform's or the component's fault; `refused`: the caller's.
     pub fn outcome(&self) -> &'static str {
         match self.status {
@@ -102,10 +118,6 @@ impl Entry for Invocation {
 
     fn bytes(&self) -> usize {
         let texts = [
-            Some(&self.id),
-            Some(&self.trace_id),
-            self.parent_id.as_ref(),
-            Some(&self.request_id),
             self.component.as_ref(),
             Some(&self.name),
             self.method.as_ref(),
@@ -113,7 +125,7 @@ impl Entry for Invocation {
             self.error.as_ref(),
         ];
         let texts: usize = texts.into_iter().flatten().map(beside).sum();
-        size_of::<Self>() + texts + weight(&self.more)
+        size_of::<Self>() + self.request_id.len() + texts + weight(&self.more)
     }
 }
 
@@ -158,10 +170,9 @@ pub(crate) fn invocation_of(
 ) -> Invocation {
     let mut call = Invocation {
         number: 0,
-        id: place.span_digits().as_str().into(),
-        trace_id: place.trace_digits().as_str().into(),
-        parent_id: parent_id.map(|id| Digits::<16>::of(id.into()).as_str().into()),
-        request_id: CompactString::default(),
+        own: *place,
+        parent_id,
+        request_id: Arc::default(),
         component: None,
         revision: None,
         trigger: CompactString::default(),
@@ -177,7 +188,7 @@ pub(crate) fn invocation_of(
     let (mut name, mut route) = (None, None);
     for (field, value) in fields.into_iter() {
         match field {
-            "request_id" => call.request_id = text(value).unwrap_or_default(),
+            "request_id" => call.request_id = value.as_text().unwrap_or_default().into(),
             "component" => call.component = text(value),
             "trigger" => call.trigger = text(value).unwrap_or_default(),
             "revision" => call.revision = number(&value),
@@ -264,6 +275,12 @@ where
             span_id.get_or_insert_with(|| place.span_digits().as_str().into());
         }
     }
+    if let Some(call) = server_span::inherited() {
+        component = component.or(call.component);
+        request_id.get_or_insert_with(|| (&*call.request_id).into());
+        trace_id.get_or_insert_with(|| call.own.trace_digits().as_str().into());
+        span_id.get_or_insert_with(|| call.own.span_digits().as_str().into());
+    }
     let metadata = event.metadata();
     recent().keep_line(Line {
         number: 0,
@@ -326,14 +343,14 @@ mod tests {
             InvocationFilter { component: Some("tree-front".into()), ..Default::default() };
         let front = recent().invocations(&filter, None, 10).pop().unwrap();
         assert_eq!((front.outcome(), front.status), ("failed", Some(503)));
-        let (calls, lines) = recent().trace(&front.trace_id);
+        let (calls, lines) = recent().trace(&front.trace_id());
         let names: Vec<_> = calls.iter().map(|call| call.component.as_deref().unwrap()).collect();
         assert_eq!(names, ["tree-front", "tree-back"]);
-        assert_eq!(calls[1].parent_id.as_deref(), Some(front.id.as_str()));
+        assert_eq!(calls[1].parent_id(), Some(front.id()));
         let words: Vec<_> = lines.iter().map(|line| line.message.as_str()).collect();
         assert_eq!(words, ["the shelf is empty", "hi"]);
         assert_eq!(lines[0].component.as_deref(), Some("tree-back"));
-        assert_eq!(recent().invocation(&front.id).unwrap().number, front.number);
+        assert_eq!(recent().invocation(&front.id()).unwrap().number, front.number);
     }
 
     /// A call of a component of a test by another.
@@ -371,8 +388,9 @@ mod tests {
         assert_eq!(probes.len(), 1_000);
         assert!(probes.windows(2).all(|pair| pair[0].number > pair[1].number));
         assert!(probes.iter().all(|call| call.is_quiet()));
-        let (trace, _) = recent().trace(&probes[0].trace_id);
-        assert_eq!(trace[0].id, recent().invocation(&probes[0].id).unwrap().id);
+        let (trace, _) = recent().trace(&probes[0].trace_id());
+        let found = recent().invocation(&probes[0].id()).unwrap();
+        assert_eq!(trace[0].id(), found.id());
         let since = recent().since(probes[1].number);
         assert!(since.all.iter().any(|happened| happened.number() == probes[0].number));
     }
