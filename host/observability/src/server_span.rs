@@ -118,9 +118,9 @@ impl ServerSpan {
         &self.call.request_id
     }
 
-    /// Since the request began.
-    pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+    /// How long the request has taken, `now`.
+    pub fn took(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
     }
 
     /// Says whom the request is for, and the pattern that its path matched.

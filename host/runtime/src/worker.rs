@@ -14,7 +14,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use wasmtime::component::Accessor;
@@ -303,18 +303,30 @@ struct Metered<'a> {
 }
 
 impl Metered<'_> {
-    fn poll<F: Future>(&self, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    /// Nanoseconds at which a poll begins.
+    fn begin(&self) -> u64 {
         let begin = self.watch.nanos();
         self.watch.look.store(begin, Relaxed);
-        let poll = future.poll(cx);
-        let spent = self.watch.nanos().saturating_sub(begin);
-        self.revision.counters.cpu_nanos.fetch_add(spent, Relaxed);
-        poll
+        begin
+    }
+
+    /// Books what was computed since `begin`, and returns now: the clock is read once between two
+    /// polls that follow each other.
+    fn book(&self, begin: u64) -> u64 {
+        let now = self.begin();
+        self.revision.counters.cpu_nanos.fetch_add(now.saturating_sub(begin), Relaxed);
+        now
     }
 
     async fn polled<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
-        poll_fn(|cx| self.poll(future.as_mut(), cx)).await
+        poll_fn(|cx| {
+            let begin = self.begin();
+            let poll = future.as_mut().poll(cx);
+            self.book(begin);
+            poll
+        })
+        .await
     }
 }
 
@@ -341,8 +353,11 @@ async fn serve(
         Poll::Ready(Err(error))
     };
     poll_fn(|cx| {
+        let mut begin = cpu.begin();
         loop {
-            if let Poll::Ready(result) = cpu.poll(inside.as_mut(), cx) {
+            let poll = inside.as_mut().poll(cx);
+            begin = cpu.book(begin);
+            if let Poll::Ready(result) = poll {
                 return result.and_then(|ended| ended).map_or_else(&lost, |()| Poll::Ready(Ok(())));
             }
             // Who has nothing to do has taken what there was, and will be woken for more.

@@ -6,6 +6,7 @@ use crate::cors::Origin;
 use crate::credentials::{self, Scheme, Shown};
 use crate::csrf;
 use crate::dpop;
+use crate::fields::Fields;
 use crate::identities::{Held, Proof, Refused, machine_now};
 use crate::plane::Plane;
 use crate::principal::{Identity, Unproven, digest};
@@ -16,7 +17,7 @@ use crate::refusal::Refusal;
 use crate::shard::Shard;
 use crate::table::Entry;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderName, Method};
 use nexus_runtime::PrincipalKind;
 use nexus_storage::identity::CredentialKind;
 use std::net::IpAddr;
@@ -30,7 +31,7 @@ const ORGANISATION: HeaderName = HeaderName::from_static("nexus-organisation");
 
 /// What a request says about its sender.
 pub(crate) struct Asked<'a> {
-    pub(crate) headers: &'a HeaderMap,
+    pub(crate) headers: Fields<'a>,
     pub(crate) method: &'a Method,
     pub(crate) path: &'a str,
     pub(crate) host: &'a Authority,
@@ -120,7 +121,7 @@ impl<B: Backend> Shard<B> {
                 })?;
             }
         }
-        if let Some(chosen) = asked.headers.get(ORGANISATION)
+        if let Some(chosen) = asked.headers.get(&ORGANISATION)
             && proof.identity.principal.organisation.as_deref().map(str::as_bytes)
                 != Some(chosen.as_bytes())
         {
@@ -221,7 +222,7 @@ impl<B: Backend> Shard<B> {
     ) -> Result<Result<Arc<Proof>, Refused>, Refusal> {
         let identities = &self.plane.identities.0;
         let digest = digest(secret);
-        let chosen = asked.headers.get(ORGANISATION);
+        let chosen = asked.headers.get(&ORGANISATION);
         let chosen = chosen.map(|chosen| chosen.to_str().unwrap_or_default());
         let key = proofs::key(&digest, chosen);
         let proof = match self.recall(&key) {

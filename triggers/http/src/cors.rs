@@ -1,6 +1,7 @@
 //! Which web pages may call this host (Fetch standard, CORS protocol). Same origin only unless
 //! configured; preflights are answered here and never reach a component.
 
+use crate::fields::Fields;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
@@ -67,8 +68,8 @@ impl Cors {
         self.config.localhost || !self.config.origins.is_empty()
     }
 
-    pub(crate) fn judge(&self, headers: &HeaderMap, scheme: &str, host: &str) -> Origin {
-        let Some(value) = headers.get(ORIGIN) else {
+    pub(crate) fn judge(&self, fields: Fields<'_>, scheme: &str, host: &str) -> Origin {
+        let Some(value) = fields.get(&ORIGIN) else {
             return Origin::Own;
         };
         let Ok(origin) = value.to_str() else {
@@ -113,10 +114,8 @@ impl Cors {
     }
 }
 
-pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
-    method == Method::OPTIONS
-        && headers.contains_key(ORIGIN)
-        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+pub(crate) fn is_preflight(method: &Method, fields: Fields<'_>) -> bool {
+    method == Method::OPTIONS && fields.has(&ORIGIN) && fields.has(&ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 fn is_localhost(origin: &str) -> bool {
@@ -137,7 +136,7 @@ mod tests {
     fn judge(config: CorsConfig, origin: &'static str) -> Origin {
         let cors = Cors::new(config, &Uri::from_static("https://nexus.example"));
         let headers = HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static(origin))]);
-        cors.judge(&headers, "http", "10.0.0.1:8080")
+        cors.judge(Fields::from(&headers), "http", "10.0.0.1:8080")
     }
 
     #[test]

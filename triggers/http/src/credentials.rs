@@ -2,6 +2,7 @@
 //! is told who is asking, and needs nobody's secret. Refuses to know whether a credential is any
 //! good.
 
+use crate::fields::{Fields, Names};
 use crate::problems;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use nexus_runtime::Problem;
@@ -47,25 +48,25 @@ const SECRET_BYTES_MAX: usize = 256;
 /// The credential of a request: a token before a key, either before a cookie. Other schemes than
 /// `Bearer` and `DPoP` are the component's own affair.
 pub(crate) fn shown<'a>(
-    headers: &'a HeaderMap,
+    fields: Fields<'a>,
     path: &str,
     secure: bool,
 ) -> Result<Shown<'a>, Problem> {
-    if let Some(key) = one(headers, &API_KEY)? {
+    if let Some(key) = one(fields, &API_KEY)? {
         return of_key(key);
     }
     if path.starts_with(VAULT_PATHS)
-        && let Some(token) = one(headers, &VAULT_TOKEN)?
+        && let Some(token) = one(fields, &VAULT_TOKEN)?
     {
         return of_token(token, Scheme::Bearer);
     }
-    if let Some(value) = one(headers, &AUTHORIZATION)?
+    if let Some(value) = one(fields, &AUTHORIZATION)?
         && let Some((scheme, token)) = value.split_once(' ')
         && let Some(scheme) = Scheme::named(scheme)
     {
         return of_token(token.trim_matches(' '), scheme);
     }
-    Ok(of_cookies(headers, if secure { SECURE_COOKIE } else { PLAIN_COOKIE }))
+    Ok(of_cookies(fields, if secure { SECURE_COOKIE } else { PLAIN_COOKIE }))
 }
 
 impl Scheme {
@@ -79,8 +80,8 @@ impl Scheme {
 }
 
 /// The only value of a field; a second one would make it somebody's guess which of them counts.
-fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
-    let mut sent = headers.get_all(name).iter();
+fn one<'a>(fields: Fields<'a>, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+    let mut sent = fields.get_all(name);
     match (sent.next(), sent.next()) {
         (Some(_), Some(_)) => Err(problems::INVALID_TOKEN.detail(format!("{name} is repeated"))),
         // What is not visible ASCII is no scheme and no credential of ours.
@@ -117,9 +118,9 @@ fn is_secret(text: &str) -> bool {
     text.len() <= SECRET_BYTES_MAX && text.bytes().all(word)
 }
 
-fn of_cookies<'a>(headers: &'a HeaderMap, name: &str) -> Shown<'a> {
+fn of_cookies<'a>(fields: Fields<'a>, name: &str) -> Shown<'a> {
     let mut found = None;
-    for value in headers.get_all(COOKIE) {
+    for value in fields.get_all(&COOKIE) {
         let Ok(value) = value.to_str() else { continue };
         for (_, secret) in pairs(value).filter(|(known, _)| *known == name) {
             match found {
@@ -140,8 +141,14 @@ fn pairs(cookies: &str) -> impl Iterator<Item = (&str, &str)> {
     cookies.split(';').filter_map(|pair| pair.trim().split_once('='))
 }
 
+/// Fields that have credentials of ours in them.
+const OURS: [HeaderName; 4] = [API_KEY, VAULT_TOKEN, AUTHORIZATION, COOKIE];
+
 /// Removes every credential of ours; what remains is the component's own affair.
-pub(crate) fn remove(headers: &mut HeaderMap) {
+pub(crate) fn remove(headers: &mut HeaderMap, names: Names) {
+    if !OURS.iter().any(|name| names.may_have(name)) {
+        return;
+    }
     headers.remove(&API_KEY);
     headers.remove(&VAULT_TOKEN);
     let authorization = headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
@@ -202,6 +209,15 @@ pub(crate) fn is_of_session(set_cookie: &HeaderValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn shown<'a>(headers: &'a HeaderMap, path: &str, secure: bool) -> Result<Shown<'a>, Problem> {
+        super::shown(headers.into(), path, secure)
+    }
+
+    fn remove(headers: &mut HeaderMap) {
+        let names = Names::of(headers);
+        super::remove(headers, names);
+    }
 
     fn with(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();

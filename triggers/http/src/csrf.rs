@@ -4,11 +4,12 @@
 //! hand need no such defence.
 
 use crate::cors::Origin;
+use crate::fields::Fields;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac as _};
 use http::Method;
-use http::header::{HeaderMap, HeaderName, ORIGIN};
+use http::header::{HeaderName, ORIGIN};
 use sha2::Sha256;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -25,18 +26,18 @@ pub(crate) fn is_safe(method: &Method) -> bool {
 
 /// Whether the session's own pages have sent the request, `origin` being what they are by the rules
 /// of CORS.
-pub(crate) fn is_own(headers: &HeaderMap, origin: &Origin, secret_digest: &[u8; 32]) -> bool {
-    let site = headers.get(FETCH_SITE).map(http::HeaderValue::as_bytes);
+pub(crate) fn is_own(fields: Fields<'_>, origin: &Origin, secret_digest: &[u8; 32]) -> bool {
+    let site = fields.get(&FETCH_SITE).map(http::HeaderValue::as_bytes);
     let by_browser = match site {
         Some(site) => matches!(site, b"same-origin" | b"none"),
         // Before 2023 not all browsers sent it; all have sent an origin with unsafe methods.
-        None => headers.contains_key(ORIGIN) && *origin == Origin::Own,
+        None => fields.has(&ORIGIN) && *origin == Origin::Own,
     };
-    by_browser || has_token(headers, secret_digest)
+    by_browser || has_token(fields, secret_digest)
 }
 
-fn has_token(headers: &HeaderMap, secret_digest: &[u8; 32]) -> bool {
-    let Some(Ok(token)) = headers.get(TOKEN).map(|token| URL_SAFE_NO_PAD.decode(token)) else {
+fn has_token(fields: Fields<'_>, secret_digest: &[u8; 32]) -> bool {
+    let Some(Ok(token)) = fields.get(&TOKEN).map(|token| URL_SAFE_NO_PAD.decode(token)) else {
         return false;
     };
     let mac = Hmac::<Sha256>::new_from_slice(secret_digest).expect("HMAC takes any key");
@@ -58,7 +59,7 @@ mod tests {
             (HeaderName::from_static(name), HeaderValue::from_static(value))
         };
         let headers = fields.iter().map(pair).collect();
-        is_own(&headers, origin, &digest("nxs_test"))
+        is_own(Fields::from(&headers), origin, &digest("nxs_test"))
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::admission::Asked;
 use crate::backend::Backend;
 use crate::cors::{self, Origin};
 use crate::exchanges::Exchanges;
+use crate::fields::{Fields, Names};
 use crate::identity::{self, Trace};
 use crate::inbound;
 use crate::media;
@@ -57,6 +58,7 @@ struct Draft {
     secure: bool,
     /// The browser has a session that is none.
     stale_cookie: bool,
+    names: Names,
 }
 
 /// A request whose sender and addressee are known.
@@ -71,7 +73,7 @@ struct Letter {
 impl Letter {
     fn asked<'a>(&'a self, draft: &'a Draft, ip: IpAddr) -> Asked<'a> {
         Asked {
-            headers: &self.parts.headers,
+            headers: Fields::new(&self.parts.headers, draft.names),
             method: &self.parts.method,
             path: self.parts.uri.path(),
             host: &self.host,
@@ -91,8 +93,10 @@ impl<B: Backend> Door<B> {
     ) -> http::Response<Outgoing> {
         let (parts, body) = request.into_parts();
         let began = SystemTime::now();
-        let trace = Trace::of(&parts.headers);
-        let request_id = identity::request_id(&parts.headers, began);
+        let names = Names::of(&parts.headers);
+        let fields = Fields::new(&parts.headers, names);
+        let trace = Trace::of(fields);
+        let request_id = identity::request_id(fields, began);
         let method = parts.method.as_str();
         let span = ServerSpan::begin(request_id, method, trace.own, trace.parent, began);
         let mut draft = Draft {
@@ -109,6 +113,7 @@ impl<B: Backend> Door<B> {
             rate: None,
             secure: self.tls,
             stale_cookie: false,
+            names,
         };
         let version = parts.version;
         let is_head = parts.method == Method::HEAD;
@@ -125,14 +130,15 @@ impl<B: Backend> Door<B> {
         trace: Trace,
     ) -> Result<Response, Refusal> {
         let plane = &self.shard.plane;
-        let host = inbound::check(&parts, &plane.limits, &plane.authority)?;
+        let fields = Fields::new(&parts.headers, draft.names);
+        let host = inbound::check(&parts, fields, &plane.limits, &plane.authority)?;
         let client = self.client(&parts.headers, draft);
         let scheme = if draft.secure { "https" } else { "http" };
-        draft.origin = plane.cors.judge(&parts.headers, scheme, host.as_str());
-        if cors::is_preflight(&parts.method, &parts.headers) {
+        draft.origin = plane.cors.judge(fields, scheme, host.as_str());
+        if cors::is_preflight(&parts.method, fields) {
             return self.preflight(draft, &parts.headers);
         }
-        inbound::check_idempotency_key(&parts.headers)?;
+        inbound::check_idempotency_key(fields)?;
         let uri = parts.uri.clone();
         let path = uri.path();
         if let Some(origin) = plane.media.as_ref().filter(|_| path.starts_with(media::PREFIX)) {
@@ -202,7 +208,8 @@ impl<B: Backend> Door<B> {
     ) -> Result<Response, Refusal> {
         draft.record.traffic = entry.traffic.clone();
         draft.record.span.addressed(entry.component.as_str(), entry.headers.pattern());
-        let length = inbound::content_length(&letter.parts.headers);
+        let fields = Fields::new(&letter.parts.headers, draft.names);
+        let length = inbound::content_length(fields);
         if length.is_some_and(|length| length > entry.body_max) {
             return Err(Refusal::of_body(upload::Fault::TooLarge, entry.body_max));
         }
@@ -214,10 +221,9 @@ impl<B: Backend> Door<B> {
         if let Some(taken) = draft.rate.filter(|taken| !taken.allowed) {
             return Err(shard.limited(&taken));
         }
-        let (headers, principal) = (&letter.parts.headers, &sender.identity.principal);
-        let pins = steering::pins(headers, principal)?;
-        let affinity = steering::affinity(headers);
-        let is_small = upload::is_small(&letter.body, headers);
+        let pins = steering::pins(fields, &sender.identity.principal)?;
+        let affinity = steering::affinity(fields);
+        let is_small = upload::is_small(&letter.body, fields);
         self.address(draft, entry, matched, &mut letter)?;
         let limits = &self.shard.plane.limits;
         let limits = UploadLimits {
@@ -291,7 +297,7 @@ impl<B: Backend> Door<B> {
         letter: &mut Letter,
     ) -> Result<(), Problem> {
         let parts = &mut letter.parts;
-        inbound::clean(&mut parts.headers, self.trusted);
+        inbound::clean(&mut parts.headers, draft.names, self.trusted);
         let (scheme, word) = match draft.secure {
             true => (Scheme::HTTPS, "https"),
             false => (Scheme::HTTP, "http"),

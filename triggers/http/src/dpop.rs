@@ -2,12 +2,13 @@
 //! its own for each request. Refuses to know who the token is about.
 
 use crate::credentials::DPOP;
+use crate::fields::Fields;
 use crate::generations::Generations;
 use crate::key_set::LEEWAY;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Method;
 use http::uri::Authority;
-use http::{HeaderMap, Method};
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
@@ -38,7 +39,7 @@ pub(crate) struct Seen(Mutex<Generations<ProofName, i64>>);
 
 /// The request that a proof must be about.
 pub(crate) struct Request<'a> {
-    pub(crate) headers: &'a HeaderMap,
+    pub(crate) headers: Fields<'a>,
     pub(crate) method: &'a Method,
     /// `http` or `https`.
     pub(crate) scheme: &'a str,
@@ -81,7 +82,7 @@ pub(crate) fn check(
     now: i64,
     seen: &Seen,
 ) -> Result<ProofName, &'static str> {
-    let mut sent = request.headers.get_all(DPOP).iter();
+    let mut sent = request.headers.get_all(&DPOP);
     let proof = match (sent.next(), sent.next()) {
         (Some(proof), None) => proof.to_str().map_err(|_| "the proof is malformed")?,
         (None, _) => return Err("a proof is missing"),

@@ -1,7 +1,7 @@
 //! Proofs made with real keys, honest and not.
 
 use super::*;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use rcgen::{KeyPair, PublicKeyData as _};
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ fn checked(proofs: &[String], thumbprint: &str, seen: &Seen) -> Result<(), &'sta
         headers.append(DPOP, HeaderValue::from_str(proof).unwrap());
     }
     let request = Request {
-        headers: &headers,
+        headers: (&headers).into(),
         method: &Method::POST,
         scheme: "https",
         host: &"Nexus.example:443".parse().unwrap(),

@@ -33,6 +33,8 @@ pub(crate) struct Exchange {
     exchanges: Arc<Exchanges>,
     /// A response was made for it.
     pub(crate) answered: bool,
+    /// When it ended, where that is known already.
+    pub(crate) over: Option<Instant>,
 }
 
 impl Exchanges {
@@ -52,7 +54,7 @@ impl Exchanges {
 
     pub(crate) fn begin(self: &Arc<Self>) -> Exchange {
         self.begun.fetch_add(1, AcqRel);
-        Exchange { exchanges: self.clone(), answered: false }
+        Exchange { exchanges: self.clone(), answered: false, over: None }
     }
 
     pub(crate) fn ended(&self) -> u64 {
@@ -79,12 +81,7 @@ impl Exchanges {
         self.waker.wake();
     }
 
-    fn millis(&self) -> u64 {
-        self.accepted.elapsed().as_millis() as u64
-    }
-
-    fn abandon(&self) {
-        let now = self.millis();
+    fn abandon(&self, now: u64) {
         if now.saturating_sub(self.window.load(Acquire)) > ABANDON_WINDOW.as_millis() as u64 {
             self.window.store(now, Release);
             self.abandoned.store(0, Release);
@@ -98,10 +95,12 @@ impl Exchanges {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let exchanges = &self.exchanges;
+        let now = self.over.unwrap_or_else(Instant::now);
+        let now = now.saturating_duration_since(exchanges.accepted).as_millis() as u64;
         if !self.answered {
-            exchanges.abandon();
+            exchanges.abandon(now);
         }
-        exchanges.last_end.fetch_max(exchanges.millis(), AcqRel);
+        exchanges.last_end.fetch_max(now, AcqRel);
         exchanges.ended.fetch_add(1, AcqRel);
         exchanges.wake();
     }

@@ -1,6 +1,7 @@
 //! Which request this is: its id, and its place in a distributed trace.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use crate::fields::Fields;
+use http::{HeaderName, HeaderValue};
 use nexus_observability::TraceParent;
 use nexus_runtime::TraceContext;
 use std::sync::Arc;
@@ -10,13 +11,14 @@ use uuid::Uuid;
 // Names that are looked up for each request: read once.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Longer ids are no ids but payload.
 const REQUEST_ID_MAX: usize = 128;
 
 /// The client's `x-request-id` if it is one sane value, otherwise a new UUIDv7.
-pub(crate) fn request_id(headers: &HeaderMap, now: SystemTime) -> Arc<str> {
-    let mut sent = headers.get_all(REQUEST_ID).iter();
+pub(crate) fn request_id(fields: Fields<'_>, now: SystemTime) -> Arc<str> {
+    let mut sent = fields.get_all(&REQUEST_ID);
     match (sent.next().and_then(|value| value.to_str().ok()), sent.next()) {
         (Some(id), None) if is_sane(id) => id.into(),
         _ => request_id_at(now),
@@ -52,14 +54,14 @@ pub(crate) struct Trace {
 impl Trace {
     /// Continues a valid `traceparent`; `tracestate` without one means nothing (W3C Trace Context
     /// section 3.2.2).
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let mut sent = headers.get_all(TRACEPARENT).iter();
+    pub(crate) fn of(fields: Fields<'_>) -> Self {
+        let mut sent = fields.get_all(&TRACEPARENT);
         let parent = match (sent.next().and_then(|value| value.to_str().ok()), sent.next()) {
             (Some(value), None) => TraceParent::parse(value),
             _ => None,
         };
         let own = parent.as_ref().map_or_else(TraceParent::root, TraceParent::child);
-        let state = parent.and_then(|_| headers.get("tracestate").cloned());
+        let state = parent.and_then(|_| fields.get(&TRACESTATE).cloned());
         Self { own, parent, state }
     }
 
@@ -73,6 +75,7 @@ impl Trace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let pairs = pairs
@@ -84,7 +87,10 @@ mod tests {
     #[test]
     fn a_sane_request_id_is_kept() {
         for id in ["a", "r-1.2_3", "01890000-0000-7000-8000-000000000001"] {
-            assert_eq!(&*request_id(&headers(&[("x-request-id", id)]), UNIX_EPOCH), id);
+            assert_eq!(
+                &*request_id(Fields::from(&headers(&[("x-request-id", id)])), UNIX_EPOCH),
+                id
+            );
         }
     }
 
@@ -92,20 +98,21 @@ mod tests {
     fn any_other_request_id_is_replaced_by_a_uuid_of_version_7() {
         let long: &'static str = Box::leak("a".repeat(129).into_boxed_str());
         for id in ["", "a b", "a/b", "<script>", long] {
-            let made = request_id(&headers(&[("x-request-id", id)]), UNIX_EPOCH);
+            let made = request_id(Fields::from(&headers(&[("x-request-id", id)])), UNIX_EPOCH);
             let made: Uuid = made.parse().unwrap();
             assert_eq!(made.get_version_num(), 7, "{id:?}");
         }
         assert_ne!(
-            request_id(&HeaderMap::new(), UNIX_EPOCH),
-            request_id(&HeaderMap::new(), UNIX_EPOCH)
+            request_id(Fields::from(&HeaderMap::new()), UNIX_EPOCH),
+            request_id(Fields::from(&HeaderMap::new()), UNIX_EPOCH)
         );
     }
 
     #[test]
     fn a_valid_trace_is_continued_with_a_new_span() {
         let sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let trace = Trace::of(&headers(&[("traceparent", sent), ("tracestate", "a=b")]));
+        let trace =
+            Trace::of(Fields::from(&headers(&[("traceparent", sent), ("tracestate", "a=b")])));
         let context = trace.context();
         let own = context.traceparent.unwrap();
         assert!(own.to_str().unwrap().starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
@@ -115,7 +122,10 @@ mod tests {
 
     #[test]
     fn an_invalid_trace_is_replaced_and_its_state_dropped() {
-        let trace = Trace::of(&headers(&[("traceparent", "00-0-0-0"), ("tracestate", "a=b")]));
+        let trace = Trace::of(Fields::from(&headers(&[
+            ("traceparent", "00-0-0-0"),
+            ("tracestate", "a=b"),
+        ])));
         assert!(trace.parent.is_none());
         assert!(trace.context().tracestate.is_none());
         assert_eq!(trace.context().traceparent.unwrap().len(), 55);

@@ -3,6 +3,7 @@
 
 use crate::config::HttpLimits;
 use crate::credentials;
+use crate::fields::{Fields, Names};
 use crate::problems;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName};
 use http::request::Parts;
@@ -32,6 +33,7 @@ pub(crate) const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 /// HTTP/2 leaves to us is checked here.
 pub(crate) fn check(
     parts: &Parts,
+    fields: Fields<'_>,
     limits: &HttpLimits,
     fallback: &Authority,
 ) -> Result<Authority, Problem> {
@@ -52,7 +54,7 @@ pub(crate) fn check(
     if parts.version == Version::HTTP_2 {
         check_size(&parts.headers, limits)?;
     }
-    if let Some(expect) = parts.headers.get(EXPECT)
+    if let Some(expect) = fields.get(&EXPECT)
         && !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")
     {
         return Err(problems::EXPECTATION_FAILED);
@@ -122,8 +124,8 @@ fn is_host_and_port(authority: &Authority) -> bool {
 }
 
 /// `Content-Length`, which the wire or HTTP/2 has checked.
-pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+pub(crate) fn content_length(fields: Fields<'_>) -> Option<u64> {
+    fields.get(&CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -132,8 +134,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_KEY_MAX: usize = 255;
 
 /// Only the syntax: what a key means is the component's affair.
-pub(crate) fn check_idempotency_key(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+pub(crate) fn check_idempotency_key(fields: Fields<'_>) -> Result<(), Problem> {
+    let mut keys = fields.get_all(&IDEMPOTENCY_KEY);
     let (Some(key), more) = (keys.next(), keys.next()) else {
         return Ok(());
     };
@@ -146,10 +148,10 @@ pub(crate) fn check_idempotency_key(headers: &HeaderMap) -> Result<(), Problem> 
 
 /// Removes what concerns this connection only, what only the host may say, what only a trusted
 /// proxy may say, and the credentials that the host has read.
-pub(crate) fn clean(headers: &mut HeaderMap, trusted: bool) {
-    credentials::remove(headers);
+pub(crate) fn clean(headers: &mut HeaderMap, names: Names, trusted: bool) {
+    credentials::remove(headers, names);
     let mut doomed: Vec<HeaderName> = Vec::new();
-    for value in headers.get_all(CONNECTION) {
+    for value in Fields::new(headers, names).get_all(&CONNECTION) {
         let named = value.to_str().unwrap_or_default().split(',');
         doomed.extend(named.filter_map(|name| name.trim().parse().ok()));
     }
@@ -204,7 +206,7 @@ mod tests {
 
     fn checked(parts: &Parts) -> Result<String, &'static str> {
         let limits = HttpLimits { url_bytes_max: 64, ..HttpLimits::default() };
-        check(parts, &limits, &FALLBACK.parse().unwrap())
+        check(parts, Fields::from(&parts.headers), &limits, &FALLBACK.parse().unwrap())
             .map(|authority| authority.to_string())
             .map_err(|problem| problem.name)
     }
@@ -279,7 +281,7 @@ mod tests {
         let key = |values: &[&str]| {
             let parts =
                 head(|b| values.iter().fold(b, |b, value| b.header("idempotency-key", *value)));
-            check_idempotency_key(&parts.headers).is_ok()
+            check_idempotency_key(Fields::from(&parts.headers)).is_ok()
         };
         assert!(key(&[]) && key(&["a"]) && key(&["\"8e03978e\""]) && key(&[&"a".repeat(255)]));
         assert!(!key(&[""]) && !key(&["a b"]) && !key(&["a", "b"]) && !key(&[&"a".repeat(256)]));
@@ -312,7 +314,8 @@ mod tests {
         };
         let left = |trusted: bool| {
             let mut headers = all();
-            clean(&mut headers, trusted);
+            let names = Names::of(&headers);
+            clean(&mut headers, names, trusted);
             let mut names: Vec<_> = headers.keys().map(|name| name.to_string()).collect();
             names.sort();
             names.join(" ")

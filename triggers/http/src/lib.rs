@@ -15,6 +15,7 @@ mod csrf;
 mod door;
 mod dpop;
 mod exchanges;
+mod fields;
 mod generations;
 mod grammar;
 mod head_guard;

@@ -18,6 +18,7 @@ use nexus_runtime::Response;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// Removes hop-by-hop fields and lengths that are no length.
@@ -105,10 +106,12 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let took = self.span.elapsed();
+        let now = Instant::now();
+        let took = self.span.took(now);
         let status = self.status.map_or(CLIENT_CLOSED_REQUEST, |status| status.as_u16());
         let (bytes, whole) = (self.bytes, self.whole);
         self.exchange.answered = self.status.is_some();
+        self.exchange.over = Some(now.into());
         self.traffic.count(status, took, bytes, whole);
         self.span.end(&Ended { path: self.uri.path(), status, took, bytes, whole });
     }

@@ -1,9 +1,10 @@
 //! Which revision a request is for: `nexus-revision` asks for one by number, `nexus-affinity` keeps
 //! a client's requests together. Refuses to know how calls are shared out.
 
+use crate::fields::Fields;
 use crate::permissions::allow;
 use crate::problems;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use nexus_runtime::{ComponentId, Pins, Principal, Problem, Response, ServedBy, affinity_of};
 
 /// `catalog=7, orders=3`; of a response, the revision that answered.
@@ -18,9 +19,9 @@ const PERMISSION: &str = "platform:revisions:pin";
 const PINS_MAX: usize = 32;
 
 /// The revisions that a request asks for.
-pub(crate) fn pins(headers: &HeaderMap, principal: &Principal) -> Result<Option<Pins>, Problem> {
+pub(crate) fn pins(fields: Fields<'_>, principal: &Principal) -> Result<Option<Pins>, Problem> {
     let mut pins = Vec::new();
-    for value in headers.get_all(REVISION) {
+    for value in fields.get_all(&REVISION) {
         if !allow(&principal.permissions, PERMISSION) {
             return Err(problems::MAY_NOT_PIN);
         }
@@ -42,8 +43,8 @@ pub(crate) fn pins(headers: &HeaderMap, principal: &Principal) -> Result<Option<
 }
 
 /// What the client says that keeps its requests on one revision.
-pub(crate) fn affinity(headers: &HeaderMap) -> Option<u64> {
-    headers.get(AFFINITY).map(|value| affinity_of(value.as_bytes()))
+pub(crate) fn affinity(fields: Fields<'_>) -> Option<u64> {
+    fields.get(&AFFINITY).map(|value| affinity_of(value.as_bytes()))
 }
 
 /// Says which revision has answered, where there are several.
@@ -61,6 +62,7 @@ pub(crate) fn sign(response: &mut Response, component: &ComponentId) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
     use nexus_runtime::DEFAULT_TENANT;
 
     fn operator(permissions: &[&str]) -> Principal {
@@ -74,7 +76,7 @@ mod tests {
     ) -> Result<Vec<(String, u32)>, &'static str> {
         let mut headers = HeaderMap::new();
         headers.append(REVISION, HeaderValue::from_static(value));
-        let pins = pins(&headers, principal).map_err(|problem| problem.name)?;
+        let pins = pins(Fields::from(&headers), principal).map_err(|problem| problem.name)?;
         let pins = pins.as_deref().unwrap_or_default().iter();
         Ok(pins.map(|(component, number)| (component.to_string(), *number)).collect())
     }
@@ -87,7 +89,7 @@ mod tests {
         for wrong in ["", "catalog", "catalog=", "catalog=x", "catalog=-1", "Catalog=1", "a=1,"] {
             assert_eq!(asked(wrong, &operator), Err("invalid-pin"), "{wrong:?}");
         }
-        assert!(pins(&HeaderMap::new(), &operator).unwrap().is_none());
+        assert!(pins(Fields::from(&HeaderMap::new()), &operator).unwrap().is_none());
     }
 
     #[test]

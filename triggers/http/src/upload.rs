@@ -2,10 +2,11 @@
 //! client's patience with us. A fault is told twice: to whoever reads the body, as an error, and
 //! to the exchange, which answers it whatever the reader makes of it.
 
+use crate::fields::Fields;
 use crate::inbound;
 use crate::wire::Alarm;
 use bytes::Bytes;
-use http::header::{EXPECT, HeaderMap};
+use http::header::EXPECT;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
@@ -112,9 +113,9 @@ const LOOKS: u8 = 2;
 
 /// Whether a body is to be looked at by [`arrived`]: small by its own word, from a client that does
 /// not wait for somebody to want it.
-pub(crate) fn is_small(inner: &Incoming, headers: &HeaderMap) -> bool {
+pub(crate) fn is_small(inner: &Incoming, fields: Fields<'_>) -> bool {
     let length = inner.size_hint().exact();
-    length.is_some_and(|length| (1..=WHOLE_MAX).contains(&length)) && !headers.contains_key(EXPECT)
+    length.is_some_and(|length| (1..=WHOLE_MAX).contains(&length)) && !fields.has(&EXPECT)
 }
 
 /// Takes what has come of a body, without waiting for its client. True beside it when that is all
