@@ -4,6 +4,7 @@ use crate::call::{Call, CallError};
 use crate::fleet::Fleet;
 use crate::manifest::ComponentId;
 use crate::pool::Pool;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct Crews(Mutex<Open>);
 
 #[derive(Default)]
-pub(crate) struct Open(HashMap<ComponentId, Crew>);
+pub(crate) struct Open(HashMap<ComponentId, Crew, RandomState>);
 
 /// A component on one shard.
 struct Crew {

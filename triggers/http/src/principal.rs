@@ -5,6 +5,7 @@
 use http::HeaderValue;
 use nexus_runtime::{Principal, PrincipalKind};
 use sha2::{Digest as _, Sha256};
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -85,7 +86,7 @@ impl Identity {
 pub(crate) struct Tenants {
     by_host: HashMap<String, Uuid>,
     default: Uuid,
-    anonymous: HashMap<Uuid, Identity>,
+    anonymous: HashMap<Uuid, Identity, RandomState>,
 }
 
 impl Tenants {

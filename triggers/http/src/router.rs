@@ -2,6 +2,7 @@
 //! last `...` for everything below; at each segment a literal beats a name, a name beats `...`.
 //! As in Spin, repeated and trailing slashes separate nothing. Refuses to know components.
 
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
 /// Routes as a tree of segments, each ending in the index it was added with.
@@ -12,7 +13,7 @@ pub(crate) struct Router {
 
 #[derive(Default)]
 struct Node {
-    literal: HashMap<Box<str>, Node>,
+    literal: HashMap<Box<str>, Node, RandomState>,
     named: Option<Box<Node>>,
     here: Option<usize>,
     below: Option<usize>,

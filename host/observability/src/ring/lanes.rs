@@ -1,6 +1,7 @@
 //! A bounded store of entries, a lane for each component: what is too much goes from the lane that
 //! takes the most room, its oldest entry first.
 
+use foldhash::fast::RandomState;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ pub(super) trait Entry {
 }
 
 pub(super) struct Lanes<E> {
-    lanes: HashMap<String, Lane<E>>,
+    /// By names of components, which are not made to meet.
+    lanes: HashMap<String, Lane<E>, RandomState>,
     bytes: usize,
     bytes_max: usize,
 }
@@ -27,7 +29,7 @@ struct Lane<E> {
 
 impl<E: Entry> Lanes<E> {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { lanes: HashMap::new(), bytes: 0, bytes_max }
+        Self { lanes: HashMap::default(), bytes: 0, bytes_max }
     }
 
     /// The number of `entry` is greater than every one before.
