@@ -2,7 +2,7 @@
 //! request, so that where lines are JSON it is written at once, not by way of fields and spans.
 
 use crate::TraceParent;
-use crate::lines::write_text;
+use crate::lines::{Line, write_text};
 use crate::masks::masked;
 use crate::server_span::{Ended, ServerSpan};
 use crate::writer::Sink;
@@ -68,25 +68,23 @@ impl Access<'_> {
             }
         }
         lines.tell(self.at, |line| {
-            line.put_named(",\"level\":", |out| out.extend_from_slice(b"\"info\""));
-            let trace_id = self.trace.trace_digits();
-            for (name, text) in [
-                (",\"target\":", TARGET),
-                (",\"request_id\":", self.request_id),
-                (",\"component\":", self.component),
-                (",\"trace_id\":", trace_id.as_str()),
-                (",\"method\":", self.method),
-                (",\"path\":", self.ended.path),
-            ] {
+            line.put_known(",\"level\":\"info\",\"target\":\"access\"");
+            let text = |line: &mut Line, name, text: &str| {
                 if !text.is_empty() {
                     line.put_named(name, |out| write_text(out, &masked(text)));
                 }
-            }
+            };
+            text(line, ",\"request_id\":", self.request_id);
+            text(line, ",\"component\":", self.component);
+            line.put_known(",\"trace_id\":\"");
+            line.put_known(self.trace.trace_digits().as_str());
+            line.put_known("\"");
+            text(line, ",\"method\":", self.method);
+            text(line, ",\"path\":", self.ended.path);
             line.put_named(",\"status\":", number(self.ended.status.into()));
             line.put_named(",\"duration_us\":", number(self.micros()));
             line.put_named(",\"bytes\":", number(self.ended.bytes));
-            let whole = if self.ended.whole { "true" } else { "false" };
-            line.put_named(",\"whole\":", |out| out.extend_from_slice(whole.as_bytes()));
+            line.put_known(if self.ended.whole { ",\"whole\":true" } else { ",\"whole\":false" });
         });
     }
 

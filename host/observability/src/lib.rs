@@ -29,7 +29,9 @@ mod writer;
 
 pub use exposition::{CONTENT_TYPE, Exposition, Family};
 pub use process::ProcessSample;
-pub use ring::{Happened, Invocation, InvocationFilter, Line, LineFilter, Ring, Since, recent};
+pub use ring::{
+    Happened, Invocation, InvocationFilter, Line, LineFilter, Ring, Since, keep_apart, recent,
+};
 pub use scrape::{Scrape, ScrapeError, Series};
 pub use server_span::{Ended, Scope, ServerSpan, Within};
 pub use span::call_span;

@@ -124,6 +124,11 @@ impl Line {
         value(&mut self.bytes);
     }
 
+    /// Adds what is written already.
+    pub(crate) fn put_known(&mut self, json: &str) {
+        self.bytes.extend_from_slice(json.as_bytes());
+    }
+
     /// Adds one of [`HEAD`].
     fn put_text(&mut self, name: &'static str, text: &str) {
         self.head |= HEAD.iter().position(|own| *own == name).map_or(0, |at| 1 << at);

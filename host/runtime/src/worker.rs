@@ -10,6 +10,7 @@ use crate::instance::Instance;
 use crate::pool::Pool;
 use crate::revision::Revision;
 use futures::stream::{FuturesUnordered, Stream as _};
+use futures::task::AtomicWaker;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -36,7 +37,7 @@ pub(crate) struct Running {
     /// Held until the last of the sharers is done: that is what "in flight" means.
     _permit: OwnedSemaphorePermit,
     expired: AtomicBool,
-    expiry: Notify,
+    expiry: AtomicWaker,
     finished: AtomicBool,
     cpu_nanos: AtomicU64,
     worker: OnceLock<Arc<Watch>>,
@@ -53,7 +54,7 @@ impl Running {
             wall_deadline,
             _permit: permit,
             expired: AtomicBool::new(false),
-            expiry: Notify::new(),
+            expiry: AtomicWaker::new(),
             finished: AtomicBool::new(false),
             cpu_nanos: AtomicU64::new(0),
             worker: OnceLock::new(),
@@ -64,7 +65,7 @@ impl Running {
     /// other calls are done.
     pub(crate) fn expire(&self) {
         self.expired.store(true, Relaxed);
-        self.expiry.notify_one();
+        self.expiry.wake();
         if let Some(watch) = self.worker.get() {
             watch.retire();
         }
@@ -483,11 +484,11 @@ fn begin<'a>(
     let watch = watch.clone();
     async move {
         let mut departure = Departure { watch: &watch, running: &running, regular: false };
-        let gave_up = pin!(async {
-            if !running.is_expired() {
-                running.expiry.notified().await;
-            }
-        });
+        let gave_up = pin!(poll_fn(|cx| {
+            // Registered first: who expires in between is seen.
+            running.expiry.register(cx.waker());
+            if running.is_expired() { Poll::Ready(()) } else { Poll::Pending }
+        }));
         begun?.run(accessor, gave_up).await?;
         departure.regular = true;
         wasmtime::error::Ok(())

@@ -2,10 +2,10 @@
 //! know how a token is verified (that is a [`Verifier`]), where credentials stand in a request, and
 //! what a principal may do.
 
+use foldhash::fast::RandomState;
 use http::HeaderValue;
 use nexus_runtime::{Principal, PrincipalKind};
 use sha2::{Digest as _, Sha256};
-use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;

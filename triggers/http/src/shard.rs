@@ -82,6 +82,7 @@ impl<B: Backend> Shard<B> {
         listeners: Vec<Listener>,
     ) -> anyhow::Result<()> {
         self.backend.enter_shard(index);
+        nexus_observability::keep_apart(index);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

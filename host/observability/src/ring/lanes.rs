@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// What an entry says about itself.
-pub(super) trait Entry {
+pub(super) trait Entry: Clone {
     fn number(&self) -> u64;
     /// Whose it is; empty for the host itself.
     fn lane(&self) -> &str;
@@ -22,8 +22,9 @@ pub(super) struct Lanes<E> {
 }
 
 struct Lane<E> {
-    /// Their numbers ascend.
-    entries: VecDeque<Arc<E>>,
+    /// With the bytes of each; their numbers ascend. One behind the other in memory: an entry that
+    /// goes was not looked at for long, and would be waited for.
+    entries: VecDeque<(usize, E)>,
     bytes: usize,
 }
 
@@ -38,11 +39,11 @@ impl<E: Entry> Lanes<E> {
         match self.lanes.get_mut(entry.lane()) {
             Some(lane) => {
                 lane.bytes += bytes;
-                lane.entries.push_back(Arc::new(entry));
+                lane.entries.push_back((bytes, entry));
             }
             None => {
                 let name = entry.lane().to_owned();
-                let lane = Lane { entries: VecDeque::from([Arc::new(entry)]), bytes };
+                let lane = Lane { entries: VecDeque::from([(bytes, entry)]), bytes };
                 self.lanes.insert(name, lane);
             }
         }
@@ -55,8 +56,7 @@ impl<E: Entry> Lanes<E> {
         let Some(widest) = self.lanes.values_mut().max_by_key(|lane| lane.bytes) else {
             return false;
         };
-        let Some(oldest) = widest.entries.pop_front() else { return false };
-        let bytes = oldest.bytes();
+        let Some((bytes, _oldest)) = widest.entries.pop_front() else { return false };
         widest.bytes -= bytes;
         self.bytes -= bytes;
         if widest.entries.is_empty() {
@@ -75,21 +75,22 @@ impl<E: Entry> Lanes<E> {
     ) -> Vec<Arc<E>> {
         let wanted = |name: &str| lane.is_none_or(|lane| lane == name);
         let lanes = self.lanes.iter().filter(|(name, _)| wanted(name));
-        let mut found: Vec<&Arc<E>> = lanes
+        let mut found: Vec<&E> = lanes
             .flat_map(|(_, lane)| {
-                let older = lane.entries.iter().rev();
+                let older = lane.entries.iter().rev().map(|(_, entry)| entry);
                 let older = older.filter(|entry| before.is_none_or(|n| entry.number() < n));
                 older.filter(|entry| fits(entry)).take(rows_max)
             })
             .collect();
         found.sort_by_key(|entry| std::cmp::Reverse(entry.number()));
-        found.into_iter().take(rows_max).cloned().collect()
+        found.into_iter().take(rows_max).cloned().map(Arc::new).collect()
     }
 
     /// What came after a number, in no order.
     pub(super) fn since(&self, number: u64) -> impl Iterator<Item = Arc<E>> {
         self.lanes.values().flat_map(move |lane| {
-            lane.entries.iter().rev().take_while(move |entry| entry.number() > number).cloned()
+            let latest = lane.entries.iter().rev().map(|(_, entry)| entry);
+            latest.take_while(move |entry| entry.number() > number).cloned().map(Arc::new)
         })
     }
 }
@@ -98,6 +99,7 @@ impl<E: Entry> Lanes<E> {
 mod tests {
     use super::*;
 
+    #[derive(Clone)]
     struct Word(u64, &'static str);
 
     impl Entry for Word {
