@@ -1,8 +1,9 @@
-//! The span of a request at the door (OTel's kind `SERVER`), from its head to the end of its answer.
+//! The span of a request at the door (OTel's kind `SERVER`), from its head to the end of its
+//! answer.
 //!
-//! Lines inside it carry its call; once it is over, its line, its place among the last calls and its
-//! span for the exporter are told. There is one for each request, so that it does without a span of
-//! `tracing`: that one's registry and fields took as long as writing the line.
+//! Lines inside it carry its call; once it is over, its line, its place among the last calls and
+//! its span for the exporter are told. There is one for each request, so that it does without a
+//! span of `tracing`: that one's registry and fields took as long as writing the line.
 
 use crate::access::Access;
 use crate::fields::{Fields, Value, call_name};
