@@ -10,11 +10,8 @@ use nexus_runtime::Problem;
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
-
-/// Bytes that are read and thrown away at most while lingering.
-const LINGER_BYTES_MAX: u64 = 256 << 10;
 
 /// Answers a head that was refused on the wire; the connection ends after it.
 pub(crate) async fn say<B: Backend>(
@@ -62,16 +59,56 @@ pub(crate) async fn say<B: Backend>(
 }
 
 /// Closes our side; reads on for `linger`, because closing with unread bytes resets the connection
-/// and may take the answer with it.
+/// and may take the answer with it (RFC 9112 section 9.6): many clients send all they have before
+/// they look.
 pub(crate) async fn hang_up(
     mut wire: impl AsyncRead + AsyncWrite + Unpin,
     linger: Duration,
 ) -> io::Result<()> {
     wire.shutdown().await?;
     if !linger.is_zero() {
-        let mut rest = wire.take(LINGER_BYTES_MAX);
         // Whether the client hangs up, is cut off or talks for too long: we are done.
-        let _done = timeout(linger, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+        let _done = timeout(linger, tokio::io::copy(&mut wire, &mut tokio::io::sink())).await;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// More than the buffers of both ends.
+    const BODY: usize = 32 << 20;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (client, server) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (client.unwrap(), server.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_all_before_it_looks_has_its_answer() {
+        let (mut client, mut server) = pair().await;
+        let asks = async {
+            client.write_all(&vec![0; BODY]).await.unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            drop(client);
+            answer
+        };
+        let refuses = async {
+            server.write_all(b"refused").await.unwrap();
+            hang_up(server, Duration::from_secs(60)).await.unwrap();
+        };
+        assert_eq!(tokio::join!(asks, refuses).0, "refused");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_ends_is_not_waited_for() {
+        let (_client, server) = pair().await;
+        hang_up(server, Duration::from_millis(10)).await.unwrap();
+    }
 }
