@@ -59,6 +59,8 @@ struct Draft {
     /// The browser has a session that is none.
     stale_cookie: bool,
     names: Names,
+    /// Its body may be on its way still when the answer goes out.
+    is_long: bool,
 }
 
 /// A request whose sender and addressee are known.
@@ -114,6 +116,7 @@ impl<B: Backend> Door<B> {
             secure: self.tls,
             stale_cookie: false,
             names,
+            is_long: !upload::is_short(&body),
         };
         let version = parts.version;
         let is_head = parts.method == Method::HEAD;
@@ -348,6 +351,7 @@ impl<B: Backend> Door<B> {
         };
         outbound::clean(response.headers_mut());
         outbound::shape(&mut response, is_head);
+        let status = response.status();
         let headers = response.headers_mut();
         plane.cors.mark(&draft.origin, headers);
         if let Some(taken) = &draft.rate {
@@ -362,6 +366,8 @@ impl<B: Backend> Door<B> {
         outbound::sign(headers, draft.record.span.request_id(), hsts);
         // HTTP/2 has its own word for it.
         close |= self.shard.drain.is_cancelled();
+        // What is refused is not read to its end: the client must not ask again behind it.
+        close |= draft.is_long && status.is_client_error();
         if close && version < Version::HTTP_2 {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -118,6 +118,11 @@ pub(crate) fn is_small(inner: &Incoming, fields: Fields<'_>) -> bool {
     length.is_some_and(|length| (1..=WHOLE_MAX).contains(&length)) && !fields.has(&EXPECT)
 }
 
+/// Whether a body is there, or soon, whoever reads it.
+pub(crate) fn is_short(inner: &Incoming) -> bool {
+    inner.size_hint().exact().is_some_and(|length| length <= WHOLE_MAX)
+}
+
 /// Takes what has come of a body, without waiting for its client. True beside it when that is all
 /// and is bytes alone; otherwise the rest is read as it comes, and whoever reads meets its faults.
 pub(crate) async fn arrived(mut body: WasiBody) -> (WasiBody, bool) {
