@@ -411,8 +411,7 @@ mod tests {
             span.end(&ended);
             let filter = InvocationFilter { component: Some("same".into()), ..Default::default() };
             let kept = recent().invocations(&filter, None, 2);
-            let [mut ours, mut theirs] =
-                [0, 1].map(|at: usize| crate::ring::Invocation::clone(&kept[at]));
+            let [mut ours, mut theirs] = [0, 1].map(|at: usize| kept[at].clone());
             assert_eq!(ours.ended.duration_since(ours.began).unwrap(), ended.took);
             for call in [&mut ours, &mut theirs] {
                 (call.number, call.began, call.ended) =

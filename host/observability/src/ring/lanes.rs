@@ -3,7 +3,6 @@
 
 use foldhash::fast::RandomState;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 /// What an entry says about itself.
 pub(super) trait Entry: Clone {
@@ -72,27 +71,35 @@ impl<E: Entry> Lanes<E> {
         before: Option<u64>,
         rows_max: usize,
         fits: impl Fn(&E) -> bool,
-    ) -> Vec<Arc<E>> {
+    ) -> Vec<E> {
         let wanted = |name: &str| lane.is_none_or(|lane| lane == name);
         let lanes = self.lanes.iter().filter(|(name, _)| wanted(name));
-        let mut found: Vec<&E> = lanes
-            .flat_map(|(_, lane)| {
-                let older = lane.entries.iter().rev().map(|(_, entry)| entry);
-                let older = older.filter(|entry| before.is_none_or(|n| entry.number() < n));
-                older.filter(|entry| fits(entry)).take(rows_max)
-            })
-            .collect();
-        found.sort_by_key(|entry| std::cmp::Reverse(entry.number()));
-        found.into_iter().take(rows_max).cloned().map(Arc::new).collect()
+        let found = lanes.flat_map(|(_, lane)| {
+            let older = lane.latest().filter(|entry| before.is_none_or(|n| entry.number() < n));
+            older.filter(|entry| fits(entry)).take(rows_max)
+        });
+        copies(found.collect(), rows_max)
     }
 
-    /// What came after a number, in no order.
-    pub(super) fn since(&self, number: u64) -> impl Iterator<Item = Arc<E>> {
-        self.lanes.values().flat_map(move |lane| {
-            let latest = lane.entries.iter().rev().map(|(_, entry)| entry);
-            latest.take_while(move |entry| entry.number() > number).cloned().map(Arc::new)
-        })
+    /// What came after a number, the latest first.
+    pub(super) fn since(&self, number: u64, rows_max: usize) -> Vec<E> {
+        let found = self.lanes.values().flat_map(|lane| {
+            lane.latest().take_while(|entry| entry.number() > number).take(rows_max)
+        });
+        copies(found.collect(), rows_max)
     }
+}
+
+impl<E> Lane<E> {
+    fn latest(&self) -> impl Iterator<Item = &E> {
+        self.entries.iter().rev().map(|(_, entry)| entry)
+    }
+}
+
+/// The latest first. Chosen before they are copied: whoever tells something waits meanwhile.
+fn copies<E: Entry>(mut found: Vec<&E>, rows_max: usize) -> Vec<E> {
+    found.sort_by_key(|entry| std::cmp::Reverse(entry.number()));
+    found.into_iter().take(rows_max).cloned().collect()
 }
 
 #[cfg(test)]
@@ -114,7 +121,7 @@ mod tests {
         }
     }
 
-    fn numbers(found: Vec<Arc<Word>>) -> Vec<u64> {
+    fn numbers(found: Vec<Word>) -> Vec<u64> {
         found.iter().map(|word| word.0).collect()
     }
 
@@ -140,7 +147,7 @@ mod tests {
         assert_eq!(numbers(lanes.latest(None, None, 3, |_| true)), [5, 4, 3]);
         assert_eq!(numbers(lanes.latest(None, Some(4), 9, |_| true)), [3, 2, 1]);
         assert_eq!(numbers(lanes.latest(None, None, 9, |word| word.0 % 2 == 0)), [4, 2]);
-        let mut since: Vec<u64> = lanes.since(3).map(|word| word.0).collect();
+        let mut since: Vec<u64> = lanes.since(3, 9).iter().map(|word| word.0).collect();
         since.sort_unstable();
         assert_eq!(since, [4, 5]);
     }

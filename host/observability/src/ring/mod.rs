@@ -18,7 +18,7 @@ use lanes::{Entry, Lanes};
 use std::cell::Cell;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// A few hundred bytes each: the last ten or twenty thousand calls.
 const INVOCATIONS_BYTES_MAX: usize = 8 << 20;
@@ -100,8 +100,8 @@ pub struct LineFilter {
 /// One thing that happened.
 #[derive(Debug, Clone)]
 pub enum Happened {
-    Invocation(Arc<Invocation>),
-    Line(Arc<Line>),
+    Invocation(Invocation),
+    Line(Line),
 }
 
 /// What happened after a number.
@@ -159,7 +159,7 @@ impl Ring {
         filter: &InvocationFilter,
         before: Option<u64>,
         rows_max: usize,
-    ) -> Vec<Arc<Invocation>> {
+    ) -> Vec<Invocation> {
         let fits = |call: &Invocation| {
             let is =
                 |wanted: &Option<String>, own: &str| wanted.as_deref().is_none_or(|w| w == own);
@@ -177,12 +177,7 @@ impl Ring {
     }
 
     /// Lines, the latest first, before a number.
-    pub fn lines(
-        &self,
-        filter: &LineFilter,
-        before: Option<u64>,
-        rows_max: usize,
-    ) -> Vec<Arc<Line>> {
+    pub fn lines(&self, filter: &LineFilter, before: Option<u64>, rows_max: usize) -> Vec<Line> {
         let (lane, rows_max) = (filter.component.as_deref(), rows_max.min(ROWS_MAX));
         latest(rows_max, &self.all(), |kept| {
             kept.lines.latest(lane, before, rows_max, |line| filter.fits(line))
@@ -190,7 +185,7 @@ impl Ring {
     }
 
     /// The call with the id of a span.
-    pub fn invocation(&self, id: &str) -> Option<Arc<Invocation>> {
+    pub fn invocation(&self, id: &str) -> Option<Invocation> {
         let id = hex_u128(id).filter(|_| id.len() == 16)? as u64;
         let is = |call: &Invocation| call.own.span_number() == id;
         let all = self.all();
@@ -201,7 +196,7 @@ impl Ring {
 
     /// The calls of a trace in the order in which they began, and the lines of these calls in the
     /// order in which they were written.
-    pub fn trace(&self, trace_id: &str) -> (Vec<Arc<Invocation>>, Vec<Arc<Line>>) {
+    pub fn trace(&self, trace_id: &str) -> (Vec<Invocation>, Vec<Line>) {
         let number = hex_u128(trace_id).filter(|_| trace_id.len() == 32);
         let of_trace = |call: &Invocation| Some(call.own.trace_number()) == number;
         let all = self.all();
@@ -228,9 +223,11 @@ impl Ring {
         let parts = self.all();
         let mut all: Vec<Happened> = Vec::new();
         for kept in &parts {
-            all.extend(kept.invocations.since(number).map(Happened::Invocation));
-            all.extend(kept.probes.since(number).map(Happened::Invocation));
-            all.extend(kept.lines.since(number).map(Happened::Line));
+            all.extend(
+                kept.invocations.since(number, ROWS_MAX).into_iter().map(Happened::Invocation),
+            );
+            all.extend(kept.probes.since(number, ROWS_MAX).into_iter().map(Happened::Invocation));
+            all.extend(kept.lines.since(number, ROWS_MAX).into_iter().map(Happened::Line));
         }
         let last = self.last.load(Ordering::Relaxed);
         drop(parts);
@@ -250,8 +247,8 @@ fn lock(part: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
 fn latest<E: Entry>(
     rows_max: usize,
     parts: &[MutexGuard<'_, Kept>],
-    find: impl Fn(&Kept) -> Vec<Arc<E>>,
-) -> Vec<Arc<E>> {
+    find: impl Fn(&Kept) -> Vec<E>,
+) -> Vec<E> {
     let mut found: Vec<_> = parts.iter().flat_map(|kept| find(kept)).collect();
     found.sort_by_key(|entry| std::cmp::Reverse(entry.number()));
     found.truncate(rows_max);
