@@ -60,7 +60,7 @@ struct Draft {
     stale_cookie: bool,
     names: Names,
     /// Its body may be on its way still when the answer goes out.
-    is_long: bool,
+    is_unread: bool,
 }
 
 /// A request whose sender and addressee are known.
@@ -116,7 +116,7 @@ impl<B: Backend> Door<B> {
             secure: self.tls,
             stale_cookie: false,
             names,
-            is_long: !upload::is_short(&body),
+            is_unread: !upload::is_short(&body),
         };
         let version = parts.version;
         let is_head = parts.method == Method::HEAD;
@@ -248,7 +248,9 @@ impl<B: Backend> Door<B> {
         call.trace = letter.trace.context();
         call.body_is_whole = body_is_whole;
         (call.pins, call.affinity) = (pins, affinity);
-        let mut response = self.call(entry, request, call, faults).await?;
+        let answered = self.call(entry, request, call, faults.as_deref()).await;
+        draft.is_unread &= faults.is_some_and(|faults| !faults.is_read());
+        let mut response = answered?;
         if response.status().is_informational() {
             return Err(problems::BAD_RESPONSE.into());
         }
@@ -274,7 +276,7 @@ impl<B: Backend> Door<B> {
         entry: &Entry,
         request: Request,
         call: Call,
-        faults: Option<Arc<Faults>>,
+        faults: Option<&Faults>,
     ) -> Result<Response, Refusal> {
         let called = pin!(self.shard.backend.call(&entry.component, request, call));
         let Some(faults) = faults else {
@@ -366,8 +368,8 @@ impl<B: Backend> Door<B> {
         outbound::sign(headers, draft.record.span.request_id(), hsts);
         // HTTP/2 has its own word for it.
         close |= self.shard.drain.is_cancelled();
-        // What is refused is not read to its end: the client must not ask again behind it.
-        close |= draft.is_long && status.is_client_error();
+        // The connection ends behind a body that nobody reads: the client must not ask again there.
+        close |= draft.is_unread && status.is_client_error();
         if close && version < Version::HTTP_2 {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

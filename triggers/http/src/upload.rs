@@ -14,7 +14,9 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering::AcqRel, Ordering::Acquire};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
+};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -35,12 +37,18 @@ pub(crate) enum Fault {
 pub(crate) struct Faults {
     first: AtomicU8,
     told: Notify,
+    /// The body was read to its end.
+    read: AtomicBool,
 }
 
 impl Faults {
     fn tell(&self, fault: Fault) {
         let _kept = self.first.compare_exchange(0, fault as u8, AcqRel, Acquire);
         self.told.notify_one();
+    }
+
+    pub(crate) fn is_read(&self) -> bool {
+        self.read.load(Acquire)
     }
 
     pub(crate) fn first(&self) -> Option<Fault> {
@@ -259,10 +267,16 @@ impl Body for Upload {
             return Poll::Ready(None);
         }
         match Pin::new(&mut this.inner).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => this.take(frame),
+            Poll::Ready(Some(Ok(frame))) => {
+                if this.inner.is_end_stream() {
+                    this.faults.read.store(true, Release);
+                }
+                this.take(frame)
+            }
             Poll::Ready(Some(Err(error))) => this.fail(Fault::Broken, error.into()),
             Poll::Ready(None) => {
                 this.ended = true;
+                this.faults.read.store(true, Release);
                 Poll::Ready(None)
             }
             Poll::Pending => {

@@ -131,6 +131,10 @@ impl Echo {
                 let _any = request.into_body().collect().await;
                 Ok(http::Response::new(full("swallowed")))
             }
+            ["swallow", status] => {
+                let _any = request.into_body().collect().await;
+                Ok(odd(status))
+            }
             ["hold"] => Ok(self.hold().await),
             ["events"] => Ok(self.events()),
             ["status", status] => Ok(odd(status)),

@@ -53,6 +53,32 @@ async fn a_body_that_says_it_is_too_large_is_refused_unread() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_ends_the_connection_behind_a_long_body_that_nobody_read() {
+    let host = Host::start();
+    for (path, length, ends) in [
+        ("/echo/status/422", 100_000, true),
+        ("/nobody", 100_000, true),
+        ("/echo/swallow/422", 100_000, false),
+        ("/echo/swallow", 100_000, false),
+        ("/echo/status/422", 5, false),
+        ("/echo/status/422", 0, false),
+    ] {
+        let mut raw = Raw::open(host.address()).await;
+        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        raw.say(format!("{head}{}", "a".repeat(length))).await;
+        let answer = raw.answer().await.unwrap();
+        assert_eq!(answer.field("connection") == "close", ends, "{path} {length}");
+        if ends {
+            raw.is_closed().await;
+            continue;
+        }
+        raw.say("GET /echo/x HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert_eq!(raw.answer().await.unwrap().status, 200, "{path} {length}");
+    }
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_chunked_body_that_grows_too_large_is_cut_whatever_the_component_does() {
     let host = Host::start();
     for path in ["/small/x", "/small/swallow"] {
