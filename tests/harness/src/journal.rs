@@ -1,6 +1,7 @@
 //! A host of one guest with all three triggers: the probe `journal`, and the tables that a
 //! service's own migration would make.
 
+use crate::database::TestDatabase;
 use crate::nexus::Nexus;
 use crate::staged::probe;
 
@@ -38,9 +39,11 @@ key_value_stores = ["default"]
 "#,
         probe("journal").display()
     );
-    let nexus = Nexus::setup().manifest(manifest).start().await;
-    let database = nexus.host().database().expect("the host has a database");
+    // As a migration would: a schedule may run as soon as the host is ready.
+    let created = TestDatabase::create().await;
+    let database = created.database();
+    database.admit(&["probe-journal"]).await.expect("admit the probe");
     let session = database.host().await.expect("connect to the tests' PostgreSQL");
     session.batch(TABLES).await.expect("make the probe's tables");
-    nexus
+    Nexus::setup().manifest(manifest).database(database.clone()).start().await
 }

@@ -253,6 +253,12 @@ impl Setup {
         self.settings(move |settings| settings.environment.push(line))
     }
 
+    /// A database that already holds something, in place of an empty one.
+    #[must_use]
+    pub fn database(self, database: nexus_storage::Database) -> Self {
+        self.without_database().settings(|settings| settings.database = Database::Open(database))
+    }
+
     /// No database, for guests that use none: starts faster.
     #[must_use]
     pub fn without_database(mut self) -> Self {
