@@ -5,6 +5,7 @@
 
 use std::future::ready;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
@@ -50,47 +51,94 @@ pub struct Facts {
 pub struct Service {
     facts: Facts,
     paths: Vec<(String, Vec<Way>)>,
-    /// Indices into `paths`.
-    table: matchit::Router<usize>,
+    /// Of all paths, from the second request on.
+    table: OnceLock<Table>,
+    was_asked: AtomicBool,
     routes: OnceLock<Vec<Route>>,
+}
+
+/// Finds the path's pattern.
+#[derive(Debug)]
+struct Table {
+    /// Indices into `declared`.
+    patterns: matchit::Router<usize>,
+    /// Where a service's paths have this pattern: in several places if its methods were declared
+    /// apart.
+    declared: Vec<Vec<usize>>,
+}
+
+impl Table {
+    /// Of those paths that `counts` says count.
+    ///
+    /// # Panics
+    /// When two of them overlap.
+    fn of(paths: &[(String, Vec<Way>)], counts: impl Fn(&str) -> bool) -> Table {
+        let (mut patterns, mut declared) = (matchit::Router::new(), Vec::<Vec<usize>>::new());
+        for (at, (path, _)) in paths.iter().enumerate().filter(|(_, (path, _))| counts(path)) {
+            let Err(clash) = patterns.insert(path.as_str(), declared.len()) else {
+                declared.push(vec![at]);
+                continue;
+            };
+            let Some(there) = declared.iter_mut().find(|there| paths[there[0]].0 == *path) else {
+                panic!("{path}: {clash}");
+            };
+            there.push(at);
+        }
+        Table { patterns, declared }
+    }
+}
+
+/// Whether `path` begins as `pattern` does; no path does that `pattern` is not made for, and some
+/// others do.
+fn begins_as(pattern: &str, path: &str) -> bool {
+    // A brace that stands for itself is written twice.
+    match pattern.find(['{', '}']) {
+        Some(end) => path.as_bytes().starts_with(&pattern.as_bytes()[..end]),
+        None => path == pattern,
+    }
 }
 
 impl Service {
     /// Mounts `http` at `/api/<service>/v1` and `root` at `/`, with what every service has.
     ///
     /// # Panics
-    /// When two routes overlap, at the first request and in every test of the service.
+    /// When a path begins with no slash. When two routes overlap: at the second request, and in
+    /// every test that asks for [`Service::routes`].
     pub fn new(facts: Facts, http: Router, root: Router) -> Service {
-        let all = root.merge(http.below(&format!("/api/{}/v1", facts.name)));
-        let mut paths: Vec<(String, Vec<Way>)> = Vec::with_capacity(all.paths.len());
-        let mut table = matchit::Router::new();
-        for (path, ways) in all.paths {
+        let Router { paths } = root.merge(http.below(&format!("/api/{}/v1", facts.name)));
+        for (path, _) in &paths {
             assert!(path.starts_with('/'), "{path:?} begins with no slash");
-            let Err(clash) = table.insert(path.as_str(), paths.len()) else {
-                paths.push((path, ways));
-                continue;
-            };
-            let Some((_, there)) = paths.iter_mut().find(|(other, _)| *other == path) else {
-                panic!("{path}: {clash}");
-            };
-            there.extend(ways);
         }
-        for (path, ways) in &paths {
-            for (at, way) in ways.iter().enumerate() {
-                let is_other = |before: &Way| before.method != way.method;
-                assert!(ways[..at].iter().all(is_other), "{path}: {} twice", way.method);
+        let (table, routes) = (OnceLock::new(), OnceLock::new());
+        Service { facts, paths, table, was_asked: AtomicBool::new(false), routes }
+    }
+
+    fn table(&self) -> &Table {
+        self.table.get_or_init(|| {
+            let table = Table::of(&self.paths, |_| true);
+            for declared in &table.declared {
+                let ways: Vec<_> = declared.iter().flat_map(|at| &self.paths[*at].1).collect();
+                for (at, way) in ways.iter().enumerate() {
+                    let is_other = |before: &&Way| before.method != way.method;
+                    let path = &self.paths[declared[0]].0;
+                    assert!(ways[..at].iter().all(is_other), "{path}: {} twice", way.method);
+                }
             }
-        }
-        Service { facts, paths, table, routes: OnceLock::new() }
+            table
+        })
     }
 
     /// Every route the service declares, with whole paths.
+    ///
+    /// # Panics
+    /// When two routes overlap.
     pub fn routes(&self) -> &[Route] {
         self.routes.get_or_init(|| {
-            let of = |(path, ways): &(String, Vec<Way>)| {
+            let of = |at: &usize| {
+                let (path, ways) = &self.paths[*at];
                 ways.iter().map(|way| way.route(path)).collect::<Vec<_>>()
             };
-            self.paths.iter().flat_map(of).collect()
+            self.table().declared.iter().flatten().flat_map(of).collect()
         })
     }
 
@@ -149,16 +197,27 @@ impl Service {
                 _ => at_once(not_allowed("GET,HEAD")),
             };
         }
-        let Ok(found) = self.table.at(path) else {
+        // A table of all paths costs more than most handlers. The first request, which may be the
+        // only one, is looked for among those that begin as it does.
+        if self.table.get().is_none() && !self.was_asked.swap(true, Ordering::Relaxed) {
+            let few = Table::of(&self.paths, |pattern| begins_as(pattern, path));
+            return self.found(&few, request, beside);
+        }
+        self.found(self.table(), request, beside)
+    }
+
+    #[inline]
+    fn found(&self, table: &Table, request: Request, beside: &Beside) -> Answering {
+        let Ok(found) = table.patterns.at(request.uri().path()) else {
             return at_once(Error::from(standard::NotFound).into_response());
         };
-        let (_, ways) = &self.paths[*found.value];
+        let ways = || table.declared[*found.value].iter().flat_map(|at| &self.paths[*at].1);
         let asked = request.method().as_str();
-        let of = |method: &str| ways.iter().find(|way| way.method == method);
+        let of = |method: &str| ways().find(|way| way.method == method);
         let way = of(asked).or_else(|| of("GET").filter(|_| asked == "HEAD"));
         let Some(way) = way else {
             let and_head = |way: &Way| if way.method == "GET" { "GET,HEAD" } else { way.method };
-            let allowed: Vec<_> = ways.iter().map(and_head).collect();
+            let allowed: Vec<_> = ways().map(and_head).collect();
             return at_once(not_allowed(&allowed.join(",")));
         };
         if let Some(parts) = Parts::of(found.params) {
@@ -402,6 +461,8 @@ mod export {
 mod unit {
     use super::*;
     use crate::router::{get, post};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn of(http: Router) -> Service {
         let facts = Facts { name: "shop", version: "", description: "", topics: &[], crons: &[] };
@@ -419,14 +480,50 @@ mod unit {
     #[test]
     #[should_panic = "/api/shop/v1/a: GET twice"]
     fn one_method_of_a_path_is_declared_once() {
-        of(Router::new().route("/a", get(|| async { "" })).route("/a", get(|| async { "" })));
+        of(Router::new().route("/a", get(|| async { "" })).route("/a", get(|| async { "" })))
+            .routes();
     }
 
     #[test]
     #[should_panic = "/api/shop/v1/{b}: "]
     fn two_patterns_for_the_same_paths_are_refused() {
         let one = Router::new().route("/{a}", get(|| async { "" }));
-        of(one.route("/{b}", get(|| async { "" })));
+        of(one.route("/{b}", get(|| async { "" }))).routes();
+    }
+
+    /// Patterns that stand beside each other in one table, and a path.
+    fn patterns_and_a_path() -> impl Strategy<Value = (Vec<(String, Vec<Way>)>, String)> {
+        let part = prop::sample::select(&["a", "b", "ab", "{x}", "{y}", "a{x}", "{{", "}}", ""]);
+        let last = prop::sample::select(&["", "/", "/{*rest}"]);
+        let pattern =
+            (vec(part, 1..4), last).prop_map(|(parts, last)| format!("/{}{last}", parts.join("/")));
+        let clear = |patterns: Vec<String>| {
+            let mut table = matchit::Router::new();
+            let is_clear = |pattern: &String| table.insert(pattern, ()).is_ok();
+            let clear: Vec<String> = patterns.into_iter().filter(is_clear).collect();
+            clear.into_iter().map(|pattern| (pattern, Vec::new())).collect()
+        };
+        let asked = vec(prop::sample::select(&["a", "b", "ab", "c", "{", "}", ""]), 1..5);
+        (
+            vec(pattern, 1..9).prop_map(clear),
+            asked.prop_map(|parts| format!("/{}", parts.join("/"))),
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_request_finds_what_every_other_finds(
+            (paths, path) in patterns_and_a_path()
+        ) {
+            let found = |table: &Table| {
+                let found = table.patterns.at(&path).ok()?;
+                let parts = found.params.iter().map(|(name, part)| (name.to_owned(), part.to_owned()));
+                let pattern = &paths[table.declared[*found.value][0]].0;
+                Some((pattern.clone(), parts.collect::<Vec<_>>()))
+            };
+            let few = Table::of(&paths, |pattern| begins_as(pattern, &path));
+            prop_assert_eq!(found(&few), found(&Table::of(&paths, |_| true)));
+        }
     }
 
     #[test]
