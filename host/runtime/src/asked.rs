@@ -70,28 +70,26 @@ type Concurrent<P, R> = TypedFuncCallConcurrent<Instance, P, R>;
 
 impl<'a> Begun<'a> {
     pub(crate) fn new(
-        store: StoreContextMut<'_, Instance>,
-        guest: &'a Guest,
+        mut store: StoreContextMut<'_, Instance>,
+        guest: &'a Guest<'_>,
         work: Work,
         call: &Call,
     ) -> wasmtime::Result<(Self, GuestTaskId)> {
-        let absent = || wasmtime::format_err!("the component does not export what was called");
         Ok(match work {
             Work::Whole(head, body, answer) => {
-                let handle = guest.whole.ok_or_else(absent)?;
+                let handle = guest.whole(&mut store)?;
                 let call = handle.start_call_concurrent(store, piece(&head, &body, call)?)?;
                 let task = call.task();
                 (Self::Whole(handle, call, head.method.clone(), answer), task)
             }
-            Work::Http(request, answer) => match &guest.http {
+            Work::Http(request, answer) => match guest.http(&mut store)? {
                 Proxy::P3(service) => {
                     let front = Front::new(store, service, *request, call.body_is_whole)?;
                     let task = front.call.task();
                     (Self::Http(Box::new(front), answer), task)
                 }
-                Proxy::P2(_) => {
-                    let begun =
-                        Prepared::new(store, &guest.http, *request, Instance::http, answer)?;
+                old @ Proxy::P2(_) => {
+                    let begun = Prepared::new(store, old, *request, Instance::http, answer)?;
                     let task = match &begun {
                         Prepared::P2 { call, .. } => call.task(),
                         Prepared::P3 { call, .. } => call.task(),
@@ -100,22 +98,22 @@ impl<'a> Begun<'a> {
                 }
             },
             Work::Message(subscription, message, answer) => {
-                let (handle, _) = guest.messages.as_ref().ok_or_else(absent)?;
+                let handle = guest.message(&mut store)?;
                 let call = handle.start_call_concurrent(store, (subscription, *message))?;
                 let task = call.task();
-                (Self::Message(*handle, call, answer), task)
+                (Self::Message(handle, call, answer), task)
             }
             Work::Batch(subscription, messages, answer) => {
-                let (_, handle) = guest.messages.as_ref().ok_or_else(absent)?;
+                let handle = guest.batch(&mut store)?;
                 let call = handle.start_call_concurrent(store, (subscription, messages))?;
                 let task = call.task();
-                (Self::Batch(*handle, call, answer), task)
+                (Self::Batch(handle, call, answer), task)
             }
             Work::Tick(tick, answer) => {
-                let run = guest.schedules.as_ref().ok_or_else(absent)?;
+                let run = guest.run(&mut store)?;
                 let call = run.start_call_concurrent(store, (*tick,))?;
                 let task = call.task();
-                (Self::Tick(*run, call, answer), task)
+                (Self::Tick(run, call, answer), task)
             }
         })
     }

@@ -4,10 +4,14 @@
 use crate::instance::Instance;
 use crate::one_call::{self, WHOLE};
 use crate::work::{Message, Outcome, Tick};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use wasmtime::component::{Component, ComponentExportIndex, Func, InstancePre, TypedFunc};
-use wasmtime::{Engine, Store};
+use wasmtime::component::{
+    self, Component, ComponentExportIndex, ComponentNamedList, Func, InstancePre, Lift, Lower,
+    TypedFunc,
+};
+use wasmtime::{AsContextMut, Engine, Store};
 use wasmtime_wasi_http::handler::Proxy;
 use wasmtime_wasi_http::{p2, p3};
 
@@ -37,6 +41,8 @@ pub(crate) struct Exports {
     whole: Option<ComponentExportIndex>,
     messages: Option<(ComponentExportIndex, ComponentExportIndex)>,
     schedules: Option<ComponentExportIndex>,
+    /// An instance has opened all of them.
+    are_checked: AtomicBool,
 }
 
 enum HttpIndices {
@@ -44,12 +50,16 @@ enum HttpIndices {
     P3(p3::bindings::ServiceIndices),
 }
 
-/// The exports of one instance.
-pub(crate) struct Guest {
-    pub(crate) http: Proxy,
-    pub(crate) whole: Option<one_call::Handle>,
-    pub(crate) messages: Option<(Handle, HandleBatch)>,
-    pub(crate) schedules: Option<Run>,
+/// The exports of one instance. Each is opened, which checks its type, when it is first called: an
+/// instance that is there for one call is asked for one of them.
+pub(crate) struct Guest<'e> {
+    exports: &'e Exports,
+    instance: component::Instance,
+    http: OnceLock<Proxy>,
+    whole: OnceLock<one_call::Handle>,
+    message: OnceLock<Handle>,
+    batch: OnceLock<HandleBatch>,
+    run: OnceLock<Run>,
 }
 
 impl Exports {
@@ -65,7 +75,8 @@ impl Exports {
         };
         let messages = function(MESSAGES, "handle").zip(function(MESSAGES, "handle-batch"));
         let (whole, schedules) = (function(WHOLE, "handle"), function(SCHEDULES, "run"));
-        Some(Self { pre, http, whole, messages, schedules })
+        let are_checked = AtomicBool::new(false);
+        Some(Self { pre, http, whole, messages, schedules, are_checked })
     }
 
     pub(crate) fn has_messages(&self) -> bool {
@@ -90,38 +101,107 @@ impl Exports {
         self.pre.engine()
     }
 
-    pub(crate) async fn instantiate(&self, store: &mut Store<Instance>) -> wasmtime::Result<Guest> {
-        let instance = self.pre.instantiate_async(&mut *store).await?;
-        let http = match &self.http {
-            HttpIndices::P2(indices) => Proxy::P2(indices.load(&mut *store, &instance)?),
-            HttpIndices::P3(indices) => Proxy::P3(indices.load(&mut *store, &instance)?),
+    pub(crate) async fn instantiate(
+        &self,
+        store: &mut Store<Instance>,
+    ) -> wasmtime::Result<Guest<'_>> {
+        let guest = Guest {
+            exports: self,
+            instance: self.pre.instantiate_async(&mut *store).await?,
+            http: OnceLock::new(),
+            whole: OnceLock::new(),
+            message: OnceLock::new(),
+            batch: OnceLock::new(),
+            run: OnceLock::new(),
         };
-        let whole = match &self.whole {
-            Some(handle) => Some(instance.get_typed_func(&mut *store, handle)?),
-            None => None,
-        };
-        let messages = match &self.messages {
-            Some((one, batch)) => Some((
-                instance.get_typed_func(&mut *store, one)?,
-                instance.get_typed_func(&mut *store, batch)?,
-            )),
-            None => None,
-        };
-        let schedules = match &self.schedules {
-            Some(run) => Some(instance.get_typed_func(&mut *store, run)?),
-            None => None,
-        };
-        Ok(Guest { http, whole, messages, schedules })
+        // What has other types than it should has no instances, rather than calls that fail.
+        if !self.are_checked.load(Relaxed) {
+            guest.open_all(store)?;
+            self.are_checked.store(true, Relaxed);
+        }
+        Ok(guest)
     }
 }
 
-impl Guest {
+/// What a component is called by and does not export.
+fn absent() -> wasmtime::Error {
+    wasmtime::format_err!("the component does not export what was called")
+}
+
+fn opened<T>(
+    there: &OnceLock<T>,
+    open: impl FnOnce() -> wasmtime::Result<T>,
+) -> wasmtime::Result<&T> {
+    match there.get() {
+        Some(there) => Ok(there),
+        None => {
+            let opened = open()?;
+            Ok(there.get_or_init(|| opened))
+        }
+    }
+}
+
+impl Guest<'_> {
+    fn open_all(&self, store: &mut Store<Instance>) -> wasmtime::Result<()> {
+        self.http(&mut *store)?;
+        if self.exports.whole.is_some() {
+            self.whole(&mut *store)?;
+        }
+        if self.exports.messages.is_some() {
+            self.message(&mut *store)?;
+            self.batch(&mut *store)?;
+        }
+        if self.exports.schedules.is_some() {
+            self.run(store)?;
+        }
+        Ok(())
+    }
+
     /// The function by which an instance is asked whether it takes another call.
-    pub(crate) fn front(&self) -> Func {
-        match &self.http {
+    pub(crate) fn front(&self, store: impl AsContextMut) -> wasmtime::Result<Func> {
+        Ok(match self.http(store)? {
             Proxy::P3(guest) => *guest.wasi_http_handler().func_handle().func(),
             Proxy::P2(guest) => *guest.wasi_http_incoming_handler().func_handle().func(),
-        }
+        })
+    }
+
+    pub(crate) fn http(&self, mut store: impl AsContextMut) -> wasmtime::Result<&Proxy> {
+        opened(&self.http, || {
+            Ok(match &self.exports.http {
+                HttpIndices::P2(indices) => Proxy::P2(indices.load(&mut store, &self.instance)?),
+                HttpIndices::P3(indices) => Proxy::P3(indices.load(&mut store, &self.instance)?),
+            })
+        })
+    }
+
+    pub(crate) fn whole(&self, store: impl AsContextMut) -> wasmtime::Result<one_call::Handle> {
+        opened(&self.whole, || self.function(store, self.exports.whole)).copied()
+    }
+
+    pub(crate) fn message(&self, store: impl AsContextMut) -> wasmtime::Result<Handle> {
+        let handle = self.exports.messages.map(|(one, _)| one);
+        opened(&self.message, || self.function(store, handle)).copied()
+    }
+
+    pub(crate) fn batch(&self, store: impl AsContextMut) -> wasmtime::Result<HandleBatch> {
+        let handle = self.exports.messages.map(|(_, batch)| batch);
+        opened(&self.batch, || self.function(store, handle)).copied()
+    }
+
+    pub(crate) fn run(&self, store: impl AsContextMut) -> wasmtime::Result<Run> {
+        opened(&self.run, || self.function(store, self.exports.schedules)).copied()
+    }
+
+    fn function<Taken, Given>(
+        &self,
+        store: impl AsContextMut,
+        export: Option<ComponentExportIndex>,
+    ) -> wasmtime::Result<TypedFunc<Taken, Given>>
+    where
+        Taken: ComponentNamedList + Lower,
+        Given: ComponentNamedList + Lift,
+    {
+        self.instance.get_typed_func(store, export.ok_or_else(absent)?)
     }
 }
 

@@ -136,7 +136,7 @@ fn state_of<C: Capability>(states: &mut [(TypeId, Box<dyn Any + Send>)]) -> &mut
     let state = states.iter_mut().find(|(of, _)| *of == id).map(|(_, state)| state);
     state
         .and_then(|state| state.downcast_mut())
-        .expect("the linker holds only functions of capabilities that opened a state here")
+        .expect("a component calls only what it imports, and that has opened a state here")
 }
 
 /// The call on whose behalf the guest is calling the host. Only right in the synchronous first

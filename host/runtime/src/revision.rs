@@ -43,7 +43,8 @@ pub struct Revision {
     /// SHA-256 of the component's bytes, hex.
     pub digest: String,
     pub(crate) exports: Exports,
-    capabilities: Arc<[Arc<dyn AnyCapability>]>,
+    /// Those that it imports functions of.
+    capabilities: Box<[Arc<dyn AnyCapability>]>,
     pub(crate) runtime: WeakRuntime,
     pub(crate) limits: Arc<Limits>,
     pub(crate) memory: Arc<MemoryPool>,
@@ -79,7 +80,7 @@ pub(crate) struct Counters {
 pub(crate) struct Workshop {
     pub(crate) machine: Machine,
     pub(crate) linker: Linker<Instance>,
-    pub(crate) capabilities: Arc<[Arc<dyn AnyCapability>]>,
+    capabilities: Vec<Arc<dyn AnyCapability>>,
     pub(crate) clock: Arc<ClockOffset>,
 }
 
@@ -113,7 +114,7 @@ impl Workshop {
         for capability in &capabilities {
             capability.link(&mut linker)?;
         }
-        Ok(Self { machine, linker, capabilities: capabilities.into(), clock })
+        Ok(Self { machine, linker, capabilities, clock })
     }
 
     /// Compiles (or loads), checks grants against imports, links.
@@ -132,6 +133,10 @@ impl Workshop {
         let imports = component_type.imports(&self.machine.engine);
         let imports: Vec<_> = imports.map(|(import, _)| import.to_owned()).collect();
         self.admit(manifest, &imports)?;
+        let is_imported = |capability: &&Arc<dyn AnyCapability>| {
+            imports.iter().any(|import| provides(capability.as_ref(), import))
+        };
+        let capabilities = self.capabilities.iter().filter(is_imported).cloned().collect();
         let pre = self
             .linker
             .instantiate_pre(&component)
@@ -143,7 +148,7 @@ impl Workshop {
             number: AtomicU32::new(number),
             digest,
             exports,
-            capabilities: self.capabilities.clone(),
+            capabilities,
             runtime: runtime.clone(),
             limits: Arc::new(manifest.limits.clone()),
             memory: Arc::default(),
@@ -161,10 +166,7 @@ impl Workshop {
     /// A grant that is missing is found here, not at the first request.
     fn admit(&self, manifest: &ComponentManifest, imports: &[String]) -> Result<(), RevisionError> {
         for import in imports {
-            let provider = self
-                .capabilities
-                .iter()
-                .find(|c| c.interfaces().iter().any(|prefix| import.starts_with(prefix)));
+            let provider = self.capabilities.iter().find(|c| provides(c.as_ref(), import));
             match provider {
                 Some(capability) => capability.admit(manifest)?,
                 None if import.starts_with("wasi:") => {}
@@ -174,6 +176,10 @@ impl Workshop {
         }
         Ok(())
     }
+}
+
+fn provides(capability: &dyn AnyCapability, import: &str) -> bool {
+    capability.interfaces().iter().any(|prefix| import.starts_with(prefix))
 }
 
 /// A subscription or a schedule that nobody would answer is found here, not when it is due.

@@ -15,10 +15,10 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
-use wasmtime::component::Accessor;
+use wasmtime::component::{Accessor, Func};
 use wasmtime::{AsContextMut as _, Store, StoreContextMut, UpdateDeadline};
 
 /// An instance without calls is kept this long: a cold start costs more than its memory.
@@ -336,7 +336,7 @@ async fn serve(
     pool: &Arc<Pool>,
     watch: &Arc<Watch>,
     store: &mut Store<Instance>,
-    guest: &Guest,
+    guest: &Guest<'_>,
     first: Option<Job>,
     cpu: &Metered<'_>,
     bloated: &AtomicBool,
@@ -404,7 +404,7 @@ async fn take_calls(
     pool: &Arc<Pool>,
     watch: &Arc<Watch>,
     accessor: &Accessor<Instance>,
-    guest: &Guest,
+    guest: &Guest<'_>,
     first: Option<Job>,
     bloated: &AtomicBool,
 ) -> wasmtime::Result<()> {
@@ -415,7 +415,7 @@ async fn take_calls(
     let mut taken = 0;
     let mut live = FuturesUnordered::new();
     let mut seat = pool.seat();
-    let export = guest.front();
+    let mut front = None;
     if let Some(job) = first {
         taken += 1;
         live.push(begin(accessor, guest, job, watch));
@@ -432,8 +432,7 @@ async fn take_calls(
             let room = live.len() < concurrency_max as usize
                 && (live.is_empty() || watch.quiet.load(Relaxed));
             // Asked last: it costs the most, and only who has room needs to know.
-            let mut ready = || accessor.poll_ready_for_concurrent_call(export, cx).is_ready();
-            if open && room && ready() {
+            if open && room && is_ready(accessor, guest, &mut front, cx)? {
                 if let Some(job) = pool.take(&mut seat, cx) {
                     taken += 1;
                     watch.idle.store(false, Relaxed);
@@ -459,10 +458,24 @@ async fn take_calls(
     .await
 }
 
+/// Whether the instance takes another call; `front` is the function that is asked about.
+fn is_ready(
+    accessor: &Accessor<Instance>,
+    guest: &Guest<'_>,
+    front: &mut Option<Func>,
+    cx: &mut Context<'_>,
+) -> wasmtime::Result<bool> {
+    let front = match *front {
+        Some(front) => front,
+        None => *front.insert(accessor.with(|store| guest.front(store))?),
+    };
+    Ok(accessor.poll_ready_for_concurrent_call(front, cx).is_ready())
+}
+
 /// Hands one call to the guest; resolves when the guest has answered or the caller gave up.
 fn begin<'a>(
     accessor: &'a Accessor<Instance>,
-    guest: &'a Guest,
+    guest: &'a Guest<'_>,
     job: Job,
     watch: &Arc<Watch>,
 ) -> impl Future<Output = wasmtime::Result<()>> + 'a {
