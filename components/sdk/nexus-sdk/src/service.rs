@@ -517,7 +517,8 @@ mod unit {
         ) {
             let found = |table: &Table| {
                 let found = table.patterns.at(&path).ok()?;
-                let parts = found.params.iter().map(|(name, part)| (name.to_owned(), part.to_owned()));
+                let owned = |(name, part): (&str, &str)| (name.to_owned(), part.to_owned());
+                let parts = found.params.iter().map(owned);
                 let pattern = &paths[table.declared[*found.value][0]].0;
                 Some((pattern.clone(), parts.collect::<Vec<_>>()))
             };
