@@ -211,6 +211,27 @@ async fn a_trap_tells_the_client_nothing_but_the_request_id() {
     stage.recovers().await;
 }
 
+/// In WebAssembly's own text, since no tool makes such a component.
+const MISTYPED: &str = r#"
+(component
+  (core module $code (func (export "handle")))
+  (core instance $running (instantiate $code))
+  (func $handle (canon lift (core func $running "handle")))
+  (instance $handler (export "handle" (func $handle)))
+  (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_whose_export_has_not_the_type_of_its_name_is_never_called() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("mistyped.wasm");
+    std::fs::write(&file, wat::parse_str(MISTYPED).unwrap()).unwrap();
+    let nexus = Nexus::setup().components(&[file]).without_database().start().await;
+    for _ in 0..3 {
+        nexus.anonymous().get("/").await.problem(500, "no-instance");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trap_in_the_middle_of_a_response_breaks_it_off() {
     let stage = Stage::without_database().await;
