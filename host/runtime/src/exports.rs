@@ -1,5 +1,6 @@
 //! What a component gives to the host: HTTP in one of two versions and, where it has them, the
-//! exports of `nexus:triggers`. Looked up once per revision; opened once per instance.
+//! exports of `nexus:triggers`. Looked up once per revision; opened by
+//! each instance when it is first called.
 
 use crate::instance::Instance;
 use crate::one_call::{self, WHOLE};

@@ -88,7 +88,7 @@ impl Table {
     }
 }
 
-/// Whether `path` begins as `pattern` does; no path does that `pattern` is not made for, and some
+/// Whether `path` begins as `pattern` does: every path does that `pattern` stands for, and some
 /// others do.
 fn begins_as(pattern: &str, path: &str) -> bool {
     // A brace that stands for itself is written twice.
